@@ -1,0 +1,1 @@
+"""The KRL compiler: syntax, resolve, lower, emit, link, in that order."""

@@ -1,0 +1,1 @@
+"""Rulesets that ship with picomesh, in KRL."""
