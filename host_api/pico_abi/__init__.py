@@ -1,0 +1,9 @@
+"""The contract between a ruleset and its host as data, and the gate every module passes.
+
+Pure functions over bytes, standard library only, so that a verifier can ship it alone. It stands
+below the compiler and the runtime; both read the same limits, host functions and opcodes here.
+"""
+
+from pico_abi.refused import ModuleRefused
+
+__all__ = ["ModuleRefused"]
