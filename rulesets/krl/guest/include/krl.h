@@ -36,12 +36,18 @@ enum {
 #define KRL_NAN 0x7FF8000000000000ull
 
 /* A string holds UTF-16 code units. It is narrow (one byte a unit) exactly when every unit is
- * below 256, so equal strings have equal bytes. */
+ * below 256, so equal strings have equal bytes.
+ *
+ * Units stand inline, but for strings that grew by concatenation: those point into a buffer that
+ * longer strings share, so that appending in a loop costs what is appended. Read units through
+ * units_of, wide_units_of or unit_at, never through the member. */
 typedef struct {
     uint32_t length;         /* in code units */
-    uint32_t hash_and_width; /* bit 0: wide; bits 1-31: hash, 0 = not computed yet */
-    uint8_t units[];         /* uint8_t or uint16_t each */
+    uint32_t hash_and_width; /* bit 0: wide; bit 1: in a buffer; bits 2-31: hash, 0 = not computed */
+    uint8_t inline_units[];  /* uint8_t or uint16_t each; or the address of the buffer's units */
 } String;
+
+enum { KRL_STRING_WIDE = 1, KRL_STRING_BUFFERED = 2 };
 
 typedef struct {
     uint32_t length;
@@ -125,10 +131,16 @@ EXPORT(rt_throw) NORETURN void rt_throw(Value message);
 EXPORT(rt_check_set) Value rt_check_set(Value v, Value name);      /* throws if v is KRL_UNSET, else v */
 
 /* ---- string.c: building and looking into strings ---- */
-static inline bool is_wide(const String *s) { return s->hash_and_width & 1; }
-static inline uint16_t unit_at(const String *s, uint32_t i) {
-    return is_wide(s) ? ((const uint16_t *)(const void *)s->units)[i] : s->units[i];
+static inline bool is_wide(const String *s) { return s->hash_and_width & KRL_STRING_WIDE; }
+static inline const uint8_t *units_of(const String *s) { /* of a narrow string */
+    bool buffered = s->hash_and_width & KRL_STRING_BUFFERED;
+    return buffered ? *(const uint8_t *const *)(const void *)s->inline_units : s->inline_units;
 }
+static inline const uint16_t *wide_units_of(const String *s) { return (const void *)units_of(s); }
+static inline uint16_t unit_at(const String *s, uint32_t i) {
+    return is_wide(s) ? wide_units_of(s)[i] : units_of(s)[i];
+}
+static inline const String *string_of(Value v) { return address_of(v); }
 const String *string_from_ascii(const char *text);
 const String *string_from_units(const uint16_t *units, uint32_t length); /* narrows if it can */
 const String *string_from_utf8(const uint8_t *bytes, uint32_t byte_count); /* traps on invalid UTF-8 */
@@ -137,6 +149,7 @@ void utf8_write(const String *s, uint8_t *out);
 const String *string_concat(const String *a, const String *b);
 const String *substring(const String *s, uint32_t start, uint32_t end);
 bool string_equal(const String *a, const String *b);
+bool string_equals_ascii(const String *a, const char *text);
 int string_compare(const String *a, const String *b); /* by code unit: -1, 0, 1 */
 int32_t string_find(const String *in, const String *what, uint32_t from); /* -1: not there */
 uint32_t string_hash(const String *s);
@@ -145,6 +158,7 @@ void builder_start(StringBuilder *b);
 void builder_unit(StringBuilder *b, uint16_t unit);
 void builder_string(StringBuilder *b, const String *s);
 void builder_ascii(StringBuilder *b, const char *text);
+void builder_units(StringBuilder *b, const String *s, uint32_t start, uint32_t end);
 const String *builder_finish(StringBuilder *b);
 
 /* ---- array.c, map.c ---- */
@@ -160,13 +174,21 @@ bool map_remove(Map *m, const String *key);
 bool map_find(const Map *m, const String *key, Value *found);
 uint32_t map_count(const Map *m);
 Map *map_copy(const Map *m);             /* shallow */
+bool key_as_index(const String *key, uint32_t *index); /* "0" .. "4294967294", canonical decimal */
 /* Iterates in KRL order: uint32_t at = 0; while (map_next(m, &at, &key, &value)) ... */
 bool map_next(const Map *m, uint32_t *at, const String **key, Value *value);
 
 /* ---- number.c: ECMAScript's number formatting and parsing ---- */
 const String *number_to_string(double d);
 const String *number_to_radix(double d, int radix);
-bool parse_number(const String *text, double *out); /* lodash toNumber; false: not a number */
+bool parse_number(const String *text, double *out); /* lodash toNumber; false: not finite */
+double parse_decimal(const char *ascii);            /* a JSON number's text, rounded to nearest */
+bool is_white_space(uint16_t unit);                 /* JavaScript's \s */
+
+/* ---- random.c: one stream per instance, from the seeds that come with events ---- */
+void random_seed(const String *seed);
+uint64_t random_bits(void);
+double random_unit(void);                           /* [0, 1), 53 bits */
 
 /* ---- operators.c ---- */
 EXPORT(rt_add) Value rt_add(Value a, Value b);
@@ -186,6 +208,7 @@ EXPORT(rt_path) Value rt_path(Value object, Value path);   /* object{path} */
 EXPORT(rt_property) Value rt_property(Value object, Value name); /* object.name, deprecated */
 bool values_equal(Value a, Value b);
 Value path_get(Value object, Value path);                  /* path: a key or an array of keys */
+bool path_has(Value object, Value path);                   /* lodash has: "a.b" is a path, too */
 Value path_set(Value object, Value path, Value v);         /* lodash set on a copy */
 Value path_put(Value object, Value path, Value v);         /* KRL put on a copy */
 Value path_remove(Value object, Value path);               /* lodash unset on a copy */
@@ -205,21 +228,28 @@ EXPORT(rt_act_named) Value rt_act_named(Value callee, uint32_t positional_count,
 EXPORT(rt_each_values) Value rt_each_values(Value collection);
 EXPORT(rt_each_keys) Value rt_each_keys(Value collection);
 
-/* ---- codec: cbor.c (docs/formats/value.md), json.c ---- */
+/* ---- codec: cbor_encode.c, cbor_decode.c (docs/formats/value.md), json_encode.c, json_decode.c ---- */
 Value cbor_decode(const uint8_t *bytes, uint32_t byte_count); /* traps on anything not canonical */
+/* The same, but byte strings right inside the outer map are accepted, and become narrow strings. */
+Value cbor_decode_envelope(const uint8_t *bytes, uint32_t byte_count);
 /* Encodes as JSON would see it: functions and undefined vanish from maps, become null in arrays;
- * NaN and infinities are null; a regexp is {}. Returns the address of {bytes pointer, byte count}. */
+ * NaN and infinities are null; a regexp is {}. Throws when nested deeper than a decoder accepts. */
 typedef struct { uint8_t *bytes; uint32_t byte_count; } Bytes;
 Bytes cbor_encode(Value v);
-Value through_json(Value v);             /* JSON.parse(JSON.stringify(v)), without the text */
-const String *json_encode(Value v, uint32_t indent); /* KRL's encode */
+Bytes cbor_encode_record(const Map *fields); /* the outer map as a plain CBOR map, whatever its order */
+bool vanishes(Value v);                  /* undefined or a function: JSON has no place for it */
+Value through_json(Value v);             /* JSON.parse(JSON.stringify(v)), without the text; undefined stays */
+const String *json_encode(Value v, uint32_t indent); /* KRL's encode; null where JSON.stringify gives undefined */
 bool json_decode(const String *text, Value *out);
 
 /* ---- host.c: the imports, with values on one side and canonical-ABI bytes on the other ---- */
 bool state_get(const String *path, Value *out);
 void state_put(const String *path, Value v);
 void state_delete(const String *path);
+/* The outer map of an effect, a question or a request becomes a plain CBOR map, in whatever order
+ * its keys were set. */
 void emit_effect(const Map *effect);
+void set_field(Map *record, const char *name, Value v);
 Value ask(Value question);
 Value call_ruleset(Value request);
 
@@ -233,6 +263,7 @@ const String *regexp_to_string(const Regexp *r);    /* re#...#flags */
 Regexp *to_regexp(Value v);                         /* a RegExp, or one made from toString(v) */
 
 /* ---- call.c ---- */
+Function *library_function(Entry entry, uint32_t kind);
 Value call_function(Value callee, uint32_t argument_count, const Value *arguments);
 
 /* ---- ruleset.c: one event or query, and the rule that is running ---- */
@@ -250,7 +281,7 @@ EXPORT(rt_rule_begin) void rt_rule_begin(Value name);    /* this rule was select
 EXPORT(rt_rule_end) void rt_rule_end(int32_t fired);
 /* One attribute match of a select: the captures (group 1 ..) are appended to `captures`, which is
  * KRL_UNDEFINED at first; returns the longer array, or KRL_NULL when it does not match. */
-EXPORT(rt_attribute_match) Value rt_attribute_match(Value captures, Value attribute, Value regexp);
+EXPORT(rt_attribute_match) Value rt_attribute_match(Value captures, Value attribute_name, Value regexp);
 EXPORT(rt_capture) Value rt_capture(Value captures, uint32_t index);
 EXPORT(rt_entity_get) Value rt_entity_get(Value name);
 EXPORT(rt_entity_put) void rt_entity_put(Value name, Value v);
@@ -262,6 +293,16 @@ EXPORT(rt_raise_dynamic) void rt_raise_dynamic(Value domain_and_name, Value attr
 EXPORT(rt_log) void rt_log(Value level, Value v);        /* the `log` statement */
 EXPORT(rt_error) void rt_error(Value level, Value v);    /* the `error` statement */
 EXPORT(rt_sample) uint32_t rt_sample(uint32_t count);    /* a random index for `sample` */
+/* A field of the event or query that runs: attrs, config, domain, eci, eid, host, name, pico, time,
+ * txn, args; or "rule", the name of the rule that runs. KRL_NULL when there is no such field. */
+Value context_get(const char *field);
+bool in_event(void);
+bool in_query(void);
+void emit_log(const char *level, const char *message, Value v);
+/* The decoded manifest (rid, meta ..): KRL_NULL unless the linker filled in rt_manifest. */
+typedef struct { const uint8_t *bytes; uint32_t byte_count; } ManifestPlace;
+extern ManifestPlace rt_manifest;
+Value manifest_get(const char *field);
 
 /* ---- library: every operator of KRL and every function of its modules ----
  * Exported as lib_<name> (lib_map, lib_split, ...) or lib_<domain>_<name> (lib_math_round,
