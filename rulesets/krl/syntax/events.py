@@ -1,0 +1,203 @@
+"""Event expressions: what a rule waits for. They have an operator table of their own."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from krl.diagnostic import Fix
+from krl.syntax.actions import parse_setting_names
+from krl.syntax.cursor import Cursor
+from krl.syntax.expressions import parse_expression, take_regexp
+from krl.syntax.tree import (
+    AttributeMatch,
+    EventAggregator,
+    EventBase,
+    EventExpression,
+    EventGroup,
+    EventOperator,
+    Expression,
+    SelectWhen,
+    SelectWhere,
+    SettingName,
+    Span,
+    Within,
+)
+
+_POWER = {"or": 20, "and": 30, "before": 40, "then": 40, "after": 40, "between": 50, "not": 50}
+_PREFIX_OPERATORS = ("and", "or", "before", "then", "after")
+_AGGREGATORS = ("max", "min", "sum", "avg", "push")
+_PERIODS = ("day", "hour", "minute", "month", "second", "week", "year")
+# No counter of events ever gets here; a longer number could not be kept exactly.
+_COUNT_MAX = 10**15
+
+_Operator = Literal["or", "and", "before", "then", "after", "between", "not between", "any"]
+
+
+def parse_select(cursor: Cursor) -> SelectWhen | SelectWhere:
+    """After the word `select`."""
+    start = cursor.starts[cursor.at - 1]
+    if cursor.take_word("where"):
+        condition = parse_expression(cursor)
+        return SelectWhere(cursor.span_from(start), condition)
+    if not cursor.take_word("when"):
+        cursor.fail_expected("`when` or `where`")
+    event = parse_event(cursor)
+    within = _parse_within(cursor)
+    return SelectWhen(cursor.span_from(start), event, within)
+
+
+def parse_event(cursor: Cursor, power: int = 0) -> EventExpression:
+    start = cursor.starts[cursor.at]
+    depth = cursor.depth
+    cursor.descend()
+    left = _parse_prefix(cursor)
+    while cursor.kinds[cursor.at] in ("symbol", "not"):
+        operator = cursor.texts[cursor.at]
+        binding = _POWER.get(operator, 0)
+        if binding <= power:
+            break
+        cursor.descend()
+        cursor.at += 1
+        if operator in ("between", "not"):
+            if operator == "not":
+                cursor.expect_word("between")
+                operator = "not between"
+            bounds = _parse_bounds(cursor)
+            operands: tuple[EventExpression, ...] = (left, *bounds)
+        else:
+            operands = (left, parse_event(cursor, binding))
+        left = EventOperator(cursor.span_from(start), cast(_Operator, operator), operands)
+    cursor.depth = depth
+    return left
+
+
+def _parse_bounds(cursor: Cursor) -> tuple[EventExpression, EventExpression]:
+    cursor.expect("(")
+    first = parse_event(cursor)
+    cursor.expect(",")
+    last = parse_event(cursor)
+    cursor.expect(")")
+    return first, last
+
+
+def _parse_prefix(cursor: Cursor) -> EventExpression:
+    start = cursor.starts[cursor.at]
+    if cursor.take("("):
+        inner = parse_event(cursor)
+        cursor.expect(")")
+        return inner
+    if cursor.kinds[cursor.at] not in ("symbol", "setting"):
+        cursor.fail_expected("an event: a domain and a type")
+    word = cursor.texts[cursor.at]
+    if word in _PREFIX_OPERATORS:
+        cursor.at += 1
+        operands = _parse_operands(cursor)
+        return EventOperator(cursor.span_from(start), cast(_Operator, word), operands)
+    if word == "any":
+        cursor.at += 1
+        count = _parse_count(cursor)
+        operands = _parse_operands(cursor)
+        return EventOperator(cursor.span_from(start), "any", operands, count)
+    if word in ("count", "repeat"):
+        return _parse_group(cursor)
+    if word in ("between", "like", "cmp"):
+        cursor.fail_expected("an event: a domain and a type")
+    return _parse_base(cursor)
+
+
+def _parse_operands(cursor: Cursor) -> tuple[EventExpression, ...]:
+    cursor.expect("(")
+    operands = [parse_event(cursor)]
+    while cursor.take(","):
+        operands.append(parse_event(cursor))
+    cursor.expect(")")
+    return tuple(operands)
+
+
+def _parse_count(cursor: Cursor) -> int:
+    text = cursor.texts[cursor.at]
+    if cursor.kinds[cursor.at] != "number" or "." in text:
+        cursor.fail_expected("a whole number of events")
+    cursor.at += 1
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= 15 else _COUNT_MAX
+
+
+def _parse_group(cursor: Cursor) -> EventGroup:
+    start = cursor.starts[cursor.at]
+    word: Literal["count", "repeat"] = "count" if cursor.is_word("count") else "repeat"
+    cursor.at += 1
+    count = _parse_count(cursor)
+    cursor.expect("(")
+    base = _parse_base(cursor)
+    cursor.expect(")")
+    aggregator = _parse_aggregator(cursor)
+    return EventGroup(cursor.span_from(start), word, count, base, aggregator)
+
+
+def _parse_aggregator(cursor: Cursor) -> EventAggregator | None:
+    start = cursor.starts[cursor.at]
+    word = cursor.texts[cursor.at]
+    if cursor.kinds[cursor.at] != "symbol" or word not in _AGGREGATORS:
+        return None
+    cursor.at += 1
+    names = parse_setting_names(cursor)
+    operator = cast(Literal["max", "min", "sum", "avg", "push"], word)
+    return EventAggregator(cursor.span_from(start), operator, names)
+
+
+def _parse_base(cursor: Cursor) -> EventBase:
+    start = cursor.starts[cursor.at]
+    domain = _expect_event_word(cursor, "an event's domain")
+    cursor.take(":")
+    type_ = _expect_event_word(cursor, "an event's type")
+    matches: list[AttributeMatch] = []
+    while cursor.kinds[cursor.at] == "symbol" and cursor.next_kind() == "regexp":
+        name = cursor.expect_name()
+        pattern = take_regexp(cursor)
+        matches.append(AttributeMatch(cursor.span_from(name.span.start), name.name, pattern))
+    where_at = cursor.at
+    where = parse_expression(cursor) if cursor.take_word("where") else None
+    where_span = cursor.span_from(cursor.starts[where_at])
+    setting: tuple[SettingName, ...] = ()
+    if cursor.kinds[cursor.at] == "setting":
+        cursor.at += 1
+        setting = parse_setting_names(cursor)
+        if where is not None:
+            _warn_order(cursor, where_span)
+    if where is None and cursor.take_word("where"):
+        where = parse_expression(cursor)
+    return EventBase(cursor.span_from(start), domain, type_, tuple(matches), where, setting)
+
+
+def _warn_order(cursor: Cursor, where: Span) -> None:
+    end = cursor.ends[cursor.at - 1]
+    setting = cursor.source.text[where.end : end].strip()
+    condition = cursor.source.text[where.start : where.end]
+    cursor.diagnostics.warning(
+        "`where` before `setting`",
+        where,
+        "The condition comes last in an event expression.",
+        "move the `where` behind the `setting`",
+        (Fix(Span(where.start, end), f"{setting} {condition}"),),
+    )
+
+
+def _expect_event_word(cursor: Cursor, what: str) -> str:
+    if cursor.kinds[cursor.at] not in ("symbol", "setting"):
+        cursor.fail_expected(what)
+    cursor.at += 1
+    return cursor.texts[cursor.at - 1]
+
+
+def _parse_within(cursor: Cursor) -> Within | None:
+    start = cursor.starts[cursor.at]
+    if not cursor.take_word("within"):
+        return None
+    amount: Expression = parse_expression(cursor)
+    word = cursor.texts[cursor.at]
+    period = word if word in _PERIODS else word.removesuffix("s")
+    if cursor.kinds[cursor.at] != "symbol" or period not in _PERIODS:
+        cursor.fail_expected("a period of time: " + ", ".join(f"{p}s" for p in _PERIODS))
+    cursor.at += 1
+    return Within(cursor.span_from(start), amount, period)

@@ -1,0 +1,345 @@
+"""Expressions, by precedence climbing over one table of binding powers (after Pratt).
+
+`parse_expression(cursor, power)` parses a prefix form and then every operator that binds tighter
+than `power`. Functions and defactions are expressions too, with action blocks inside; they live in
+`functions`; the parser enters them into `PREFIX`, so that this module need not know actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from krl.syntax import literals
+from krl.syntax.cursor import Cursor
+from krl.syntax.tree import (
+    Array,
+    Boolean,
+    Call,
+    Chevron,
+    Conditional,
+    Declaration,
+    DomainIdentifier,
+    Expression,
+    Identifier,
+    Infix,
+    Map,
+    MapPair,
+    Member,
+    NamedArgument,
+    Null,
+    Number,
+    Regexp,
+    Span,
+    String,
+    Unary,
+)
+
+CONDITIONAL_POWER = 10
+UNARY_POWER = 70
+MEMBER_POWER = 80
+CALL_POWER = 90
+
+INFIX_POWER = {
+    "||": 20,
+    "&&": 30,
+    "==": 40,
+    "!=": 40,
+    "<": 40,
+    "<=": 40,
+    ">": 40,
+    ">=": 40,
+    "><": 40,
+    "<=>": 40,
+    "like": 40,
+    "cmp": 40,
+    "+": 50,
+    "-": 50,
+    "*": 60,
+    "/": 60,
+    "%": 60,
+}
+
+_POWER = {
+    **INFIX_POWER,
+    "=>": CONDITIONAL_POWER,
+    ".": MEMBER_POWER,
+    "[": MEMBER_POWER,
+    "{": MEMBER_POWER,
+    "(": CALL_POWER,
+}
+
+
+def parse_expression(cursor: Cursor, power: int = 0) -> Expression:
+    kinds = cursor.kinds
+    start = cursor.starts[cursor.at]
+    depth = cursor.depth
+    cursor.descend()
+    prefix = PREFIX.get(kinds[cursor.at])
+    if prefix is None:
+        fail_expression(cursor)
+    left = prefix(cursor)
+    while True:
+        kind = kinds[cursor.at]
+        if kind == "symbol":
+            kind = cursor.texts[cursor.at]
+            if kind not in ("like", "cmp") or kinds[cursor.at + 1] == "=":
+                break
+        binding = _POWER.get(kind, 0)
+        if binding <= power:
+            break
+        # A chain of operators makes a tree as deep as it is long.
+        cursor.descend()
+        left = _parse_operator(cursor, start, left, kind, binding)
+    cursor.depth = depth
+    return left
+
+
+def _parse_operator(
+    cursor: Cursor, start: int, left: Expression, kind: str, binding: int
+) -> Expression:
+    cursor.at += 1
+    match kind:
+        case ".":
+            return _parse_dot(cursor, start, left)
+        case "(":
+            positional, named = parse_arguments(cursor)
+            return Call(cursor.span_from(start), left, positional, named)
+        case "[":
+            key = parse_expression(cursor)
+            cursor.expect("]")
+            return Member(cursor.span_from(start), left, "index", key)
+        case "{":
+            key = parse_expression(cursor)
+            cursor.expect("}")
+            return Member(cursor.span_from(start), left, "path", key)
+        case "=>":
+            return _parse_conditional(cursor, start, left)
+        case _:
+            right = parse_expression(cursor, binding)
+            return Infix(cursor.span_from(start), kind, left, right)
+
+
+def _parse_conditional(cursor: Cursor, start: int, test: Expression) -> Expression:
+    """The consequent binds tighter than `=>`, so a `=>` in it needs parentheses."""
+    consequent = parse_expression(cursor, CONDITIONAL_POWER)
+    if cursor.kinds[cursor.at] != "|":
+        cursor.fail_expected(
+            "`|` and the value for when the condition is false",
+            "a conditional within a conditional's first value needs parentheses"
+            if cursor.kinds[cursor.at] == "=>"
+            else "",
+        )
+    cursor.at += 1
+    alternate = parse_expression(cursor)
+    return Conditional(cursor.span_from(start), test, consequent, alternate)
+
+
+def _parse_dot(cursor: Cursor, start: int, left: Expression) -> Expression:
+    name = cursor.expect_name("a name after the `.`")
+    named: Identifier | DomainIdentifier = name
+    if cursor.kinds[cursor.at] == ":":
+        named = _parse_domain_rest(cursor, name)
+    return Member(cursor.span_from(start), left, "dot", named)
+
+
+def parse_arguments(cursor: Cursor) -> tuple[tuple[Expression, ...], tuple[NamedArgument, ...]]:
+    """After the `(`, up to and including the `)`."""
+    positional: list[Expression] = []
+    named: list[NamedArgument] = []
+    kinds = cursor.kinds
+    while kinds[cursor.at] != ")":
+        if cursor.at_declaration():
+            start = cursor.starts[cursor.at]
+            name = cursor.texts[cursor.at]
+            cursor.at += 2
+            value = parse_expression(cursor)
+            named.append(NamedArgument(cursor.span_from(start), name, value))
+        elif named:
+            cursor.fail(
+                "positional argument after a named one",
+                "Once an argument is named, all that follow must be.",
+            )
+        else:
+            positional.append(parse_expression(cursor))
+        if not cursor.take(","):
+            break
+    cursor.expect(")")
+    return tuple(positional), tuple(named)
+
+
+# ---- prefix forms ------------------------------------------------------------------------------
+
+
+def fail_expression(cursor: Cursor) -> NoReturn:
+    kind = cursor.kinds[cursor.at]
+    if kind in ("return", "setting"):
+        cursor.fail("reserved word", f"`{kind}` cannot be a name.")
+    cursor.fail_expected("an expression")
+
+
+def _parse_symbol(cursor: Cursor) -> Expression:
+    at = cursor.at
+    cursor.at = at + 1
+    name = Identifier(Span(cursor.starts[at], cursor.ends[at]), cursor.texts[at])
+    if cursor.kinds[at + 1] == ":":
+        return _parse_domain_rest(cursor, name)
+    return name
+
+
+def _parse_domain_rest(cursor: Cursor, domain: Identifier) -> DomainIdentifier:
+    cursor.at += 1
+    name = cursor.expect_name("a name after the `:`")
+    return DomainIdentifier(cursor.span_from(domain.span.start), domain.name, name.name)
+
+
+def _parse_string(cursor: Cursor) -> Expression:
+    return take_string(cursor)
+
+
+def take_string(cursor: Cursor) -> String:
+    span = cursor.span_here()
+    value = literals.string_value(cursor.texts[cursor.at])
+    cursor.at += 1
+    return String(span, value)
+
+
+def _parse_number(cursor: Cursor) -> Expression:
+    span = cursor.span_here()
+    value = float(cursor.texts[cursor.at])
+    cursor.at += 1
+    return Number(span, value)
+
+
+def _parse_regexp(cursor: Cursor) -> Expression:
+    return take_regexp(cursor)
+
+
+def take_regexp(cursor: Cursor) -> Regexp:
+    span = cursor.span_here()
+    source, flags = literals.regexp_value(cursor.texts[cursor.at])
+    cursor.at += 1
+    return Regexp(span, source, flags)
+
+
+def _parse_constant(cursor: Cursor) -> Expression:
+    span = cursor.span_here()
+    kind = cursor.kinds[cursor.at]
+    cursor.at += 1
+    return Null(span) if kind == "null" else Boolean(span, kind == "true")
+
+
+def _parse_chevron(cursor: Cursor) -> Expression:
+    start = cursor.starts[cursor.at]
+    pieces: list[Expression] = []
+    cursor.at += 1
+    while True:
+        kind = cursor.kinds[cursor.at]
+        if kind == "text":
+            text = literals.chevron_value(cursor.texts[cursor.at])
+            pieces.append(String(cursor.span_here(), text))
+            cursor.at += 1
+        elif kind == "#{":
+            cursor.at += 1
+            pieces.append(parse_expression(cursor))
+            cursor.expect("}#")
+        else:
+            cursor.expect(">>")
+            return Chevron(cursor.span_from(start), tuple(pieces))
+
+
+def _parse_group(cursor: Cursor) -> Expression:
+    cursor.at += 1
+    inner = parse_expression(cursor)
+    cursor.expect(")")
+    return inner
+
+
+def _parse_array(cursor: Cursor) -> Expression:
+    start = cursor.starts[cursor.at]
+    cursor.at += 1
+    items: list[Expression] = []
+    while cursor.kinds[cursor.at] != "]":
+        items.append(parse_expression(cursor))
+        if not cursor.take(","):
+            break
+    cursor.expect("]")
+    return Array(cursor.span_from(start), tuple(items))
+
+
+def _parse_map(cursor: Cursor) -> Expression:
+    start = cursor.starts[cursor.at]
+    cursor.at += 1
+    pairs: list[MapPair] = []
+    while cursor.kinds[cursor.at] != "}":
+        pairs.append(_parse_pair(cursor))
+        if not cursor.take(","):
+            break
+    cursor.expect("}")
+    return Map(cursor.span_from(start), tuple(pairs))
+
+
+def _parse_pair(cursor: Cursor) -> MapPair:
+    start = cursor.starts[cursor.at]
+    if cursor.kinds[cursor.at] != "string":
+        cursor.fail_expected("a string as the key of a map")
+    key = take_string(cursor)
+    if cursor.kinds[cursor.at] in _POWER or cursor.texts[cursor.at] in _POWER:
+        cursor.fail(
+            "computed map key",
+            "The key of a map is a plain string.",
+            "write {}.put(key, value) for a key that is computed",
+        )
+    cursor.expect(":")
+    value = parse_expression(cursor)
+    return MapPair(cursor.span_from(start), key, value)
+
+
+def _parse_unary(cursor: Cursor) -> Expression:
+    start = cursor.starts[cursor.at]
+    operator = cursor.kinds[cursor.at]
+    cursor.at += 1
+    operand = parse_expression(cursor, UNARY_POWER)
+    return Unary(cursor.span_from(start), operator, operand)
+
+
+PREFIX: dict[str, Callable[[Cursor], Expression]] = {
+    "symbol": _parse_symbol,
+    "string": _parse_string,
+    "number": _parse_number,
+    "regexp": _parse_regexp,
+    "null": _parse_constant,
+    "true": _parse_constant,
+    "false": _parse_constant,
+    "<<": _parse_chevron,
+    "(": _parse_group,
+    "[": _parse_array,
+    "{": _parse_map,
+    "+": _parse_unary,
+    "-": _parse_unary,
+    "not": _parse_unary,
+}
+
+
+# ---- declarations ------------------------------------------------------------------------------
+
+
+def parse_declaration(cursor: Cursor) -> Declaration:
+    """`name = value [;]`, at the name."""
+    at = cursor.at
+    start = cursor.starts[at]
+    cursor.at = at + 2
+    value = parse_expression(cursor)
+    span = cursor.span_from(start)
+    cursor.take(";")
+    return Declaration(span, cursor.texts[at], Span(start, cursor.ends[at]), value)
+
+
+def parse_declarations(cursor: Cursor) -> tuple[Declaration, ...]:
+    """As many as there are; a mistake in one costs only that one."""
+    found: list[Declaration] = []
+    depth = cursor.depth
+    while cursor.at_declaration():
+        found.append(parse_declaration(cursor))
+    cursor.depth = depth
+    return tuple(found)

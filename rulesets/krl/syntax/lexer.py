@@ -1,0 +1,179 @@
+"""Cuts a ruleset's text into tokens: the first step of the first pass.
+
+Tokens are four parallel lists, not objects: a ruleset has some thirteen tokens a line, and the
+parser asks for little more than the kind of the next one. Whitespace and comments leave no token,
+since newlines never mean anything in KRL. One compiled regular expression recognises everything
+outside a chevron; inside `<<...>>` a second one takes over, and `#{` leads back to the first.
+
+A lexical mistake becomes a diagnostic here and a token that lets the parser go on: text that
+cannot be a token at all gets the kind "illegal", at which the parser stops without a second word.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from krl.diagnostic import Diagnostics, Source
+from krl.syntax import mistakes
+
+# JavaScript's `\s`; Python's differs in six characters.
+SPACE = "\\t\\n\\v\\f\\r \\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
+
+RESERVED = frozenset(("defaction", "function", "return", "not", "setting", "null", "true", "false"))
+
+# Possessive quantifiers (`*+`) keep a missing close linear.
+_TOKEN = re.compile(
+    rf"[{SPACE}]*+(?:"
+    r"(?P<symbol>(?!re#)[A-Za-z_$][A-Za-z0-9_$]*+)"
+    r"|(?P<comment>//[^\n\r]*+)"
+    r"|(?P<operator><=>|<=|<(?!<)|\|\||\||==|=>|=|:=|:|>=|><|>|&&|!=|[()\[\],\-%+;*]"
+    r"|\.(?![0-9])|/(?!\*))"
+    r"|(?P<curly>[{}])"
+    r"|(?P<string>\"[^\"\\]*+(?:\\[\s\S][^\"\\]*+)*+\")"
+    r"|(?P<number>[0-9]++(?:\.[0-9]++)?|\.[0-9]++)"
+    r"|(?P<chevron><<)"
+    r"|(?P<regexp>re#[^#\\]*+(?:\\[\s\S][^#\\]*+)*+#[gim]*+)"
+    r"|(?P<block>/\*(?:[^*]|\*(?!/))*+\*/)"
+    r"|(?P<end>\Z)"
+    r"|(?P<unclosed>\"|re#|/\*)"
+    r"|(?P<illegal>[\s\S]))"
+)
+
+# Text up to `>>`, `#{` or the end; a backslash protects the character after it.
+_CHEVRON_TEXT = re.compile(r"[^\\>#]*+(?:(?:\\[\s\S]?|>(?!>)|#(?!\{))[^\\>#]*+)*+")
+
+
+@dataclass(slots=True)
+class Tokens:
+    """Token i has kinds[i], texts[i] and the half-open range starts[i]..ends[i].
+
+    Kinds: "symbol", "number", "string", "regexp", "text" (a piece of a chevron), "illegal",
+    "end" (three times); a reserved word or an operator is its own kind, as are `<<`, `>>`, `#{`
+    and "}#", the brace that closes a beesting. `cut_off`: the end came inside a token.
+    """
+
+    kinds: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    cut_off: bool = False
+
+    def add(self, kind: str, text: str, start: int, end: int) -> None:
+        self.kinds.append(kind)
+        self.texts.append(text)
+        self.starts.append(start)
+        self.ends.append(end)
+
+
+def read_tokens(source: Source, diagnostics: Diagnostics) -> Tokens:
+    """Every token of the source, the last ones of kind "end"."""
+    return _Lexer(source.text, diagnostics).read()
+
+
+class _Lexer:
+    __slots__ = ("beestings", "chevrons", "diagnostics", "text", "tokens", "unclosed_seen")
+
+    def __init__(self, text: str, diagnostics: Diagnostics) -> None:
+        self.text = text
+        self.diagnostics = diagnostics
+        self.tokens = Tokens()
+        self.chevrons: list[int] = []  # where each open `<<` stands
+        self.beestings: list[int] = []  # curly brackets open in each open `#{`
+        self.unclosed_seen: set[str] = set()
+
+    def read(self) -> Tokens:
+        text = self.text
+        match_token = _TOKEN.match
+        add = self.tokens.add
+        at = 0
+        while True:
+            match = match_token(text, at)
+            assert match is not None  # the last alternatives take any character and the end
+            at = match.end()
+            kind = match.lastgroup
+            if kind == "symbol":
+                word = match["symbol"]
+                add(word if word in RESERVED else kind, word, match.start(kind), at)
+            elif kind == "operator":
+                word = match["operator"]
+                add(word, word, match.start(kind), at)
+            elif kind == "end":
+                return self._finish(at)
+            elif kind not in ("comment", "block"):
+                assert kind is not None
+                at = self._read_rarer(kind, match[kind], match.start(kind), at)
+
+    def _read_rarer(self, kind: str, text: str, start: int, end: int) -> int:
+        """Take a token that is no symbol and no operator; answers where to go on."""
+        match kind:
+            case "curly":
+                return self._read_curly(text, start, end)
+            case "chevron":
+                self.tokens.add("<<", "<<", start, end)
+                self.chevrons.append(start)
+                return self._read_chevron(end)
+            case "unclosed":
+                return self._read_unclosed(text, start)
+            case "illegal":
+                end = mistakes.report_illegal(self.text, start, self.diagnostics)
+                self.tokens.add("illegal", self.text[start:end], start, end)
+            case _:
+                self.tokens.add(kind, text, start, end)
+        return end
+
+    def _read_curly(self, text: str, start: int, end: int) -> int:
+        if self.beestings:
+            if text == "{":
+                self.beestings[-1] += 1
+            elif self.beestings[-1] == 0:
+                self.beestings.pop()
+                self.tokens.add("}#", text, start, end)
+                return self._read_chevron(end)
+            else:
+                self.beestings[-1] -= 1
+        self.tokens.add(text, text, start, end)
+        return end
+
+    def _read_chevron(self, start: int) -> int:
+        """From inside a chevron up to its end or to the inside of a beesting."""
+        match = _CHEVRON_TEXT.match(self.text, start)
+        assert match is not None
+        end = match.end()
+        if end > start:
+            self.tokens.add("text", match[0], start, end)
+        if self.text.startswith(">>", end):
+            self.chevrons.pop()
+            self.tokens.add(">>", ">>", end, end + 2)
+        elif self.text.startswith("#{", end):
+            self.beestings.append(0)
+            self.tokens.add("#{", "#{", end, end + 2)
+        else:
+            return end
+        return end + 2
+
+    def _read_unclosed(self, opening: str, start: int) -> int:
+        """A string, regexp or comment without a close is taken to end with its line.
+
+        The second one of a kind takes all the rest, lest hostile input be read again and again.
+        """
+        mistakes.report_unclosed(self.text, opening, start, self.diagnostics)
+        self.tokens.cut_off = True
+        end = self.text.find("\n", start)
+        if end < 0 or opening in self.unclosed_seen:
+            end = len(self.text)
+        self.unclosed_seen.add(opening)
+        if opening == '"':
+            self.tokens.add("string", self.text[start:end] + opening, start, end)
+        elif opening == "re#":
+            self.tokens.add("regexp", self.text[start:end] + "#", start, end)
+        return end
+
+    def _finish(self, at: int) -> Tokens:
+        if self.chevrons:
+            mistakes.report_unclosed(self.text, "<<", self.chevrons[-1], self.diagnostics)
+            self.tokens.cut_off = True
+        # Three, so that the parser may look two tokens ahead anywhere.
+        for _ in range(3):
+            self.tokens.add("end", "", at, at)
+        return self.tokens
