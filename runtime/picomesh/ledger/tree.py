@@ -1,0 +1,299 @@
+"""The state tree: an ordered map path -> CID whose root does not depend on its history.
+
+A Merkle search tree (docs/formats/state.md). The layer of a path is the number of leading zero
+bits of BLAKE3(path), in twos; a node holds the paths of the highest layer in its range, and the
+gaps between them are smaller trees. So the set of paths alone decides the shape, and changing one
+path of n touches O(log n) nodes. Nodes are read from a block store when they are needed and
+written back by `flush`, all new ones at once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from picomesh.ledger.cid import DAG_CBOR, Cid, cid_of_block, digest_of
+from picomesh.ledger.codec import Block, decode_block, encode_block
+from picomesh.ledger.errors import CodecError
+
+LAYER_BITS = 2  # a node has 4 entries on average
+PATH_BYTES_MAX = 4096
+
+
+class Blocks(Protocol):
+    """Where blocks come from. Raises MissingBlock for one that is not there."""
+
+    def block(self, cid: Cid) -> bytes: ...
+
+
+@dataclass(slots=True)
+class Node:
+    """Paths of one layer, ascending, and the trees before, between and behind them.
+
+    Never changed once made; `cid` is remembered when it becomes known.
+    """
+
+    layer: int
+    paths: list[bytes]
+    values: list[Cid]
+    children: list[Child]
+    cid: Cid | None = field(default=None, compare=False)
+
+
+Child: TypeAlias = Node | Cid | None
+
+
+def layer_of(path: bytes) -> int:
+    """How high a path stands: leading zero bits of its hash, in twos."""
+    digest = int.from_bytes(digest_of(path), "big")
+    return (256 - digest.bit_length()) // LAYER_BITS
+
+
+def encode_node(node: Node, links: list[Cid | None]) -> bytes:
+    """The block of a node: [first tree, [shared, rest, value, tree], ...], state.md §3."""
+    entries: list[Block] = [links[0]]
+    before = b""
+    for path, value, link in zip(node.paths, node.values, links[1:], strict=True):
+        shared = _shared_length(before, path)
+        entries.append([shared, path[shared:], value, link])
+        before = path
+    return encode_block(entries)
+
+
+def decode_node(data: bytes) -> Node:
+    """Reads one node; refuses paths out of order, of another layer, or badly shortened."""
+    block = decode_block(data)
+    if not isinstance(block, list) or not block:
+        raise CodecError("a tree node is not a list")
+    paths: list[bytes] = []
+    values: list[Cid] = []
+    children: list[Child] = [_link(block[0])]
+    for entry in block[1:]:
+        path, value, link = _decode_entry(entry, paths[-1] if paths else b"")
+        if paths and path <= paths[-1]:
+            raise CodecError("the paths of a tree node are not in order")
+        paths.append(path)
+        values.append(value)
+        children.append(link)
+    if not paths:
+        if children != [None]:
+            raise CodecError("a tree node without paths has a child")
+        return Node(-1, paths, values, children)
+    layer = layer_of(paths[0])
+    if any(layer_of(path) != layer for path in paths):
+        raise CodecError("the paths of a tree node have different layers")
+    return Node(layer, paths, values, children)
+
+
+def _decode_entry(entry: Block, before: bytes) -> tuple[bytes, Cid, Cid | None]:
+    if not isinstance(entry, list) or len(entry) != 4:
+        raise CodecError("an entry of a tree node is not 4 items")
+    shared, rest, value, link = entry
+    if not isinstance(shared, int) or not isinstance(rest, bytes) or not isinstance(value, Cid):
+        raise CodecError("an entry of a tree node is not [shared, rest, value, tree]")
+    path = before[:shared] + rest
+    if shared != _shared_length(before, path) or len(path) != shared + len(rest):
+        raise CodecError("a path of a tree node is not shortened as far as it can be")
+    return path, value, _link(link)
+
+
+def _link(block: Block) -> Cid | None:
+    if block is not None and not (isinstance(block, Cid) and block.codec == DAG_CBOR):
+        raise CodecError("a subtree of a tree node is not a link")
+    return block
+
+
+def _shared_length(a: bytes, b: bytes) -> int:
+    count = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        count += 1
+    return count
+
+
+EMPTY_ROOT_BLOCK = encode_node(Node(-1, [], [], [None]), [None])
+EMPTY_ROOT = cid_of_block(EMPTY_ROOT_BLOCK)
+
+
+class Tree:
+    """A state tree that can be read and changed; nothing is stored before `flush`."""
+
+    __slots__ = ("_blocks", "_root")
+
+    def __init__(self, blocks: Blocks, root: Cid = EMPTY_ROOT) -> None:
+        self._blocks = blocks
+        self._root: Child = None if root == EMPTY_ROOT else root
+
+    def get(self, path: bytes) -> Cid | None:
+        """The value's name at a path."""
+        layer = layer_of(path)
+        node = self._load(self._root)
+        while node is not None and node.layer >= layer:
+            at = bisect_left(node.paths, path)
+            if at < len(node.paths) and node.paths[at] == path:
+                return node.values[at]
+            node = self._load(node.children[at])
+        return None
+
+    def put(self, path: bytes, value: Cid) -> None:
+        """Sets a path."""
+        self._root = self._put(self._root, path, value, layer_of(path))
+
+    def delete(self, path: bytes) -> None:
+        """Removes a path, if it is there."""
+        if self.get(path) is not None:
+            self._root = self._delete(self._root, path)
+
+    def items(self, after: bytes = b"", prefix: bytes = b"") -> Iterator[tuple[bytes, Cid]]:
+        """Entries whose path is greater than `after` and starts with `prefix`, in order."""
+        for path, value in self._walk(self._root, max(after, prefix)):
+            if path <= after and after:
+                continue
+            if not path.startswith(prefix):
+                return
+            yield path, value
+
+    def flush(self) -> tuple[Cid, dict[Cid, bytes]]:
+        """The root, and the blocks that this tree made and nobody stored yet."""
+        new: dict[Cid, bytes] = {}
+        if self._root is None:
+            return EMPTY_ROOT, {EMPTY_ROOT: EMPTY_ROOT_BLOCK}
+        root = self._store(self._root, new)
+        assert root is not None
+        return root, new
+
+    def nodes(self) -> Iterator[Cid]:
+        """Every node's name, parents first. Checks ranges and layers on the way (state.md §4)."""
+        root, _ = self.flush()
+        if root == EMPTY_ROOT:
+            yield root
+            return
+        yield from self._check(root, None, b"", None)
+
+    # -- reading
+
+    def _load(self, child: Child) -> Node | None:
+        if not isinstance(child, Cid):
+            return child
+        node = decode_node(self._blocks.block(child))
+        if not node.paths:
+            raise CodecError("an empty tree node inside a tree")
+        node.cid = child
+        return node
+
+    def _walk(self, child: Child, start: bytes) -> Iterator[tuple[bytes, Cid]]:
+        node = self._load(child)
+        if node is None:
+            return
+        first = bisect_left(node.paths, start)
+        yield from self._walk(node.children[first], start)
+        for at in range(first, len(node.paths)):
+            yield node.paths[at], node.values[at]
+            yield from self._walk(node.children[at + 1], start)
+
+    def _check(self, cid: Cid, above: int | None, low: bytes, high: bytes | None) -> Iterator[Cid]:
+        node = self._load(cid)
+        assert node is not None
+        if above is not None and node.layer >= above:
+            raise CodecError("a subtree stands as high as its parent")
+        if node.paths[0] <= low and above is not None and low:
+            raise CodecError("a subtree reaches before its gap")
+        if high is not None and node.paths[-1] >= high:
+            raise CodecError("a subtree reaches behind its gap")
+        yield cid
+        bounds: list[bytes | None] = [low, *node.paths, high]
+        for at, child in enumerate(node.children):
+            if isinstance(child, Cid):
+                yield from self._check(child, node.layer, bounds[at] or b"", bounds[at + 1])
+
+    # -- changing: new nodes share what did not change
+
+    def _put(self, child: Child, path: bytes, value: Cid, layer: int) -> Node:
+        node = self._load(child)
+        if node is None:
+            return Node(layer, [path], [value], [None, None])
+        if node.layer < layer:
+            left, right = self._split(node, path)
+            return Node(layer, [path], [value], [left, right])
+        at = bisect_left(node.paths, path)
+        if node.layer > layer:
+            below = self._put(node.children[at], path, value, layer)
+            return _with_child(node, at, below)
+        if at < len(node.paths) and node.paths[at] == path:
+            values = [*node.values[:at], value, *node.values[at + 1 :]]
+            return Node(layer, node.paths, values, node.children)
+        left, right = self._split(node.children[at], path)
+        return Node(
+            layer,
+            [*node.paths[:at], path, *node.paths[at:]],
+            [*node.values[:at], value, *node.values[at:]],
+            [*node.children[:at], left, right, *node.children[at + 1 :]],
+        )
+
+    def _split(self, child: Child, path: bytes) -> tuple[Child, Child]:
+        """The parts of a tree before and behind a path that is not in it."""
+        node = self._load(child)
+        if node is None:
+            return None, None
+        at = bisect_right(node.paths, path)
+        left, right = self._split(node.children[at], path)
+        before = [*node.children[:at], left]
+        behind = [right, *node.children[at + 1 :]]
+        return (
+            _node(node.layer, node.paths[:at], node.values[:at], before),
+            _node(node.layer, node.paths[at:], node.values[at:], behind),
+        )
+
+    def _delete(self, child: Child, path: bytes) -> Child:
+        node = self._load(child)
+        assert node is not None, "delete is only called for a path that is there"
+        at = bisect_left(node.paths, path)
+        if at == len(node.paths) or node.paths[at] != path:
+            return _with_child(node, at, self._delete(node.children[at], path))
+        joined = self._join(node.children[at], node.children[at + 1])
+        return _node(
+            node.layer,
+            [*node.paths[:at], *node.paths[at + 1 :]],
+            [*node.values[:at], *node.values[at + 1 :]],
+            [*node.children[:at], joined, *node.children[at + 2 :]],
+        )
+
+    def _join(self, before: Child, behind: Child) -> Child:
+        """One tree from two, all of whose paths follow each other."""
+        left, right = self._load(before), self._load(behind)
+        if left is None or right is None:
+            return before if right is None else behind
+        if left.layer > right.layer:
+            return _with_child(left, -1, self._join(left.children[-1], right))
+        if left.layer < right.layer:
+            return _with_child(right, 0, self._join(left, right.children[0]))
+        middle = self._join(left.children[-1], right.children[0])
+        return Node(
+            left.layer,
+            left.paths + right.paths,
+            left.values + right.values,
+            [*left.children[:-1], middle, *right.children[1:]],
+        )
+
+    def _store(self, child: Child, new: dict[Cid, bytes]) -> Cid | None:
+        if not isinstance(child, Node):
+            return child
+        if child.cid is None:
+            block = encode_node(child, [self._store(below, new) for below in child.children])
+            child.cid = cid_of_block(block)
+            new[child.cid] = block
+        return child.cid
+
+
+def _with_child(node: Node, at: int, child: Child) -> Node:
+    children = list(node.children)
+    children[at] = child
+    return Node(node.layer, node.paths, node.values, children)
+
+
+def _node(layer: int, paths: list[bytes], values: list[Cid], children: list[Child]) -> Child:
+    """A node, or the only child of one that lost all its paths."""
+    return Node(layer, paths, values, children) if paths else children[0]
