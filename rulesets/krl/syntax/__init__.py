@@ -1,5 +1,4 @@
-"""The first pass: from a ruleset's text to its tree (`krl.syntax.tree`)."""
+"""The first pass: from a ruleset's text to its tree. The entry is `krl.syntax.parser.parse`.
 
-from krl.syntax.parser import parse, parse_expression
-
-__all__ = ["parse", "parse_expression"]
+Nothing is imported here: `krl.diagnostic` needs `krl.syntax.tree`, and the parser needs both.
+"""
