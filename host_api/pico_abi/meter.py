@@ -1,0 +1,174 @@
+"""Raw module to metered module: pure, byte-stable, docs/formats/pico-1.md §3-§7.
+
+Two counters are appended to the module's globals and exported under reserved names; every body is
+rewritten by `meter_body`; in front of every import stands a function that charges for the call,
+so that an indirect call pays as well. Indices of the raw module keep their meaning.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+from pico_abi.context import Context, Memo, References
+from pico_abi.contract import FUEL_EXPORT, HOST_FUNCTIONS_BY_NAME, STACK_EXPORT, HostFunction
+from pico_abi.meter_body import MeteredBody, Setting, meter_body
+from pico_abi.meter_code import Counters, scaled_amount
+from pico_abi.stack_words import HOST_FRAME_WORDS
+from pico_abi.validate import validated
+from pico_abi.wasm import module as m
+from pico_abi.wasm import opcodes as op
+from pico_abi.wasm.decode import decode_module
+from pico_abi.wasm.encode import encode_module
+from pico_abi.wasm.instructions import instruction
+
+_metered_bodies: Memo[MeteredBody] = Memo()
+
+
+def meter(raw: bytes) -> bytes:
+    """The metered form of a module; raises `ModuleRefused` if it is not of profile pico-1."""
+    return encode_module(_meter(raw)[0])
+
+
+def _meter(raw: bytes) -> tuple[m.Module, list[MeteredBody], m.Module]:
+    module, context, used = validated(raw)
+    result_types, types = _block_types(module)
+    setting = Setting(
+        Counters(len(module.globals), len(module.globals) + 1),
+        context.import_count,
+        len(context.functions),
+        result_types,
+    )
+    bodies = [
+        _meter_body(function, context, setting, references)
+        for function, references in zip(module.functions, used, strict=True)
+    ]
+    functions = [
+        m.Function(function.type_index, body.locals, body.body)
+        for function, body in zip(module.functions, bodies, strict=True)
+    ]
+    thunks = [_thunk(item, index, setting) for index, item in enumerate(module.imports)]
+    metered = replace(
+        module,
+        types=types,
+        functions=(*functions, *thunks),
+        globals=(*module.globals, *_COUNTER_GLOBALS),
+        exports=_exports(module, setting),
+        elements=tuple([_element(item, setting) for item in module.elements]),
+    )
+    return metered, bodies, module
+
+
+_COUNTER_GLOBALS = (
+    m.Global(m.I64, True, instruction(op.I64_CONST, 0) + instruction(op.END)),
+    m.Global(m.I32, True, instruction(op.I32_CONST, 0) + instruction(op.END)),
+)
+
+
+def _block_types(module: m.Module) -> tuple[dict[tuple[int, ...], int], tuple[m.FunctionType, ...]]:
+    """Types () -> results for the functions of several results, appended where missing."""
+    types = list(module.types)
+    found = {
+        item.results: index for index, item in reversed(list(enumerate(types))) if not item.params
+    }
+    for function in module.functions:
+        results = module.types[function.type_index].results
+        if len(results) > 1 and results not in found:
+            found[results] = len(types)
+            types.append(m.FunctionType((), results))
+    return found, tuple(types)
+
+
+def _meter_body(
+    function: m.Function, context: Context, setting: Setting, used: References
+) -> MeteredBody:
+    # What of the setting a body can see: thunks if it calls an import, the type of its block.
+    calls_import = bool(used.functions) and used.functions[0] < setting.import_count
+    results = context.types[function.type_index][1]
+    extra = (
+        setting.counters.fuel,
+        (setting.thunks, setting.import_count) if calls_import else None,
+        setting.result_types.get(results) if len(results) > 1 else None,
+    )
+    known = _metered_bodies.get(function, context, extra)
+    if known is not None:
+        return known[1]
+    body = meter_body(function, context, setting)
+    _metered_bodies.put(function, context, extra, used, body)
+    return body
+
+
+def _thunk(item: m.Import, index: int, setting: Setting) -> m.Function:
+    """Charges for a host call by its arguments, reserves stack for the host, and makes it."""
+    host = HOST_FUNCTIONS_BY_NAME[(item.module, item.name)]
+    assert isinstance(item.description, int)  # validated: imports are functions
+    counters = setting.counters
+    body = (
+        counters.take_stack(HOST_FRAME_WORDS)
+        + counters.charge_computed(_host_call_amount(host))
+        + b"".join([instruction(op.LOCAL_GET, local) for local in range(len(host.params))])
+        + instruction(op.CALL, index)
+        + counters.give_stack(HOST_FRAME_WORDS)
+        + instruction(op.END)
+    )
+    return m.Function(item.description, (), body)
+
+
+def _host_call_amount(host: HostFunction) -> bytes:
+    amount = instruction(op.I64_CONST, host.price)
+    for local in host.lengths:
+        amount += scaled_amount(local, host.argument_byte_price) + instruction(op.I64_ADD)
+    return amount
+
+
+def _through_thunk(index: int, setting: Setting) -> int:
+    return setting.thunks + index if index < setting.import_count else index
+
+
+def _exports(module: m.Module, setting: Setting) -> tuple[m.Export, ...]:
+    return (
+        *[
+            replace(item, index=_through_thunk(item.index, setting))
+            if item.kind == m.KIND_FUNCTION
+            else item
+            for item in module.exports
+        ],
+        m.Export(FUEL_EXPORT, m.KIND_GLOBAL, setting.counters.fuel),
+        m.Export(STACK_EXPORT, m.KIND_GLOBAL, setting.counters.stack),
+    )
+
+
+def _element(item: m.ElementSegment, setting: Setting) -> m.ElementSegment:
+    indices = tuple([_through_thunk(index, setting) for index in item.function_indices])
+    return replace(item, function_indices=indices)
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetMap:
+    """Where the instructions of a raw module went: slices of equal bytes, in metered order."""
+
+    metered: tuple[int, ...]
+    raw: tuple[int, ...]
+
+    def raw_offset(self, metered_offset: int) -> int | None:
+        """The raw module's byte behind a metered module's; for inserted code, the byte after
+        the instruction it follows. None before the first function."""
+        at = bisect_right(self.metered, metered_offset) - 1
+        if at < 0:
+            return None
+        distance = metered_offset - self.metered[at]
+        return min(self.raw[at] + distance, self.raw_end(at))
+
+    def raw_end(self, at: int) -> int:
+        return self.raw[at + 1] if at + 1 < len(self.raw) else self.raw[at] + (1 << 32)
+
+
+def offset_map(raw: bytes) -> OffsetMap:
+    """The map from the metered form of a module back to the raw one."""
+    metered, bodies, module = _meter(raw)
+    placed = decode_module(encode_module(metered)).functions
+    pairs: list[tuple[int, int]] = []
+    for function, body, result in zip(module.functions, bodies, placed, strict=False):
+        for metered_at, raw_at, _ in body.slices:
+            pairs.append((result.offset + metered_at, function.offset + raw_at))
+    return OffsetMap(tuple([item[0] for item in pairs]), tuple([item[1] for item in pairs]))
