@@ -1,0 +1,83 @@
+"""The compiler from end to end: text in, module out, diagnostics beside it.
+
+Pure: the same text gives the same bytes on every machine. The passes stop at the first one that
+found an error; each reports all it finds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from blake3 import blake3
+
+from krl.diagnostic import Diagnostics, Source
+from krl.emit import Guest, emit
+from krl.link import link
+from krl.lower import ir, lower
+from krl.resolve import resolve
+from krl.syntax.parser import parse
+from pico_abi import wasm
+
+# The parser bounds how deep a text may nest; the passes behind it recurse a few Python frames for
+# each level, which are not C stack.
+_RECURSION_LIMIT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What came of one text. `module` is None if there are errors; it is *raw*, not metered."""
+
+    source: Source
+    diagnostics: Diagnostics
+    program: ir.Program | None = None
+    module: bytes | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.diagnostics.has_errors
+
+
+@cache
+def guest_library() -> Guest:
+    """The built guest library, decoded once in a process."""
+    return Guest(wasm.decode_module(files("krl.guest").joinpath("guest.wasm").read_bytes()))
+
+
+def check_source(source: Source) -> Compilation:
+    """Everything short of making code: all errors and warnings, and the program."""
+    diagnostics = Diagnostics()
+    with _deep_recursion():
+        ruleset = parse(source, diagnostics)
+        if ruleset is None or diagnostics.has_errors:
+            return Compilation(source, diagnostics)
+        resolution = resolve(ruleset, diagnostics)
+        if diagnostics.has_errors:
+            return Compilation(source, diagnostics)
+        source_hash = blake3(source.text.encode("utf-8", "surrogatepass")).hexdigest()
+        return Compilation(source, diagnostics, lower(resolution, source_hash))
+
+
+def compile_source(source: Source) -> Compilation:
+    """The raw module of a ruleset, or its errors."""
+    checked = check_source(source)
+    if checked.program is None:
+        return checked
+    with _deep_recursion():
+        guest = guest_library()
+        module = link(emit(checked.program, guest), guest, source.text)
+    return Compilation(source, checked.diagnostics, checked.program, wasm.encode_module(module))
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _RECURSION_LIMIT))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

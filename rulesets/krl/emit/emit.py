@@ -1,0 +1,131 @@
+"""Emits a program: one WebAssembly function for each IR function, entries, exports, data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from krl.emit import exports, steps, values
+from krl.emit.code import EMPTY, FLAG, VALUE, Code
+from krl.emit.data import ITEM_BYTES, UNDEFINED, Data
+from krl.emit.function import EmittedFunction, FunctionCode, Layout
+from krl.emit.guest import Guest
+from krl.lower import ir
+from pico_abi.wasm import FunctionType, opcodes
+
+ENTRY_TYPE = FunctionType((FLAG, FLAG, FLAG), (VALUE,))
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """What the linker adds to the guest library. Functions are numbered from its end."""
+
+    functions: tuple[EmittedFunction, ...]
+    table: tuple[int, ...]
+    data_start: int
+    data: bytes
+    exports: dict[str, int]
+    manifest_address: int
+    manifest: bytes
+
+
+def emit(program: ir.Program, guest: Guest) -> Emitted:
+    """The functions and the data of a program, for this guest library."""
+    layout = Layout(guest, program, Data(guest.data_start))
+    layout.slots = [layout.data.global_slot() for _ in program.global_names]
+    functions = [_function(layout, function) for function in program.functions]
+    for number, function in enumerate(program.functions):
+        if function.as_value:
+            functions.append(_entry(layout, number, function))
+    manifest_address = layout.data.add(program.manifest)
+    first = guest.function_count + len(functions)
+    made = exports.make_exports(layout, manifest_address)
+    functions += made.values()
+    return Emitted(
+        tuple(functions),
+        tuple(layout.table),
+        layout.data.start,
+        bytes(layout.data.content),
+        {name: first + index for index, name in enumerate(made)},
+        manifest_address,
+        program.manifest,
+    )
+
+
+def _function(layout: Layout, function: ir.Function) -> EmittedFunction:
+    f = FunctionCode(layout, function)
+    result = FLAG if function.kind == "rule" else VALUE
+    number = layout.program.functions.index(function)
+    _emit_body(f, result, number)
+    entry = _take_frame(f)
+    marks = tuple((offset + len(entry), at) for offset, at in f.code.marks)
+    return EmittedFunction(
+        function.name,
+        FunctionType(f.parameters, (result,)),
+        f.code.local_groups(),
+        entry + bytes(f.code.bytes) + bytes((opcodes.END,)),
+        marks,
+    )
+
+
+def _emit_body(f: FunctionCode, result: int, number: int) -> None:
+    """The body, in a block that every return leaves; then what each way out has to do."""
+    code, program = f.code, f.layout.program
+    is_global = f.function.kind == "global"
+    if is_global:
+        index = program.global_functions.index(number)
+        values.begin_global(f, index, program.global_names[index])
+    with code.block(opcodes.BLOCK, result) as f.end_depth:
+        if f.function.restarts:
+            with code.block(opcodes.LOOP, EMPTY) as f.restart_depth:
+                steps.emit_steps(f, f.function.body)
+        else:
+            steps.emit_steps(f, f.function.body)
+        code.op(opcodes.UNREACHABLE)
+    if is_global:
+        with code.temporary(VALUE) as computed:
+            code.set(computed)
+            code.i32(f.layout.slots[index])
+            code.get(computed)
+            code.store(opcodes.I64_STORE, 0)
+            code.get(computed)
+    if f.slots_max:
+        code.get(f.frame)
+        code.i32(f.frame_bytes)
+        code.op(opcodes.I32_ADD)
+        code.global_set(f.layout.guest.global_index("__stack_pointer"))
+
+
+def _take_frame(f: FunctionCode) -> bytes:
+    """The function's first instructions, written last because only then its size is known."""
+    if not f.slots_max:
+        return b""
+    stack_pointer = f.layout.guest.global_index("__stack_pointer")
+    start = Code(())
+    start.global_get(stack_pointer)
+    start.i32(f.frame_bytes)
+    start.op(opcodes.I32_SUB)
+    start.tee(f.frame)
+    start.global_set(stack_pointer)
+    return bytes(start.bytes)
+
+
+def _entry(layout: Layout, number: int, function: ir.Function) -> EmittedFunction:
+    """(closure, count, arguments): unpacks the arguments and calls the function itself."""
+    code = Code(ENTRY_TYPE.params)
+    if function.has_closure:
+        code.get(0)
+    for index in range(len(function.parameters)):
+        code.get(1)
+        code.i32(index)
+        code.op(opcodes.I32_GT_U)
+        with code.block(opcodes.IF, VALUE):
+            code.get(2)
+            code.load(opcodes.I64_LOAD, index * ITEM_BYTES)
+            code.otherwise()
+            code.i64(UNDEFINED)
+    code.call(layout.function_index(number))
+    body = bytes(code.bytes) + bytes((opcodes.END,))
+    return EmittedFunction(f"entry of {function.name}", ENTRY_TYPE, (), body)
+
+
+__all__ = ["Emitted", "EmittedFunction", "emit"]

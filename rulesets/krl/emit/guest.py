@@ -1,0 +1,69 @@
+"""The guest library as the compiler sees it: what it exports, and where its index spaces end.
+
+Emitted code refers to guest functions by index. Nothing in the library ever moves: types,
+functions, table slots and data are only ever added behind it (krl/link).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from pico_abi import wasm
+from pico_abi.wasm import FunctionType, Module
+
+PAGE_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Guest:
+    """The decoded guest library."""
+
+    module: Module
+
+    @cached_property
+    def exports(self) -> dict[str, wasm.Export]:
+        return {export.name: export for export in self.module.exports}
+
+    @cached_property
+    def function_count(self) -> int:
+        """Imported and own functions; the first index the compiler may use."""
+        return len(self.module.imported_functions()) + len(self.module.functions)
+
+    def function(self, name: str) -> int:
+        """The index of an exported function."""
+        export = self.exports[name]
+        assert export.kind == wasm.KIND_FUNCTION, name
+        return export.index
+
+    def has(self, name: str) -> bool:
+        return name in self.exports
+
+    def function_type(self, index: int) -> FunctionType:
+        imports = self.module.imported_functions()
+        if index < len(imports):
+            description = imports[index].description
+            assert isinstance(description, int)
+            return self.module.types[description]
+        return self.module.types[self.module.functions[index - len(imports)].type_index]
+
+    def global_index(self, name: str) -> int:
+        export = self.exports[name]
+        assert export.kind == wasm.KIND_GLOBAL, name
+        return export.index
+
+    def address(self, name: str) -> int:
+        """The value of an exported constant global: an address in linear memory."""
+        init = self.module.globals[self.global_index(name)].init
+        assert init[0] == wasm.opcodes.I32_CONST and init[-1] == wasm.opcodes.END
+        value, _ = wasm.read_sleb(init, 1, 32)
+        return value
+
+    @property
+    def table_size(self) -> int:
+        return self.module.tables[0].minimum
+
+    @property
+    def data_start(self) -> int:
+        """The first address behind the library's own data."""
+        return self.address("__heap_base")

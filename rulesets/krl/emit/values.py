@@ -1,0 +1,452 @@
+"""Emits IR values and flags. Arithmetic on numbers runs inline; all else calls the library.
+
+A value that is not a number is a NaN when read as a double, so one comparison of the result with
+itself tells whether an inline operation may stand: x + y is a NaN if either is no number.
+"""
+
+from __future__ import annotations
+
+from krl.emit import data as layout_of
+from krl.emit import steps
+from krl.emit.code import FLAG, VALUE
+from krl.emit.function import FunctionCode
+from krl.lower import ir
+from pico_abi.wasm import F64, opcodes
+
+_FLOAT_OPERATIONS = {
+    "add": opcodes.F64_ADD,
+    "subtract": opcodes.F64_SUB,
+    "multiply": opcodes.F64_MUL,
+    "divide": opcodes.F64_DIV,
+}
+# The order that makes the comparison true, the one that makes it false, and how the library's
+# three-way answer is tested where neither holds.
+_ORDERS = {
+    "<": (opcodes.F64_LT, opcodes.F64_GE, opcodes.I32_LT_S),
+    "<=": (opcodes.F64_LE, opcodes.F64_GT, opcodes.I32_LE_S),
+    ">": (opcodes.F64_GT, opcodes.F64_LE, opcodes.I32_GT_S),
+    ">=": (opcodes.F64_GE, opcodes.F64_LT, opcodes.I32_GE_S),
+}
+_SINGLETONS = {
+    "undefined": layout_of.UNDEFINED,
+    "null": layout_of.NULL,
+    "true": layout_of.TRUE,
+    "false": layout_of.FALSE,
+    "unset": layout_of.UNSET,
+}
+
+
+def value(f: FunctionCode, node: ir.Value) -> None:
+    """Leaves the value on the stack, as an i64."""
+    code, data = f.code, f.layout.data
+    match node:
+        case ir.Number(number):
+            code.i64(layout_of.number_bits(number))
+        case ir.Singleton(name):
+            code.i64(_SINGLETONS[name])
+        case ir.Text(text):
+            code.i64(data.string(text))
+        case ir.Pattern(source, flags):
+            code.i64(data.pattern(source, flags))
+            if "g" in flags:
+                code.call(f.layout.guest.function("rt_fresh_regexp"))
+        case ir.ReadLocal(local):
+            code.get(f.local(local))
+        case ir.StaticFunction(function):
+            code.i64(f.layout.static_function(function))
+        case ir.LibraryValue(export, kind):
+            code.i32(f.layout.table_index(f.layout.guest.function(export)))
+            code.i32(layout_of.FUNCTION_KINDS[kind])
+            code.call(f.layout.guest.function("rt_library_function"))
+        case ir.Arithmetic():
+            _arithmetic(f, node)
+        case ir.FlagValue(inner):
+            flag(f, inner)
+            code.op(opcodes.I64_EXTEND_I32_U)
+            code.i64(layout_of.FALSE)
+            code.op(opcodes.I64_ADD)
+        case ir.Either(test, yes, no):
+            flag(f, test)
+            with code.block(opcodes.IF, VALUE):
+                value(f, yes)
+                code.otherwise()
+                value(f, no)
+        case ir.Lazy():
+            _lazy(f, node)
+        case ir.Sequence(inner_steps, result):
+            steps.emit_steps(f, inner_steps)
+            value(f, result)
+        case _:
+            _memory_value(f, node)
+
+
+def _memory_value(f: FunctionCode, node: ir.Value) -> None:
+    code = f.code
+    match node:
+        case ir.ReadCell(cell, name):
+            _read_cell(f, cell, name)
+        case ir.ReadCapture(index):
+            code.get(0)
+            code.load(opcodes.I64_LOAD, _capture_offset(index))
+        case ir.ThisFunction():
+            code.get(0)
+            code.op(opcodes.I64_EXTEND_I32_U)
+            code.i64(layout_of.box(layout_of.TAG_FUNCTION, 0))
+            code.op(opcodes.I64_OR)
+        case ir.ReadGlobal(index):
+            _read_global(f, index)
+        case ir.MakeFunction(function, captures):
+            _make_function(f, function, captures)
+        case ir.NewCell():
+            _new_cell(f)
+        case _:
+            call_value(f, node)
+
+
+def call_value(f: FunctionCode, node: ir.Value) -> None:
+    """The values that come from calling something."""
+    code, guest = f.code, f.layout.guest
+    match node:
+        case ir.Runtime(at, name, arguments):
+            _arguments(f, arguments)
+            code.mark(at)
+            code.call(guest.function(name))
+        case ir.RuntimeInteger(at, name, arguments):
+            _arguments(f, arguments)
+            code.mark(at)
+            code.call(guest.function(name))
+            code.op(opcodes.F64_CONVERT_I32_S, opcodes.I64_REINTERPRET_F64)
+        case ir.Captured(captures, index):
+            value(f, captures)
+            code.i32(index)
+            code.call(guest.function("rt_capture"))
+        case ir.RuntimeList(at, name, leading, items, counts):
+            _arguments(f, leading)
+            numbers = (len(items),) if counts is None else counts
+            _list(f, at, guest.function(name), numbers, items)
+        case ir.Library(at, export, arguments):
+            code.i32(0)
+            _list(f, at, guest.function(export), (len(arguments),), arguments)
+        case ir.Call(at, function, closure, arguments):
+            if closure is not None:
+                value(f, closure)
+                code.op(opcodes.I32_WRAP_I64)
+            _arguments(f, arguments)
+            code.mark(at)
+            code.call(f.layout.function_index(function))
+        case _:
+            raise AssertionError(node)
+
+
+def _arguments(f: FunctionCode, arguments: tuple[ir.Value, ...]) -> None:
+    for argument in arguments:
+        value(f, argument)
+
+
+def _list(
+    f: FunctionCode,
+    at: int,
+    function: int,
+    counts: tuple[int, ...],
+    items: tuple[ir.Value, ...],
+) -> None:
+    """Stores the items in the frame, then passes the counts and their address."""
+    code = f.code
+    with f.frame_slots(len(items)) as offset:
+        for index, item in enumerate(items):
+            code.get(f.frame)
+            value(f, item)
+            code.store(opcodes.I64_STORE, offset + index * layout_of.ITEM_BYTES)
+        for count in counts:
+            code.i32(count)
+        if items:
+            code.get(f.frame)
+            code.i32(offset)
+            code.op(opcodes.I32_ADD)
+        else:
+            code.i32(0)
+        code.mark(at)
+        code.call(function)
+
+
+# ---- closures, cells, globals ----------------------------------------------------------------
+
+
+def _capture_offset(index: int) -> int:
+    return layout_of.CAPTURES_OFFSET + index * layout_of.ITEM_BYTES
+
+
+def _make_function(f: FunctionCode, function: int, captures: tuple[ir.Value, ...]) -> None:
+    code, layout = f.code, f.layout
+    code.i32(layout.table_index(layout.entry_index(function)))
+    code.i32(layout.shape(function))
+    code.i32(len(captures))
+    code.call(layout.guest.function("rt_function"))
+    with code.temporary(VALUE) as made:
+        code.set(made)
+        for index, capture in enumerate(captures):
+            code.get(made)
+            code.op(opcodes.I32_WRAP_I64)
+            value(f, capture)
+            code.store(opcodes.I64_STORE, _capture_offset(index))
+        code.get(made)
+
+
+def _new_cell(f: FunctionCode) -> None:
+    code = f.code
+    code.i32(layout_of.CELL_BYTES)
+    code.call(f.layout.guest.function("rt_allocate"))
+    with code.temporary(FLAG) as cell:
+        code.tee(cell)
+        code.i64(layout_of.UNSET)
+        code.store(opcodes.I64_STORE, 0)
+        code.get(cell)
+        code.op(opcodes.I64_EXTEND_I32_U)
+
+
+def _read_cell(f: FunctionCode, cell: ir.Value, name: str) -> None:
+    code = f.code
+    value(f, cell)
+    code.op(opcodes.I32_WRAP_I64)
+    code.load(opcodes.I64_LOAD, 0)
+    with code.temporary(VALUE) as content:
+        code.tee(content)
+        code.i64(layout_of.UNSET)
+        code.op(opcodes.I64_EQ)
+        with code.block(opcodes.IF):
+            _throw_unset(f, name)
+        code.get(content)
+
+
+def _throw_unset(f: FunctionCode, name: str) -> None:
+    f.code.i64(layout_of.UNSET)
+    f.code.i64(f.layout.data.string(name))
+    f.code.call(f.layout.guest.function("rt_check_set"))
+    f.code.op(opcodes.DROP)
+
+
+def _read_global(f: FunctionCode, index: int) -> None:
+    """The slot, or what computing it gives: unset and busy differ in the lowest bit only."""
+    code = f.code
+    code.i32(f.layout.slots[index])
+    code.load(opcodes.I64_LOAD, 0)
+    with code.temporary(VALUE) as content:
+        code.tee(content)
+        code.i64((1 << 64) - 2)
+        code.op(opcodes.I64_AND)
+        code.i64(layout_of.UNSET)
+        code.op(opcodes.I64_EQ)
+        with code.block(opcodes.IF, VALUE):
+            code.call(f.layout.function_index(f.layout.program.global_functions[index]))
+            code.otherwise()
+            code.get(content)
+
+
+def begin_global(f: FunctionCode, index: int, name: str) -> None:
+    """A global that needs itself while it is computed has no value."""
+    code, slot = f.code, f.layout.slots[index]
+    code.i32(slot)
+    code.load(opcodes.I64_LOAD, 0)
+    code.i64(layout_of.BUSY)
+    code.op(opcodes.I64_EQ)
+    with code.block(opcodes.IF):
+        _throw_unset(f, name)
+    code.i32(slot)
+    code.i64(layout_of.BUSY)
+    code.store(opcodes.I64_STORE, 0)
+
+
+# ---- arithmetic ------------------------------------------------------------------------------
+
+
+class _Operand:
+    """An operand that is used more than once: a constant, or a local that holds it."""
+
+    def __init__(self, f: FunctionCode, number: float | None, local: int | None) -> None:
+        self.code = f.code
+        self.number = number
+        self.local = local
+
+    def double(self) -> None:
+        if self.number is not None:
+            self.code.f64(self.number)
+        else:
+            assert self.local is not None
+            self.code.get(self.local)
+            self.code.op(opcodes.F64_REINTERPRET_I64)
+
+    def value(self) -> None:
+        if self.number is not None:
+            self.code.i64(layout_of.number_bits(self.number))
+        else:
+            assert self.local is not None
+            self.code.get(self.local)
+
+
+def _arithmetic(f: FunctionCode, node: ir.Arithmetic) -> None:
+    """The left spine of a long chain is a loop, so that depth stays that of the source."""
+    spine: list[ir.Arithmetic] = []
+    left: ir.Value = node
+    while isinstance(left, ir.Arithmetic):
+        spine.append(left)
+        left = left.left
+    value(f, left)
+    for link in reversed(spine):
+        _operation(f, link)
+
+
+def _operation(f: FunctionCode, node: ir.Arithmetic) -> None:
+    """One operation; the left operand is on the stack."""
+    code = f.code
+    with code.temporary(VALUE) as left, code.temporary(VALUE) as right:
+        code.set(left)
+        first = _Operand(f, None, left)
+        second = _second_operand(f, node.right, right)
+        with code.temporary(F64) as result:
+            first.double()
+            second.double()
+            code.op(_FLOAT_OPERATIONS[node.operator])
+            code.tee(result)
+            code.get(result)
+            code.op(opcodes.F64_EQ)
+            if node.operator == "divide" and not second.number:
+                second.double()
+                code.f64(0.0)
+                code.op(opcodes.F64_NE, opcodes.I32_AND)
+            with code.block(opcodes.IF, VALUE):
+                code.get(result)
+                code.op(opcodes.I64_REINTERPRET_F64)
+                code.otherwise()
+                first.value()
+                second.value()
+                code.mark(node.at)
+                code.call(f.layout.guest.function(f"rt_{node.operator}"))
+
+
+def _second_operand(f: FunctionCode, node: ir.Value, local: int) -> _Operand:
+    if isinstance(node, ir.Number):
+        return _Operand(f, node.value, None)
+    value(f, node)
+    f.code.set(local)
+    return _Operand(f, None, local)
+
+
+def _lazy(f: FunctionCode, node: ir.Lazy) -> None:
+    code = f.code
+    value(f, node.left)
+    with code.temporary(VALUE) as left:
+        code.tee(left)
+        _truthy(f)
+        with code.block(opcodes.IF, VALUE):
+            if node.operator == "||":
+                code.get(left)
+                code.otherwise()
+                value(f, node.right)
+            else:
+                value(f, node.right)
+                code.otherwise()
+                code.get(left)
+
+
+# ---- flags -----------------------------------------------------------------------------------
+
+
+def flag(f: FunctionCode, node: ir.Flag) -> None:
+    """Leaves 0 or 1 on the stack, as an i32."""
+    code = f.code
+    match node:
+        case ir.FlagConstant(constant):
+            code.i32(int(constant))
+        case ir.ReadFlag(local):
+            code.get(f.local(local))
+        case ir.Truthy(inner):
+            value(f, inner)
+            _truthy(f)
+        case ir.Same(left, right):
+            value(f, left)
+            value(f, right)
+            code.op(opcodes.I64_EQ)
+        case ir.Not(inner_flag):
+            flag(f, inner_flag)
+            code.op(opcodes.I32_EQZ)
+        case ir.Both(left_flag, right_flag):
+            flag(f, left_flag)
+            with code.block(opcodes.IF, FLAG):
+                flag(f, right_flag)
+                code.otherwise()
+                code.i32(0)
+        case ir.RuntimeFlag(at, name, arguments):
+            _arguments(f, arguments)
+            code.mark(at)
+            code.call(f.layout.guest.function(name))
+        case ir.Equal():
+            _equal(f, node)
+        case ir.Order():
+            _order(f, node)
+
+
+def _truthy(f: FunctionCode) -> None:
+    """Tests the value on the stack; true and false themselves need no call."""
+    code = f.code
+    with code.temporary(VALUE) as tested:
+        code.tee(tested)
+        code.i64(layout_of.TRUE)
+        code.op(opcodes.I64_EQ)
+        with code.block(opcodes.IF, FLAG):
+            code.i32(1)
+            code.otherwise()
+            code.get(tested)
+            code.i64(layout_of.FALSE)
+            code.op(opcodes.I64_EQ)
+            with code.block(opcodes.IF, FLAG):
+                code.i32(0)
+                code.otherwise()
+                code.get(tested)
+                code.call(f.layout.guest.function("rt_truthy"))
+
+
+def _equal(f: FunctionCode, node: ir.Equal) -> None:
+    """The same bits are equal (a NaN is canonical, and null equals null)."""
+    code = f.code
+    with code.temporary(VALUE) as left, code.temporary(VALUE) as right:
+        value(f, node.left)
+        code.set(left)
+        value(f, node.right)
+        code.tee(right)
+        code.get(left)
+        code.op(opcodes.I64_EQ)
+        with code.block(opcodes.IF, FLAG):
+            code.i32(1)
+            code.otherwise()
+            code.get(left)
+            code.get(right)
+            code.mark(node.at)
+            code.call(f.layout.guest.function("rt_equal"))
+
+
+def _order(f: FunctionCode, node: ir.Order) -> None:
+    code = f.code
+    holds, fails, test = _ORDERS[node.operator]
+    with code.temporary(VALUE) as left, code.temporary(VALUE) as right:
+        value(f, node.left)
+        code.set(left)
+        first = _Operand(f, None, left)
+        second = _second_operand(f, node.right, right)
+        first.double()
+        second.double()
+        code.op(holds)
+        with code.block(opcodes.IF, FLAG):
+            code.i32(1)
+            code.otherwise()
+            first.double()
+            second.double()
+            code.op(fails)
+            with code.block(opcodes.IF, FLAG):
+                code.i32(0)
+                code.otherwise()
+                first.value()
+                second.value()
+                code.mark(node.at)
+                code.call(f.layout.guest.function("rt_order"))
+                code.i32(0)
+                code.op(test)

@@ -1,0 +1,142 @@
+"""Lowers calls: to a function of the program, of the library, of a module, or of a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from krl.lower import expressions, ir
+from krl.lower.body import Body
+from krl.resolve import LibraryName, ModuleMember, VariableName
+from krl.syntax import tree
+
+Named = tuple[str, ir.Value]
+
+
+def call(body: Body, node: tree.Call) -> ir.Value:
+    """A call in an expression. `x.f(a)` is `f(x, a)`."""
+    at = node.span.start
+    match node.callee:
+        case tree.Member(
+            method="dot", property=(tree.Identifier() | tree.DomainIdentifier()) as name
+        ) as member:
+            first = [expressions.value(body, member.object)]
+            positional, named = arguments(body, node.positional, node.named)
+            return call_name(body, name, first + positional, named, at)
+        case (tree.Identifier() | tree.DomainIdentifier()) as name:
+            positional, named = arguments(body, node.positional, node.named)
+            return call_name(body, name, positional, named, at)
+        case callee:
+            target = expressions.value(body, callee)
+            positional, named = arguments(body, node.positional, node.named)
+            return call_value(target, positional, named, at, "rt_call")
+
+
+def arguments(
+    body: Body,
+    positional: Sequence[tree.Expression],
+    named: Sequence[tree.NamedArgument],
+) -> tuple[list[ir.Value], list[Named]]:
+    return (
+        [expressions.value(body, argument) for argument in positional],
+        [(argument.name, expressions.value(body, argument.value)) for argument in named],
+    )
+
+
+def call_name(
+    body: Body,
+    name: tree.Identifier | tree.DomainIdentifier,
+    positional: list[ir.Value],
+    named: list[Named],
+    at: int,
+    runtime: str = "rt_call",
+) -> ir.Value:
+    """A call by name; `runtime` says whether an unknown value is called or acted."""
+    binding = body.context.resolution.binding(name)
+    match binding:
+        case LibraryName(function):
+            if (function.domain, function.name) == ("event", "attrs") and positional:
+                attributes = ir.Library(at, function.export, ())
+                return ir.Runtime(at, "rt_path", (attributes, positional[0]))
+            bound = bind(body, function.parameters, positional, named, keep_extra=True)
+            return ir.Library(at, function.export, tuple(bound))
+        case VariableName(variable):
+            if isinstance(variable.value, tree.Function | tree.Defaction):
+                return _call_known(body, variable.value, body.read(variable), positional, named, at)
+        case ModuleMember():
+            return module_call(binding, at, positional, named, runtime)
+    target = expressions.read(body, binding, at)
+    return call_value(target, positional, named, at, runtime)
+
+
+def _call_known(
+    body: Body,
+    node: tree.Function | tree.Defaction,
+    target: ir.Value,
+    positional: list[ir.Value],
+    named: list[Named],
+    at: int,
+) -> ir.Value:
+    names = [parameter.name for parameter in node.parameters]
+    bound = bind(body, names, positional, named)
+    closure = None if isinstance(target, ir.StaticFunction) else target
+    return ir.Call(at, body.context.function_number(node), closure, tuple(bound))
+
+
+def call_value(
+    target: ir.Value, positional: list[ir.Value], named: list[Named], at: int, runtime: str
+) -> ir.Value:
+    if not named:
+        return ir.RuntimeList(at, runtime, (target,), tuple(positional))
+    items = (*positional, *_pairs(named))
+    counts = (len(positional), len(named))
+    return ir.RuntimeList(at, f"{runtime}_named", (target,), items, counts)
+
+
+def module_call(
+    member: ModuleMember,
+    at: int,
+    positional: list[ir.Value],
+    named: list[Named],
+    runtime: str = "rt_call",
+) -> ir.Value:
+    """A function or action that another ruleset of the pico provides (pico.wit, rulesets.call)."""
+    leading = (ir.Text(member.rid), ir.Text(member.name), ir.Number(member.use))
+    items = (*positional, *_pairs(named))
+    counts = (len(positional), len(named))
+    name = "rt_module_call" if runtime == "rt_call" else "rt_module_act"
+    return ir.RuntimeList(at, name, leading, items, counts)
+
+
+def _pairs(named: list[Named]) -> list[ir.Value]:
+    return [item for name, argument in named for item in (ir.Text(name), argument)]
+
+
+def bind(
+    body: Body,
+    names: Sequence[str],
+    positional: list[ir.Value],
+    named: list[Named],
+    keep_extra: bool = False,
+) -> list[ir.Value]:
+    """Arguments in parameter order: by name if given, else by position, else undefined.
+
+    Arguments nobody takes are still computed, in the order they were written. A library function
+    may take more arguments than it has names for, and must not see ones that were not passed.
+    """
+    if not named:
+        if keep_extra or len(positional) == len(names):
+            return positional
+        if len(positional) < len(names):
+            missing = len(names) - len(positional)
+            return positional + [expressions.UNDEFINED] * missing
+    kept = [body.keep(argument) for argument in positional]
+    by_name = {name: body.keep(argument) for name, argument in named}
+    bound: list[ir.Value] = []
+    for index, name in enumerate(names):
+        given = kept[index] if index < len(kept) else expressions.UNDEFINED
+        bound.append(by_name.get(name, given))
+    if keep_extra:
+        while bound and bound[-1] is expressions.UNDEFINED:
+            bound.pop()
+        bound += kept[len(names) :]
+    return bound

@@ -1,0 +1,80 @@
+"""Lowers a whole ruleset: functions and globals first, then rules, then what it offers."""
+
+from __future__ import annotations
+
+from krl.lower import expressions, functions, ir, rules
+from krl.lower.body import Body, Context
+from krl.lower.manifest import make_manifest
+from krl.resolve import Resolution, Variable
+from krl.syntax import tree
+
+
+def lower(resolution: Resolution, source_hash: str) -> ir.Program:
+    """The program of a ruleset that resolved without errors.
+
+    `source_hash` is the BLAKE3 of the source text in hexadecimal; the manifest carries it.
+    """
+    ruleset = resolution.ruleset
+    context = Context(resolution, ruleset.rid)
+    functions.declare_functions(context)
+    _declare_globals(context)
+    functions.lower_functions(context)
+    _lower_globals(context)
+    program = context.program
+    program.rules = tuple(rules.lower_rule(context, rule) for rule in ruleset.rules if rule.active)
+    program.shares = _exposed(context, "shares")
+    program.provides = _exposed(context, "provides")
+    program.manifest = make_manifest(ruleset, resolution, program, source_hash)
+    return program
+
+
+def _declare_globals(context: Context) -> None:
+    """Every global that is not simply a static function gets a slot and a first computation."""
+    for variable in context.resolution.globals:
+        if context.captures.names_static(variable):
+            continue
+        program = context.program
+        context.global_numbers[id(variable)] = len(program.global_names)
+        program.global_names.append(variable.name)
+        function = ir.Function(f"global {variable.name}", "global")
+        program.global_functions.append(context.add_function(function))
+
+
+def _lower_globals(context: Context) -> None:
+    for variable in context.resolution.globals:
+        number = context.global_numbers.get(id(variable))
+        if number is not None:
+            function = context.program.functions[context.program.global_functions[number]]
+            body = Body(context, None, function)
+            _first_value(body, variable)
+            function.body = tuple(body.steps)
+
+
+def _first_value(body: Body, variable: Variable) -> None:
+    assert variable.value is not None
+    if variable.kind == "configured":
+        at = variable.span.start
+        given = body.keep(ir.Runtime(at, "rt_configured", (ir.Text(variable.name),)))
+        missing = ir.Same(given, expressions.UNDEFINED)
+        default = expressions.branch(body, variable.value)
+        body.steps.append(ir.Return(ir.Either(missing, default, given)))
+    else:
+        body.steps.append(ir.Return(expressions.value(body, variable.value)))
+
+
+def _exposed(context: Context, key: str) -> tuple[ir.Share, ...]:
+    """What queries (shares) or other rulesets (provides) may ask for, each name once."""
+    meta = context.resolution.ruleset.meta
+    by_name = {variable.name: variable for variable in context.resolution.globals}
+    body = Body(context, None, ir.Function("exposed", "global"))
+    exposed: dict[str, ir.Share] = {}
+    for item in meta.properties if meta is not None else ():
+        if isinstance(item, tree.MetaNames) and item.key == key:
+            for name in item.names:
+                variable = by_name.get(name.name)
+                if variable is not None:
+                    value = body.read(variable)
+                    if isinstance(value, ir.StaticFunction):
+                        context.program.functions[value.function].as_value = True
+                    exposed[name.name] = ir.Share(name.name, value)
+    return tuple(exposed.values())

@@ -1,0 +1,241 @@
+"""Lowers rules: selecting, foreach loops, the prelude, the action block and the postlude.
+
+A rule becomes one function that gives a flag: true if `last` ended the ruleset's part in the event.
+"""
+
+from __future__ import annotations
+
+from krl.lower import calls, expressions, functions, ir, select
+from krl.lower.body import Body, Context
+from krl.syntax import tree
+
+
+def lower_rule(context: Context, node: tree.Rule) -> ir.RuleEntry:
+    unit = context.resolution.unit(node)
+    function = ir.Function(f"rule {node.name}", "rule")
+    number = context.add_function(function)
+    body = Body(context, unit, function)
+    body.make_cells()
+    assert node.select is not None
+    events = select.lower_select(body, node.select)
+    body.steps.append(
+        ir.DoRuntime(node.name_span.start, "rt_rule_begin", (ir.Text(node.name),))
+    )
+    run = _RuleRun(body, node)
+    run.loops(0)
+    body.steps.append(ir.RuleEnd(ir.ReadFlag(run.ever_fired)))
+    body.steps.append(ir.ReturnFlag(ir.FlagConstant(False)))
+    function.body = tuple(body.steps)
+    return ir.RuleEntry(node.name, number, events)
+
+
+class _RuleRun:
+    """One selected rule: the loops, and in the innermost what happens each time round."""
+
+    def __init__(self, body: Body, node: tree.Rule) -> None:
+        self.body = body
+        self.node = node
+        self.fired = body.new_flag("fired")
+        self.ever_fired = body.new_flag("ever fired")
+        self.lasts: list[int] = []
+
+    def loops(self, depth: int) -> None:
+        body = self.body
+        if depth == len(self.node.foreach):
+            self.once()
+            return
+        loop = self.node.foreach[depth]
+        collection = expressions.value(body, loop.collection)
+        last = body.new_flag("last round")
+        self.lasts.append(last)
+        item = body.new_local("item")
+        key = body.new_local("key") if len(loop.setting) > 1 else None
+        outer = body.block()
+        for index, name in enumerate(loop.setting):
+            variable = body.context.resolution.variable(name)
+            sources: list[ir.Value] = [ir.ReadLocal(item)]
+            if key is not None:
+                sources.append(ir.ReadLocal(key))
+            given = sources[index] if index < len(sources) else expressions.UNDEFINED
+            body.renew_cell(variable)
+            body.set(variable, given)
+        self.loops(depth + 1)
+        inside = body.end_block(outer)
+        body.steps.append(
+            ir.ForEach(loop.span.start, collection, item, key, last, inside)
+        )
+
+    def once(self) -> None:
+        body = self.body
+        functions.declarations(body, self.node.prelude)
+        body.steps.append(ir.SetFlag(self.fired, ir.FlagConstant(True)))
+        if self.node.block is not None:
+            action_block(body, self.node.block, self.fired)
+        body.steps.append(
+            ir.If(
+                ir.ReadFlag(self.fired),
+                (ir.SetFlag(self.ever_fired, ir.FlagConstant(True)),),
+                (),
+            )
+        )
+        if self.node.postlude is not None:
+            self.postlude(self.node.postlude)
+
+    # ---- postlude ----------------------------------------------------------------------------
+
+    def postlude(self, node: tree.Postlude) -> None:
+        fired = self.statements(node.fired or ())
+        notfired = self.statements(node.notfired or ())
+        if fired or notfired:
+            self.body.steps.append(ir.If(ir.ReadFlag(self.fired), fired, notfired))
+        self.body.steps.extend(self.statements(node.always or ()))
+
+    def statements(self, nodes: tuple[tree.Statement, ...]) -> tuple[ir.Step, ...]:
+        outer = self.body.block()
+        for node in nodes:
+            self.statement(node)
+        return self.body.end_block(outer)
+
+    def statement(self, node: tree.Statement) -> None:
+        match node:
+            case tree.Declaration():
+                functions.declaration(self.body, node)
+            case tree.Assign():
+                self.assign(node)
+            case tree.Clear():
+                self.clear(node)
+            case tree.Raise():
+                self.raise_event(node)
+            case tree.Schedule():
+                self.schedule(node)
+            case tree.Log():
+                logged = expressions.value(self.body, node.value)
+                self.do(node, "rt_log", ir.Text(node.level), logged)
+            case tree.Error():
+                self.error(node)
+            case tree.Last():
+                self.leave()
+            case tree.Guarded():
+                test = self.guard(node.condition)
+                inside = self.statements((node.statement,))
+                self.body.steps.append(ir.If(test, inside, ()))
+
+    def do(self, node: tree.Statement, name: str, *arguments: ir.Value) -> None:
+        self.body.steps.append(ir.DoRuntime(node.span.start, name, arguments))
+
+    def guard(self, condition: tree.Expression | tree.OnFinal) -> ir.Flag:
+        if not isinstance(condition, tree.OnFinal):
+            return expressions.flag(self.body, condition)
+        final: ir.Flag = ir.FlagConstant(True)
+        for last in self.lasts:
+            final = ir.Both(final, ir.ReadFlag(last))
+        return final
+
+    def assign(self, node: tree.Assign) -> None:
+        name = ir.Text(_stored_name(node))
+        if node.path is None:
+            self.do(node, "rt_entity_put", name, expressions.value(self.body, node.value))
+            return
+        path = expressions.value(self.body, node.path)
+        assigned = expressions.value(self.body, node.value)
+        self.do(node, "rt_entity_put_path", name, path, assigned)
+
+    def clear(self, node: tree.Clear) -> None:
+        name = ir.Text(_stored_name(node))
+        if node.path is None:
+            self.do(node, "rt_entity_clear", name)
+        else:
+            path = expressions.value(self.body, node.path)
+            self.do(node, "rt_entity_clear_path", name, path)
+
+    def raise_event(self, node: tree.Raise) -> None:
+        event = expressions.value(self.body, node.event)
+        attributes = self.optional(node.attributes)
+        if node.for_ruleset is not None:
+            self.body.steps.append(ir.Do(expressions.value(self.body, node.for_ruleset)))
+        if node.domain is None:
+            self.do(node, "rt_raise_dynamic", event, attributes)
+        else:
+            self.do(node, "rt_raise", ir.Text(node.domain), event, attributes)
+
+    def schedule(self, node: tree.Schedule) -> None:
+        domain = expressions.UNDEFINED if node.domain is None else ir.Text(node.domain)
+        event = expressions.value(self.body, node.event)
+        timing = expressions.value(self.body, node.timing)
+        attributes = self.optional(node.attributes)
+        scheduled = ir.Runtime(
+            node.span.start, f"rt_schedule_{node.kind}", (domain, event, timing, attributes)
+        )
+        if node.setting is None:
+            self.body.steps.append(ir.Do(scheduled))
+        else:
+            self.body.set(self.body.context.resolution.variable(node.setting), scheduled)
+
+    def error(self, node: tree.Error) -> None:
+        reported = expressions.value(self.body, node.value)
+        self.do(node, "rt_error", ir.Text(node.level), reported)
+        if node.level == "error":
+            self.leave()
+
+    def leave(self) -> None:
+        self.body.steps.append(ir.RuleEnd(ir.ReadFlag(self.fired)))
+        self.body.steps.append(ir.ReturnFlag(ir.FlagConstant(True)))
+
+    def optional(self, node: tree.Expression | None) -> ir.Value:
+        return expressions.UNDEFINED if node is None else expressions.value(self.body, node)
+
+
+def _stored_name(node: tree.Assign | tree.Clear) -> str:
+    return node.name if node.domain == "ent" else f"app:{node.name}"
+
+
+# ---- action blocks ---------------------------------------------------------------------------
+
+
+def action_block(body: Body, node: tree.ActionBlock, fired: int | None = None) -> None:
+    """Runs the block's actions if its condition holds, and notes in `fired` whether it did."""
+    if node.condition is None:
+        _actions(body, node)
+        return
+    test = expressions.flag(body, node.condition)
+    local = body.new_flag("condition") if fired is None else fired
+    body.steps.append(ir.SetFlag(local, test))
+    outer = body.block()
+    _actions(body, node)
+    body.steps = [*outer, ir.If(ir.ReadFlag(local), tuple(body.steps), ())]
+
+
+def _actions(body: Body, node: tree.ActionBlock) -> None:
+    match node.kind:
+        case "every":
+            for action in node.actions:
+                _action(body, action)
+        case "sample":
+            branches = tuple(_separately(body, action) for action in node.actions)
+            if branches:
+                body.steps.append(ir.Pick(node.span.start, branches))
+        case "choose":
+            assert node.discriminant is not None
+            chosen = body.keep(expressions.value(body, node.discriminant), "choice")
+            steps: tuple[ir.Step, ...] = ()
+            for action in reversed(node.actions):
+                test = ir.Equal(action.span.start, chosen, ir.Text(action.label or ""))
+                steps = (ir.If(test, _separately(body, action), steps),)
+            body.steps.extend(steps)
+
+
+def _separately(body: Body, action: tree.Action) -> tuple[ir.Step, ...]:
+    outer = body.block()
+    _action(body, action)
+    return body.end_block(outer)
+
+
+def _action(body: Body, node: tree.Action) -> None:
+    positional, named = calls.arguments(body, node.positional, node.named)
+    result = calls.call_name(
+        body, node.action, positional, named, node.span.start, runtime="rt_act"
+    )
+    if node.setting:
+        body.set(body.context.resolution.variable(node.setting[0]), result)
+    else:
+        body.steps.append(ir.Do(result))

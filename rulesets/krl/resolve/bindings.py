@@ -1,0 +1,125 @@
+"""What the resolver finds out, as side tables keyed by the identity of tree nodes.
+
+The tree stays as the parser made it; lowering asks these tables. Nodes are looked up by `id`,
+which is sound because the resolution holds on to the tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from krl.library import LibraryFunction
+from krl.syntax import tree
+from krl.syntax.tree import Span
+
+FunctionNode = tree.Function | tree.Defaction
+VariableKind = Literal["global", "parameter", "declaration", "setting", "configured"]
+
+
+@dataclass(eq=False, slots=True)
+class Unit:
+    """A piece of code that becomes one function: a function literal or a rule.
+
+    `captures` are the variables of enclosing units that it or a function inside it reads; a unit
+    without captures is one static function.
+    """
+
+    node: FunctionNode | tree.Rule | None
+    parent: Unit | None
+    captures: list[Variable] = field(default_factory=list)
+    created_in: Scope | None = None
+    created_at: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Variable:
+    """A name that a ruleset declares.
+
+    `late` says that a function captures it before it has its value, so it lives in a cell.
+    """
+
+    name: str
+    span: Span
+    kind: VariableKind
+    unit: Unit | None
+    value: tree.Expression | None = None
+    order: int = 0
+    late: bool = False
+    used: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Scope:
+    """The names of one block, inside the names of the blocks around it."""
+
+    parent: Scope | None
+    unit: Unit | None
+    names: dict[str, Variable] = field(default_factory=dict)
+    pending: list[tuple[FunctionNode, Unit]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class VariableName:
+    variable: Variable
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryName:
+    """An operator (`map`) or a function of a built-in module (`math:abs`)."""
+
+    function: LibraryFunction
+
+
+@dataclass(frozen=True, slots=True)
+class EntityVariable:
+    """`ent:x`, or `app:x`, which picomesh keeps in the pico too (docs/language.md)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleMember:
+    """`alias:name` of a ruleset that `use module` names."""
+
+    rid: str
+    name: str
+    use: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMember:
+    """A domain or member nobody has: it compiles, as in the reference, and throws when reached."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCall:
+    """Marks a domain member that is the callee of a call, so it is not itself a property read."""
+
+
+Binding = VariableName | LibraryName | EntityVariable | ModuleMember | UnknownMember
+
+
+@dataclass(slots=True)
+class Resolution:
+    """The tree with everything the resolver knows about it."""
+
+    ruleset: tree.Ruleset
+    bindings: dict[int, Binding] = field(default_factory=dict)
+    declared: dict[int, Variable] = field(default_factory=dict)
+    units: dict[int, Unit] = field(default_factory=dict)
+    globals: list[Variable] = field(default_factory=list)
+    uses: list[tree.MetaUse] = field(default_factory=list)
+
+    def binding(self, node: tree.Identifier | tree.DomainIdentifier) -> Binding:
+        return self.bindings[id(node)]
+
+    def variable(
+        self, node: tree.Declaration | tree.Parameter | tree.SettingName
+    ) -> Variable:
+        return self.declared[id(node)]
+
+    def unit(self, node: FunctionNode | tree.Rule) -> Unit:
+        return self.units[id(node)]

@@ -1,0 +1,283 @@
+"""The rules a ruleset can break although every name is known: one small function for each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from krl import library
+from krl.diagnostic import Diagnostics, nearest
+from krl.resolve.bindings import (
+    Binding,
+    LibraryName,
+    Resolution,
+    Scope,
+    UnknownMember,
+    VariableName,
+)
+from krl.syntax import tree
+from krl.syntax.tree import Span
+
+CallableKind = Literal["Function", "Action", "ActionFunction"]
+
+_LIBRARY_KINDS: dict[str, CallableKind] = {
+    "function": "Function",
+    "action": "Action",
+    "both": "ActionFunction",
+    "property": "Function",
+}
+
+
+def callable_kind(binding: Binding) -> CallableKind | None:
+    """What kind of thing a name is known to stand for; None where only running tells."""
+    match binding:
+        case LibraryName(function):
+            return _LIBRARY_KINDS[function.kind]
+        case VariableName(variable):
+            match variable.value:
+                case tree.Function():
+                    return "Function"
+                case tree.Defaction():
+                    return "Action"
+    return None
+
+
+def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics) -> None:
+    """A call in an expression must not be of something known to be an action."""
+    callee = node.callee
+    if isinstance(callee, tree.Member) and callee.method == "dot":
+        callee = callee.property
+    check_argument_order(node.positional, node.named, diagnostics)
+    if not isinstance(callee, tree.Identifier | tree.DomainIdentifier):
+        return
+    binding = resolution.bindings.get(id(callee))
+    if binding is None:
+        return
+    if callable_kind(binding) == "Action":
+        diagnostics.error(
+            "not a function: Action",
+            callee.span,
+            "an action does something, so it may stand only in an action block",
+            "move the call into the rule's action block, or make it a function",
+        )
+    if isinstance(binding, LibraryName) and _is_event_attributes(binding):
+        argument = '{"name"}' if node.positional else ""
+        diagnostics.warning(
+            "event:attrs is a map, not a function",
+            node.span,
+            "the parentheses are from an older KRL",
+            f"write event:attrs{argument}",
+        )
+
+
+def _is_event_attributes(binding: LibraryName) -> bool:
+    return (binding.function.domain, binding.function.name) == ("event", "attrs")
+
+
+def check_argument_order(
+    positional: tuple[tree.Expression, ...],
+    named: tuple[tree.NamedArgument, ...],
+    diagnostics: Diagnostics,
+) -> None:
+    if not named:
+        return
+    first_named = named[0].span.start
+    for argument in positional:
+        if argument.span.start > first_named:
+            diagnostics.error(
+                "positional argument after a named one",
+                argument.span,
+                "once an argument has a name, all that follow need one",
+                "name it, or move it to the front",
+            )
+            return
+
+
+def check_action_kind(
+    node: tree.Action, resolution: Resolution, diagnostics: Diagnostics
+) -> None:
+    check_argument_order(node.positional, node.named, diagnostics)
+    kind = callable_kind(resolution.bindings[id(node.action)])
+    if kind == "Function":
+        diagnostics.error(
+            "not an action: Function",
+            node.action.span,
+            "an action block runs actions; a function only computes a value",
+            "call it in `pre`, or write it as a defaction",
+        )
+
+
+def check_action_shape(
+    node: tree.Action, block: tree.ActionBlock, diagnostics: Diagnostics
+) -> None:
+    if block.kind == "choose" and node.label is None:
+        diagnostics.error(
+            "action without a label in a choose",
+            node.span,
+            "`choose` picks the action whose label equals its value",
+            "write `label => action(...)`",
+        )
+    if len(node.setting) > 1:
+        diagnostics.error(
+            "an action gives one value",
+            node.setting[1].span,
+            "`setting` after an action takes one name",
+            "take one name, and read its parts from there",
+        )
+
+
+def check_parameters(parameters: tuple[tree.Parameter, ...], diagnostics: Diagnostics) -> None:
+    seen: set[str] = set()
+    defaulted = False
+    for parameter in parameters:
+        if parameter.name in seen:
+            diagnostics.error(
+                f"duplicate parameter: {parameter.name}",
+                parameter.span,
+                "two parameters of one function have this name",
+                "rename one of them",
+            )
+        seen.add(parameter.name)
+        if parameter.default is not None:
+            defaulted = True
+        elif defaulted:
+            diagnostics.error(
+                "parameter without a default after one with a default",
+                parameter.span,
+                "a call could never leave out the earlier one",
+                "give it a default, or move it to the front",
+            )
+
+
+def check_entity_target(node: tree.Assign | tree.Clear, diagnostics: Diagnostics) -> None:
+    if node.domain == "app":
+        warn_application_variable(node.span, node.name, diagnostics)
+    elif node.domain != "ent":
+        diagnostics.error(
+            f"cannot store into {node.domain}:{node.name}",
+            node.span,
+            "only entity variables keep a value",
+            f"write ent:{node.name}",
+        )
+
+
+def warn_application_variable(span: Span, name: str, diagnostics: Diagnostics) -> None:
+    diagnostics.warning(
+        f"app:{name} is an application variable",
+        span,
+        "picos share nothing, so each pico keeps its own value of it",
+        f"write ent:{name}",
+    )
+
+
+def warn_property(node: tree.Member, diagnostics: Diagnostics) -> None:
+    if isinstance(node.property, tree.Identifier):
+        diagnostics.warning(
+            "reading a member with a dot",
+            node.span,
+            "`.name` without a call is deprecated; it fails on null",
+            f'write {{"{node.property.name}"}}',
+        )
+
+
+def unknown_member(
+    node: tree.DomainIdentifier,
+    aliases: dict[str, tuple[str, int]],
+    diagnostics: Diagnostics,
+) -> UnknownMember:
+    """The reference accepts any domain and fails when it runs; so do we, with a warning."""
+    known = library.names(node.domain)
+    if known:
+        close = nearest(node.name, known)
+        text = f"the module {node.domain} has no member of that name"
+        message = f"{node.domain}:{node.name} is not a function"
+    else:
+        close = nearest(node.domain, [*aliases, *library.domains(), "ent"])
+        text = f"no module is known here as {node.domain}"
+        message = f"no module {node.domain} is in use"
+    hint = f"did you mean `{close}`?" if close else f"add `use module .. alias {node.domain}`"
+    diagnostics.warning(f"unknown name: {node.domain}:{node.name}", node.span, text, hint)
+    return UnknownMember(message)
+
+
+def check_rule_names(node: tree.Ruleset, diagnostics: Diagnostics) -> None:
+    seen: set[str] = set()
+    for rule in node.rules:
+        if rule.name in seen:
+            diagnostics.error(
+                f"duplicate rule name: {rule.name}",
+                rule.name_span,
+                "another rule of this ruleset has the same name",
+                "rename one of them",
+            )
+        seen.add(rule.name)
+        if not rule.active:
+            diagnostics.warning(
+                f"rule {rule.name} is inactive",
+                rule.name_span,
+                "it is left out of the module",
+                "delete it, or make it active",
+            )
+
+
+def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> None:
+    if node.version is not None:
+        diagnostics.warning(
+            "version outside meta",
+            node.version.span,
+            "the ruleset's own version property is deprecated",
+            "move it into the meta block",
+        )
+    if node.meta is None:
+        return
+    seen: set[str] = set()
+    for item in node.meta.properties:
+        match item:
+            case tree.MetaText(key=key):
+                if key in seen:
+                    diagnostics.error(
+                        f"only one meta {key} allowed",
+                        item.span,
+                        "the property stands twice in this meta block",
+                        "delete one of them",
+                    )
+                seen.add(key)
+            case tree.MetaLogging():
+                diagnostics.warning(
+                    "meta logging is deprecated",
+                    item.span,
+                    "it has no effect; logs are always kept",
+                    "delete the line",
+                )
+            case tree.MetaUnsupported(key=key):
+                diagnostics.error(
+                    f"meta property not supported: {key}",
+                    item.span,
+                    "engines of this generation have no such property",
+                    "configure the ruleset instead: `configure using name = value`",
+                )
+            case tree.MetaNames():
+                _check_exposed(item, scope, diagnostics)
+
+
+def _check_exposed(item: tree.MetaNames, scope: Scope, diagnostics: Diagnostics) -> None:
+    verb = "share" if item.key == "shares" else "provide"
+    for name in item.names:
+        variable = scope.names.get(name.name)
+        if variable is None:
+            close = nearest(name.name, list(scope.names))
+            if name.name != "__testing":
+                diagnostics.error(
+                    f"nothing to {verb}: {name.name}",
+                    name.span,
+                    "it is not declared in the global block",
+                    f"did you mean `{close}`?" if close else "declare it in global, or leave it out",
+                )
+        elif item.key == "shares" and isinstance(variable.value, tree.Defaction):
+            diagnostics.error(
+                f"an action cannot be shared: {name.name}",
+                name.span,
+                "a query never changes the pico, so it cannot run an action",
+                "write it under `provides`, or make it a function",
+            )
+        else:
+            variable.used = True

@@ -1,0 +1,450 @@
+"""Resolves names: one walk over the tree, block by block, in source order.
+
+A declaration sees the names above it; the body of a function also sees the names below, because
+it runs later. So function literals are set aside while their block is walked and resolved when
+the block is complete. What such a body captures before it has a value becomes a `late` variable,
+which lowering keeps in a cell. Where the reference is looser than this pass (an unknown domain),
+the program compiles here too and throws when it gets there.
+"""
+
+from __future__ import annotations
+
+from krl import library
+from krl.diagnostic import Diagnostics, Fix, nearest
+from krl.resolve import checks
+from krl.resolve.bindings import (
+    Binding,
+    EntityVariable,
+    FunctionNode,
+    LibraryName,
+    ModuleMember,
+    Resolution,
+    Scope,
+    Unit,
+    UnknownMember,
+    Variable,
+    VariableKind,
+    VariableName,
+)
+from krl.syntax import tree
+from krl.syntax.tree import Span
+
+
+def resolve(ruleset: tree.Ruleset, diagnostics: Diagnostics) -> Resolution:
+    """Binds every name of a ruleset; problems go to `diagnostics`."""
+    resolver = _Resolver(Resolution(ruleset), diagnostics)
+    resolver.ruleset(ruleset)
+    return resolver.resolution
+
+
+class _Resolver:
+    def __init__(self, resolution: Resolution, diagnostics: Diagnostics) -> None:
+        self.resolution = resolution
+        self.diagnostics = diagnostics
+        self.aliases: dict[str, tuple[str, int]] = {}
+        self.scope = Scope(None, None)
+        self.where_attributes = False
+
+    # ---- the ruleset -------------------------------------------------------------------------
+
+    def ruleset(self, node: tree.Ruleset) -> None:
+        if node.meta is not None:
+            self.meta(node.meta)
+        self.declarations(node.declarations, "global")
+        self.finish_block()
+        checks.check_meta(node, self.scope, self.diagnostics)
+        checks.check_rule_names(node, self.diagnostics)
+        for rule in node.rules:
+            self.rule(rule)
+
+    def meta(self, node: tree.Meta) -> None:
+        for item in node.properties:
+            match item:
+                case tree.MetaUse():
+                    for given in item.configuration:
+                        self.expression(given.value)
+                    alias = item.alias or item.rid
+                    self.aliases[alias] = (item.rid, len(self.resolution.uses))
+                    self.resolution.uses.append(item)
+                case tree.MetaConfigure():
+                    self.declarations(item.declarations, "configured")
+                case tree.MetaText():
+                    self.expression(item.value)
+                case _:
+                    pass
+
+    def rule(self, node: tree.Rule) -> None:
+        unit = Unit(node, None)
+        self.resolution.units[id(node)] = unit
+        self.scope = Scope(self.scope, unit)
+        if node.select is None:
+            if node.active:
+                self.diagnostics.error(
+                    f"rule {node.name} has no select",
+                    node.name_span,
+                    "a rule reacts to the events its select names",
+                    "add a line such as `select when domain type`",
+                )
+        else:
+            self.select(node.select)
+        for loop in node.foreach:
+            self.expression(loop.collection)
+            self.scope = Scope(self.scope, unit)
+            for name in loop.setting:
+                self.declare(name.name, name.span, "setting", name)
+        self.declarations(node.prelude, "declaration")
+        if node.block is not None:
+            self.action_block(node.block)
+        if node.postlude is not None:
+            self.postlude(node.postlude)
+        while self.scope.unit is unit:
+            self.finish_block()
+            assert self.scope.parent is not None
+            self.scope = self.scope.parent
+
+    def select(self, node: tree.SelectWhen | tree.SelectWhere) -> None:
+        match node:
+            case tree.SelectWhere():
+                self.expression(node.condition)
+            case tree.SelectWhen():
+                self.event(node.event)
+                if node.within is not None:
+                    self.expression(node.within.amount)
+
+    def event(self, node: tree.EventExpression) -> None:
+        match node:
+            case tree.EventBase():
+                for name in node.setting:
+                    self.declare_setting(name)
+                if node.where is not None:
+                    self.where_attributes = True
+                    self.expression(node.where)
+                    self.where_attributes = False
+                if node.setting and not node.matches:
+                    self.diagnostics.warning(
+                        "setting without an attribute match",
+                        node.span,
+                        "there is nothing to capture, so these names are null",
+                        'match an attribute first: `name re#(.*)# setting(name)`',
+                    )
+            case tree.EventOperator():
+                for operand in node.operands:
+                    self.event(operand)
+            case tree.EventGroup():
+                self.event(node.operand)
+                if node.aggregator is not None:
+                    for name in node.aggregator.names:
+                        self.declare_setting(name)
+
+    def declare_setting(self, name: tree.SettingName) -> None:
+        """Several events of one select may set the same name: it is one variable."""
+        known = self.scope.names.get(name.name)
+        if known is None:
+            self.declare(name.name, name.span, "setting", name)
+        else:
+            self.resolution.declared[id(name)] = known
+
+    # ---- actions and postludes ---------------------------------------------------------------
+
+    def action_block(self, node: tree.ActionBlock) -> None:
+        if node.condition is not None:
+            self.expression(node.condition)
+        if node.discriminant is not None:
+            self.expression(node.discriminant)
+        for action in node.actions:
+            self.action(action, node)
+
+    def action(self, node: tree.Action, block: tree.ActionBlock) -> None:
+        checks.check_action_shape(node, block, self.diagnostics)
+        self.name(node.action)
+        self.arguments(node.positional, node.named)
+        checks.check_action_kind(node, self.resolution, self.diagnostics)
+        for name in node.setting:
+            self.declare_setting(name)
+
+    def postlude(self, node: tree.Postlude) -> None:
+        for block in (node.fired, node.notfired, node.always):
+            for statement in block or ():
+                self.statement(statement)
+
+    def statement(self, node: tree.Statement) -> None:
+        match node:
+            case tree.Declaration():
+                self.declaration(node, "declaration", again=True)
+            case tree.Assign():
+                checks.check_entity_target(node, self.diagnostics)
+                if node.path is not None:
+                    self.expression(node.path)
+                self.expression(node.value)
+            case tree.Clear():
+                checks.check_entity_target(node, self.diagnostics)
+                if node.path is not None:
+                    self.expression(node.path)
+            case tree.Raise():
+                self.raise_statement(node)
+            case tree.Schedule():
+                self.optional(node.event, node.timing, node.attributes)
+                if node.setting is not None:
+                    self.declare_setting(node.setting)
+            case tree.Log() | tree.Error():
+                self.expression(node.value)
+            case tree.Guarded():
+                if not isinstance(node.condition, tree.OnFinal):
+                    self.expression(node.condition)
+                self.statement(node.statement)
+            case tree.Last():
+                pass
+
+    def raise_statement(self, node: tree.Raise) -> None:
+        self.optional(node.event, node.for_ruleset, node.attributes)
+        if node.for_ruleset is not None:
+            self.diagnostics.warning(
+                "raise .. for has no effect",
+                node.for_ruleset.span,
+                "the event reaches every ruleset of the pico, as in the reference engine",
+                "leave `for` out, or test for the ruleset in the rule that reacts",
+            )
+
+    # ---- declarations ------------------------------------------------------------------------
+
+    def declarations(self, nodes: tuple[tree.Declaration, ...], kind: VariableKind) -> None:
+        for node in nodes:
+            self.declaration(node, kind)
+
+    def declaration(
+        self, node: tree.Declaration, kind: VariableKind, again: bool = False
+    ) -> None:
+        """The value sees the names above; the name itself is visible from the next one on."""
+        if isinstance(node.value, FunctionNode):
+            self.declare(node.name, node.name_span, kind, node, node.value, again)
+            self.function(node.value)
+        else:
+            self.expression(node.value)
+            self.declare(node.name, node.name_span, kind, node, node.value, again)
+
+    def declare(
+        self,
+        name: str,
+        span: Span,
+        kind: VariableKind,
+        node: tree.Declaration | tree.Parameter | tree.SettingName,
+        value: tree.Expression | None = None,
+        again: bool = False,
+    ) -> Variable:
+        scope = self.scope
+        if name in scope.names and not again:
+            self.diagnostics.error(
+                f"duplicate declaration: {name}",
+                span,
+                f"`{name}` already has a value in this block, and a value never changes",
+                "use another name",
+            )
+        variable = Variable(name, span, kind, scope.unit, value, len(scope.names))
+        scope.names[name] = variable
+        self.resolution.declared[id(node)] = variable
+        if kind in ("global", "configured"):
+            self.resolution.globals.append(variable)
+        return variable
+
+    # ---- functions ---------------------------------------------------------------------------
+
+    def function(self, node: FunctionNode) -> None:
+        """Set aside until the names of the block around it are all known."""
+        unit = Unit(node, self.scope.unit, [], self.scope, len(self.scope.names))
+        if node_is_value_of_newest(node, self.scope):
+            unit.created_at -= 1
+        self.resolution.units[id(node)] = unit
+        self.scope.pending.append((node, unit))
+
+    def finish_block(self) -> None:
+        """Resolves the functions of this block; they may add more to it as they go."""
+        scope = self.scope
+        while scope.pending:
+            node, unit = scope.pending.pop(0)
+            self.scope = Scope(scope, unit)
+            self.function_body(node)
+            self.finish_block()
+            self.scope = scope
+
+    def function_body(self, node: FunctionNode) -> None:
+        checks.check_parameters(node.parameters, self.diagnostics)
+        for parameter in node.parameters:
+            if parameter.default is not None:
+                self.expression(parameter.default)
+            if parameter.name not in self.scope.names:
+                self.declare(parameter.name, parameter.span, "parameter", parameter)
+        self.declarations(node.body, "declaration")
+        match node:
+            case tree.Function():
+                self.expression(node.result)
+            case tree.Defaction():
+                if node.block is not None:
+                    self.action_block(node.block)
+                if node.result is not None:
+                    self.expression(node.result)
+
+    # ---- expressions -------------------------------------------------------------------------
+
+    def optional(self, *nodes: tree.Expression | None) -> None:
+        for node in nodes:
+            if node is not None:
+                self.expression(node)
+
+    def expression(self, node: tree.Expression) -> None:
+        match node:
+            case tree.Identifier() | tree.DomainIdentifier():
+                self.name(node)
+            case tree.Chevron():
+                self.optional(*node.pieces)
+            case tree.Array():
+                self.optional(*node.items)
+            case tree.Map():
+                for pair in node.pairs:
+                    self.optional(pair.key, pair.value)
+            case tree.Infix():
+                self.infix(node)
+            case tree.Unary():
+                self.expression(node.operand)
+            case tree.Conditional():
+                self.optional(node.test, node.consequent, node.alternate)
+            case tree.Member():
+                self.member(node)
+            case tree.Call():
+                self.call(node)
+            case tree.Function() | tree.Defaction():
+                self.function(node)
+            case _:
+                pass
+
+    def infix(self, node: tree.Infix) -> None:
+        """A chain of operators leans left and may be thousands long, so it is a loop."""
+        chain: list[tree.Infix] = []
+        left: tree.Expression = node
+        while isinstance(left, tree.Infix):
+            chain.append(left)
+            left = left.left
+        self.expression(left)
+        for link in reversed(chain):
+            self.expression(link.right)
+
+    def member(self, node: tree.Member) -> None:
+        self.expression(node.object)
+        if node.method != "dot":
+            self.expression(node.property)
+            return
+        if isinstance(node.property, tree.DomainIdentifier):
+            self.name(node.property)
+        checks.warn_property(node, self.diagnostics)
+
+    def call(self, node: tree.Call) -> None:
+        match node.callee:
+            case tree.Member(method="dot", property=tree.Identifier() as name) as member:
+                self.expression(member.object)
+                self.name(name)
+            case tree.Member(method="dot", property=tree.DomainIdentifier() as name) as member:
+                self.expression(member.object)
+                self.name(name)
+            case callee:
+                self.expression(callee)
+        self.arguments(node.positional, node.named)
+        checks.check_call(node, self.resolution, self.diagnostics)
+
+    def arguments(
+        self, positional: tuple[tree.Expression, ...], named: tuple[tree.NamedArgument, ...]
+    ) -> None:
+        self.optional(*positional)
+        self.optional(*(argument.value for argument in named))
+
+    # ---- names -------------------------------------------------------------------------------
+
+    def name(self, node: tree.Identifier | tree.DomainIdentifier) -> None:
+        match node:
+            case tree.Identifier():
+                self.resolution.bindings[id(node)] = self.plain_name(node)
+            case tree.DomainIdentifier():
+                self.resolution.bindings[id(node)] = self.domain_name(node)
+
+    def plain_name(self, node: tree.Identifier) -> Binding:
+        found = self.look_up(node.name)
+        if found is not None:
+            scope, variable = found
+            variable.used = True
+            self.capture(scope, variable)
+            return VariableName(variable)
+        function = library.find(None, node.name)
+        if function is not None:
+            return LibraryName(function)
+        self.undefined(node)
+        return UnknownMember(f"{node.name} is not defined")
+
+    def look_up(self, name: str) -> tuple[Scope, Variable] | None:
+        scope: Scope | None = self.scope
+        while scope is not None:
+            variable = scope.names.get(name)
+            if variable is not None:
+                return scope, variable
+            scope = scope.parent
+        return None
+
+    def undefined(self, node: tree.Identifier) -> None:
+        if self.where_attributes:
+            self.diagnostics.error(
+                f"undefined id: {node.name}",
+                node.span,
+                "a bare name in `where` no longer means an attribute of the event",
+                f'write event:attrs{{"{node.name}"}}',
+                (Fix(node.span, f'event:attrs{{"{node.name}"}}'),),
+            )
+            return
+        close = nearest(node.name, [*self.visible_names(), *library.names(None)])
+        hint = f"did you mean `{close}`?" if close else "declare it above, or correct the name"
+        self.diagnostics.error(
+            f"undefined id: {node.name}", node.span, "nothing of that name is visible here", hint
+        )
+
+    def visible_names(self) -> list[str]:
+        names: list[str] = []
+        scope: Scope | None = self.scope
+        while scope is not None:
+            names.extend(scope.names)
+            scope = scope.parent
+        return names
+
+    def capture(self, scope: Scope, variable: Variable) -> None:
+        """Adds the variable to every unit between its use and its owner."""
+        if variable.unit is None:
+            return
+        unit = self.scope.unit
+        outermost: Unit | None = None
+        while unit is not None and unit is not variable.unit:
+            if unit.node is variable.value:
+                return
+            if variable not in unit.captures:
+                unit.captures.append(variable)
+            outermost = unit
+            unit = unit.parent
+        if (
+            outermost is not None
+            and outermost.created_in is scope
+            and variable.order >= outermost.created_at
+        ):
+            variable.late = True
+
+    def domain_name(self, node: tree.DomainIdentifier) -> Binding:
+        if node.domain in ("ent", "app"):
+            if node.domain == "app":
+                checks.warn_application_variable(node.span, node.name, self.diagnostics)
+            return EntityVariable(node.name if node.domain == "ent" else f"app:{node.name}")
+        if node.domain in self.aliases:
+            rid, use = self.aliases[node.domain]
+            return ModuleMember(rid, node.name, use)
+        function = library.find(node.domain, node.name)
+        if function is not None:
+            return LibraryName(function)
+        return checks.unknown_member(node, self.aliases, self.diagnostics)
+
+
+def node_is_value_of_newest(node: FunctionNode, scope: Scope) -> bool:
+    """Whether the block's newest variable was declared for this very function literal."""
+    newest = next(reversed(scope.names.values()), None)
+    return newest is not None and newest.value is node
