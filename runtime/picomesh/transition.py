@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pico_abi.limits import CALL_DEPTH_MAX, EFFECTS_MAX, SCAN_BYTES_MAX
-
 from picomesh.ledger.cid import digest_of
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import (
@@ -213,12 +212,22 @@ class _Overlay:
                 found.pop(path, None)
                 if value is not None:
                     found[path] = value
-        return sorted(found.items())[:limit]
+        return _within_limits(sorted(found.items())[:limit])
 
     def changes(self) -> tuple[tuple[bytes, bytes | None], ...]:
         """What is different now, in order of the paths."""
         changed = (item for item in self.written.items() if self.state.get(item[0]) != item[1])
         return tuple(sorted(changed, key=lambda item: item[0]))
+
+
+def _within_limits(entries: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """What of a scan fits into SCAN_BYTES_MAX; the first entry always does."""
+    size = 0
+    for count, (path, value) in enumerate(entries):
+        size += len(path) + len(value)
+        if size > SCAN_BYTES_MAX and count:
+            return entries[:count]
+    return entries
 
 
 class _Attempt:
@@ -244,6 +253,7 @@ class _Attempt:
         self.logs: list[LogLine] = []
         self.rules: list[tuple[str, str, bool]] = []
         self.asked = 0
+        self.emitted = 0
         self.eid = ""
         self._guests: dict[tuple[str, ...], Guest] = {}
         self._entered = 0
@@ -386,6 +396,9 @@ class _Calls:
     # -- effects
 
     def emit(self, effect: bytes) -> None:
+        self._attempt.emitted += 1
+        if self._attempt.emitted > EFFECTS_MAX:
+            raise GuestTrap(f"more than {EFFECTS_MAX} effects")
         try:
             message = decode_plain(effect)
         except CodecError as problem:
@@ -403,15 +416,11 @@ class _Calls:
                 raise GuestTrap(f"an effect of unknown kind {message.get('kind')!r}")
 
     def _log(self, level: str, value: Value, rule: str) -> None:
-        logs = self._attempt.logs
-        if len(logs) < LOGS_MAX:  # what is beyond is dropped: logs decide nothing
-            logs.append(LogLine(self._ruleset.rid, rule, level, value))
+        self._attempt.logs.append(LogLine(self._ruleset.rid, rule, level, value))
 
     def _directive(self, effect: bytes, name: Value, options: Value, rule: Value) -> None:
         attempt = self._attempt
         self._writable()
-        if len(attempt.effects) >= EFFECTS_MAX:
-            raise GuestTrap(f"more than {EFFECTS_MAX} effects")
         host_rid = self.key[0]  # a module's directive carries the rid of who uses it
         attempt.effects.append(Effect("directive", host_rid, effect))
         meta: Value = {"rid": host_rid, "rule_name": rule, "txnId": attempt.eid}
@@ -424,8 +433,6 @@ class _Calls:
         self._writable()
         if not isinstance(attrs, dict) or not (only is None or isinstance(only, str)):
             raise GuestTrap("a raised event's attributes are not a map")
-        if len(attempt.queue) >= EVENTS_MAX:
-            raise GuestTrap(f"more than {EVENTS_MAX} raised events wait")
         event = Event("", domain, name, encode_value(attrs), attempt.eid, only)
         attempt.queue.append(event)
 

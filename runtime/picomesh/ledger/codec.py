@@ -14,7 +14,7 @@ import cbor2
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.errors import CodecError
 
-Block: TypeAlias = "None | bool | int | str | bytes | Cid | list[Block] | dict[str, Block]"
+Block: TypeAlias = "bool | int | str | bytes | Cid | list[Block] | dict[str, Block] | None"
 
 DEPTH_MAX = 128
 BLOCK_BYTES_MAX = 16 * 1024 * 1024
@@ -140,7 +140,7 @@ class Reader:
             raise CodecError("a link is not a CID")
         return Cid(raw[1:])
 
-    def simple(self, info: int) -> None | bool:
+    def simple(self, info: int) -> bool | None:
         match info:
             case 20:
                 return False

@@ -1,4 +1,4 @@
-"""Reading the fields of a decoded block: every mistake names the field (docs/formats/receipt.md)."""
+"""Reading the fields of a decoded block: every mistake names the field."""
 
 from __future__ import annotations
 

@@ -94,11 +94,29 @@ class Receipt:
 
 
 _CORE_FIELDS = frozenset(
-    "v profile pico seq prev kind code event time seed fuel_limit pre post writes tape outbox "
-    "outcome fuel".split()
+    [
+        "v",
+        "profile",
+        "pico",
+        "seq",
+        "prev",
+        "kind",
+        "code",
+        "event",
+        "time",
+        "seed",
+        "fuel_limit",
+        "pre",
+        "post",
+        "writes",
+        "tape",
+        "outbox",
+        "outcome",
+        "fuel",
+    ]
 )
 _ENVELOPE_FIELDS = frozenset(
-    "v core engine backend versions received_ms elapsed_us logs signature".split()
+    ["v", "core", "engine", "backend", "versions", "received_ms", "elapsed_us", "logs", "signature"]
 )
 
 

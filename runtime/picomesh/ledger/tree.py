@@ -166,12 +166,9 @@ class Tree:
         return root, new
 
     def nodes(self) -> Iterator[Cid]:
-        """Every node's name, parents first. Checks ranges and layers on the way (state.md §4)."""
-        root, _ = self.flush()
-        if root == EMPTY_ROOT:
-            yield root
-            return
-        yield from self._check(root, None, b"", None)
+        """Every stored node's name, parents first; checks ranges and layers (state.md §4)."""
+        if isinstance(self._root, Cid):
+            yield from self._check(self._root, None, b"", None)
 
     # -- reading
 

@@ -16,7 +16,8 @@ from typing import TypeAlias
 from picomesh.ledger.codec import DEPTH_MAX, Reader
 from picomesh.ledger.errors import CodecError
 
-Value: TypeAlias = "None | bool | int | float | str | bytes | list[Value] | dict[str, Value]"
+Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | dict[str, Value] | None"
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:

@@ -9,12 +9,14 @@ engine in a child process.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import wasmtime
 from wasmtime import _ffi as ffi
 
 from picomesh.sandbox.interface import EngineFault
 
+WASMTIME_VERSION = version("wasmtime")
 BACKENDS = ("cranelift", "cranelift-none", "pulley", "winch")
 # Above what the logical stack limit of profile pico-1 can use natively (8 bytes a word, times 4),
 # below the 8 MiB of a Linux main thread.
@@ -23,13 +25,27 @@ _MEMORY_RESERVATION_BYTES = 4 * 1024 * 1024 * 1024
 _WINCH_STRATEGY = 2  # wasmtime_strategy_t; wasmtime-py's property offers only Cranelift
 _PULLEY_TARGET = b"pulley64"
 
-_OFF = (
-    "wasm_threads wasm_tail_call wasm_multi_memory wasm_memory64 wasm_relaxed_simd wasm_simd "
-    "wasm_exceptions wasm_function_references wasm_gc wasm_wide_arithmetic "
-    "wasm_custom_page_sizes wasm_stack_switching wasm_component_model shared_memory "
-    "consume_fuel parallel_compilation debug_info cranelift_debug_verifier"
-).split()
-_ON = "wasm_bulk_memory wasm_multi_value wasm_reference_types".split()
+_OFF = [
+    "wasm_threads",
+    "wasm_tail_call",
+    "wasm_multi_memory",
+    "wasm_memory64",
+    "wasm_relaxed_simd",
+    "wasm_simd",
+    "wasm_exceptions",
+    "wasm_function_references",
+    "wasm_gc",
+    "wasm_wide_arithmetic",
+    "wasm_custom_page_sizes",
+    "wasm_stack_switching",
+    "wasm_component_model",
+    "shared_memory",
+    "consume_fuel",
+    "parallel_compilation",
+    "debug_info",
+    "cranelift_debug_verifier",
+]
+_ON = ["wasm_bulk_memory", "wasm_multi_value", "wasm_reference_types"]
 
 
 @dataclass(frozen=True, slots=True)

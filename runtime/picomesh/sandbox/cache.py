@@ -16,7 +16,7 @@ from pathlib import Path
 import wasmtime
 
 from picomesh.ledger.cid import DIGEST_BYTES, digest_of
-from picomesh.sandbox.backends import BackendOptions
+from picomesh.sandbox.backends import WASMTIME_VERSION, BackendOptions
 from picomesh.sandbox.interface import EngineFault
 
 MODULES_IN_MEMORY_MAX = 256
@@ -31,7 +31,7 @@ class ModuleCache:
         self._engine = engine
         self._memory: OrderedDict[bytes, wasmtime.Module] = OrderedDict()
         epoch = "" if options.kill_after_ms is None else "-epoch"
-        name = f"wasmtime-{wasmtime.__version__}-{options.backend}{epoch}"
+        name = f"wasmtime-{WASMTIME_VERSION}-{options.backend}{epoch}"
         self._folder = None if folder is None else _private_folder(folder / name)
 
     def load(self, metered: bytes) -> wasmtime.Module:

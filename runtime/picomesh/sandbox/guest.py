@@ -2,8 +2,9 @@
 
 Every host function has the same lines: read with a named maximum, act, charge for what goes back.
 The module itself has paid for the call and the bytes of its arguments (docs/formats/pico-1.md §4:
-the rewriter puts that charge before the call, into the same counter). Addresses from the guest are checked against its memory before they are used, and
-while the host is inside the guest's `cabi_realloc` no import may be called.
+the rewriter puts that charge before the call, into the same counter). Addresses from the guest
+are checked against its memory before they are used, and while the host is inside the guest's
+`cabi_realloc` no import may be called.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import wasmtime
-from pico_abi import contract, limits
 
+from pico_abi import contract, limits
 from picomesh.sandbox.interface import (
     EngineFault,
-    GuestStop,
     GuestTrap,
     HostCalls,
     Meter,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import wasmtime
 
-from picomesh.sandbox.backends import BackendOptions, create_engine
+from picomesh.sandbox.backends import WASMTIME_VERSION, BackendOptions, create_engine
 from picomesh.sandbox.cache import ModuleCache
 from picomesh.sandbox.guest import WasmtimeGuest
 from picomesh.sandbox.interface import EngineFault, Guest, HostCalls, Meter, Program
@@ -41,7 +41,7 @@ class WasmtimeSandbox:
 
     @property
     def version(self) -> str:
-        return wasmtime.__version__
+        return WASMTIME_VERSION
 
     def load(self, metered: bytes) -> Program:
         """Compiles, or takes what was compiled before. Raises EngineFault when it cannot."""

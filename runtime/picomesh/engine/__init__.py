@@ -1,0 +1,6 @@
+"""A host of many picos: accepts events, runs transitions, keeps receipts, checks histories."""
+
+from picomesh.engine.engine import Engine, Response
+from picomesh.engine.errors import OperatorError
+
+__all__ = ["Engine", "OperatorError", "Response"]

@@ -1,0 +1,441 @@
+"""The engine: picos, their rulesets, events in, receipts out.
+
+An event is durable before it is acknowledged. It then runs as a transition; when the guest asks
+something that the tape does not answer, the answer is found outside, made durable, and the event
+runs again from the start. The receipt, the new blocks and the end of the event's wait are one
+commit; effects are released after it.
+"""
+
+from __future__ import annotations
+
+import base64
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import picomesh
+from pico_abi import limits
+from picomesh import transition
+from picomesh.engine.answers import Answerer
+from picomesh.engine.errors import OperatorError, QueryFailed
+from picomesh.engine.inputs import (
+    Create,
+    Event,
+    Input,
+    Install,
+    Uninstall,
+    decode_input,
+    encode_input,
+)
+from picomesh.engine.perform import STACK_WORDS_LIMIT, Performed, Work, perform
+from picomesh.engine.picos import find_pico
+from picomesh.engine.programs import Programs, admit_module
+from picomesh.engine.records import Layered, PicoState
+from picomesh.engine.world import RealWorld, World
+from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
+from picomesh.ledger.codec import Block, encode_block
+from picomesh.ledger.receipt import (
+    Envelope,
+    Receipt,
+    decode_core,
+    decode_envelope,
+    encode_core,
+    seal,
+)
+from picomesh.ledger.signature import SEED_BYTES, Signer
+from picomesh.ledger.tree import EMPTY_ROOT, EMPTY_ROOT_BLOCK
+from picomesh.ledger.value import Value, decode_value, encode_value
+from picomesh.sandbox.backends import BackendOptions
+from picomesh.sandbox.machine import WasmtimeSandbox
+from picomesh.store.errors import StoreError
+from picomesh.store.home import Home, load_signer, open_home
+from picomesh.store.store import Accepted, Store, StoredReceipt
+from picomesh.transition import Circumstances, NeedsAnswer, Transition
+
+DEFAULT_HOST = "http://localhost:3000"
+QUESTIONS_MAX = 1_000  # of one transition
+_EID_BYTES = 15
+
+Compile = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What became of an event, an install or a create."""
+
+    pico: str
+    eid: str
+    receipt: Receipt
+    transition: Transition
+
+    @property
+    def directives(self) -> tuple[dict[str, Value], ...]:
+        return self.transition.directives
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an engine is made with; the same for one in memory and one on disk."""
+
+    backend: str = "cranelift"
+    kill_after_ms: int | None = None
+    compile: Compile | None = None
+    world: World = field(default_factory=RealWorld)
+    answerer: Answerer = field(default_factory=Answerer)
+    gate: Callable[[bytes], bytes] = admit_module
+    fuel_limit: int = limits.FUEL_LIMIT_DEFAULT
+    host: str = DEFAULT_HOST
+    cache: Path | None = None
+
+    def programs(self, cache: Path | None) -> Programs:
+        backend = BackendOptions(self.backend, self.kill_after_ms)
+        return Programs(WasmtimeSandbox(backend, cache), self.gate)
+
+
+class Engine:
+    """Many picos in one process. Make one with `Engine.open` or `Engine.ephemeral`."""
+
+    def __init__(
+        self,
+        store: Store,
+        signer: Signer,
+        programs: Programs,
+        options: Options,
+        home: Home | None = None,
+    ) -> None:
+        self.store = store
+        self.programs = programs
+        self.public_key = signer.public_key
+        self.host = options.host
+        self._signer = signer
+        self._options = options
+        self._world = options.world
+        self._home = home
+
+    @classmethod
+    def ephemeral(cls, options: Options | None = None) -> Engine:
+        """An engine whose picos are gone when it is closed."""
+        options = options or Options()
+        signer = Signer(options.world.random_bytes(SEED_BYTES))
+        return cls(Store.in_memory(), signer, options.programs(options.cache), options)
+
+    @classmethod
+    def open(cls, folder: Path, options: Options | None = None) -> Engine:
+        """The engine that lives in a folder; makes it when it is not there. Raises StoreError."""
+        options = options or Options()
+        home = open_home(folder)
+        try:
+            store = Store.at(home.database)
+            known = store.engine_key()
+            signer = load_signer(home, known is None, options.world.random_bytes(SEED_BYTES))
+            _check_key(store, known, signer)
+            return cls(store, signer, options.programs(home.cache), options, home)
+        except BaseException:
+            home.close()
+            raise
+
+    def close(self) -> None:
+        self.store.close()
+        if self._home is not None:
+            self._home.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
+
+    # -- changing picos
+
+    def create(self, name: str = "") -> Response:
+        """Makes a pico; its id is the hash of the event that made it."""
+        if name and any(known == name for _, known in self.store.picos()):
+            raise OperatorError(f"there is a pico {name!r} already", "choose another name")
+        given = Create(self.public_key, self._world.random_bytes(SEED_BYTES), name)
+        pico = str(cid_of_block(encode_input(given)))
+        self.store.put_blocks({EMPTY_ROOT: EMPTY_ROOT_BLOCK})
+        work = self._work(pico, given, self._world.now_ms(), self._seed())
+        return self._commit(work, name=name)
+
+    def install(
+        self,
+        pico: str,
+        source: str,
+        *,
+        url: str = "",
+        config: Mapping[str, Value] | None = None,
+    ) -> Response:
+        """Compiles a ruleset and installs it. Raises what the compiler raises."""
+        if self._options.compile is None:
+            raise OperatorError("this engine has no compiler", "install a compiled module")
+        raw = self._options.compile(source)
+        return self.install_module(pico, raw, source=source, url=url, config=config)
+
+    def install_module(
+        self,
+        pico: str,
+        raw: bytes,
+        *,
+        source: str | None = None,
+        url: str = "",
+        config: Mapping[str, Value] | None = None,
+    ) -> Response:
+        """Installs a module. Raises ModuleNotAdmitted."""
+        pico = self.find(pico)
+        _, manifest = self.programs.admit(raw)
+        blocks = {cid_of_bytes(raw): raw}
+        text = None if source is None else source.encode()
+        if text is not None:
+            blocks[cid_of_bytes(text)] = text
+        given = Install(
+            rid=manifest.rid,
+            raw=cid_of_bytes(raw),
+            source=None if text is None else cid_of_bytes(text),
+            url=url,
+            config=encode_value(dict(config or {})),
+        )
+        work = self._work(pico, given, self._world.now_ms(), self._seed())
+        return self._commit(work, blocks=blocks)
+
+    def uninstall(self, pico: str, rid: str) -> Response:
+        pico = self.find(pico)
+        if rid not in {record.rid for record in self.state(pico).rulesets()}:
+            raise OperatorError(f"this pico has no ruleset {rid}", "`picomesh show` lists them")
+        work = self._work(pico, Uninstall(rid), self._world.now_ms(), self._seed())
+        return self._commit(work)
+
+    # -- events
+
+    def accept(
+        self,
+        pico: str,
+        domain: str,
+        name: str,
+        attrs: Mapping[str, Value] | None = None,
+        *,
+        eci: str | None = None,
+        eid: str | None = None,
+    ) -> int:
+        """Makes an event durable and returns its place in the order of arrival."""
+        pico = self.find(pico)
+        event = Event(
+            eci=eci or self.eci(pico),
+            domain=domain,
+            name=name,
+            attrs=encode_value(dict(attrs or {})),
+            eid=eid or self._new_eid(),
+            host=self.host,
+        )
+        return self.store.accept(pico, encode_input(event), self._world.now_ms(), self._seed())
+
+    def send(
+        self,
+        pico: str,
+        domain: str,
+        name: str,
+        attrs: Mapping[str, Value] | None = None,
+        *,
+        eci: str | None = None,
+        eid: str | None = None,
+    ) -> Response:
+        """Accepts an event and runs everything that waits for this pico, this event last."""
+        arrival = self.accept(pico, domain, name, attrs, eci=eci, eid=eid)
+        response: Response | None = None
+        for accepted in self.store.waiting(self.find(pico)):
+            if accepted.arrival <= arrival:
+                response = self._process(accepted)
+        assert response is not None, "the accepted event was waiting"
+        return response
+
+    def process_waiting(self) -> list[Response]:
+        """Runs every accepted event that has no receipt yet, as after a crash."""
+        return [self._process(accepted) for accepted in self.store.waiting()]
+
+    def _process(self, accepted: Accepted) -> Response:
+        given = decode_input(accepted.event)
+        tape = [transition.Answer(*row) for row in self.store.answers(accepted.arrival)]
+        while True:
+            work = self._work(accepted.pico, given, accepted.time_ms, accepted.seed, tuple(tape))
+            try:
+                return self._commit(work, arrival=accepted.arrival)
+            except NeedsAnswer as need:
+                answer = self._answer(accepted.pico, need)
+                self.store.keep_answer(accepted.arrival, need.position, need.question, answer)
+                tape.append(transition.Answer(need.question, answer))
+
+    def _answer(self, pico: str, need: NeedsAnswer) -> bytes:
+        if need.position >= QUESTIONS_MAX:
+            raise OperatorError(f"more than {QUESTIONS_MAX} questions in one transition")
+        return self._options.answerer.answer(self.state(pico), pico, need.rid, need.question)
+
+    # -- queries
+
+    def query(
+        self,
+        pico: str,
+        rid: str,
+        name: str,
+        args: Mapping[str, Value] | None = None,
+        *,
+        eci: str | None = None,
+    ) -> Value:
+        """The answer of a shared function. Raises QueryFailed."""
+        done = self.run_query(pico, rid, name, args, eci=eci)
+        if done.outcome != "ok":
+            raise QueryFailed(done.outcome, done.message)
+        return decode_value(done.answer)
+
+    def run_query(
+        self,
+        pico: str,
+        rid: str,
+        name: str,
+        args: Mapping[str, Value] | None = None,
+        *,
+        eci: str | None = None,
+    ) -> Transition:
+        """Runs a query to its end, whatever it is."""
+        pico = self.find(pico)
+        state = self.state(pico)
+        blocks = Layered(self.store)
+        rulesets = [self.programs.ruleset(record, blocks) for record in state.rulesets()]
+        query = transition.Query(
+            eci or self.eci(pico), rid, name, encode_value(dict(args or {})), self._new_eid()
+        )
+        tape: list[transition.Answer] = []
+        time_ms, seed = self._world.now_ms(), self._seed()
+        while True:
+            given = Circumstances(
+                pico, self.host, time_ms, seed, self._options.fuel_limit, STACK_WORDS_LIMIT, tape
+            )
+            try:
+                return transition.ask(self.programs.sandbox, state, query, rulesets, given)
+            except NeedsAnswer as need:
+                tape.append(transition.Answer(need.question, self._answer(pico, need)))
+
+    # -- looking
+
+    def find(self, name: str) -> str:
+        """A pico's id by id, by the beginning of its id, or by name. Raises OperatorError."""
+        return find_pico(self.store.picos(), name)
+
+    def state(self, pico: str) -> PicoState:
+        """A pico's state now."""
+        head = self._head(self.find(pico))
+        return PicoState(self.store, head.core.post if head else EMPTY_ROOT)
+
+    def eci(self, pico: str) -> str:
+        """A pico's first channel."""
+        channels = self.state(pico).channels()
+        return str(channels[0]["id"]) if channels else ""
+
+    def log(self, pico: str, first: int = 0, last: int | None = None) -> list[Receipt]:
+        """A pico's receipts, oldest first."""
+        return [read_receipt(row) for row in self.store.receipts(self.find(pico), first, last)]
+
+    def receipt(self, pico: str, seq: int) -> Receipt:
+        row = self.store.receipt(self.find(pico), seq)
+        if row is None:
+            raise OperatorError(f"this pico has no receipt {seq}", "`picomesh log` lists them")
+        return read_receipt(row)
+
+    # -- inside
+
+    def _head(self, pico: str) -> Receipt | None:
+        row = self.store.head(pico)
+        return None if row is None else read_receipt(row)
+
+    def _seed(self) -> bytes:
+        return self._world.random_bytes(SEED_BYTES)
+
+    def _new_eid(self) -> str:
+        return base64.b32encode(self._world.random_bytes(_EID_BYTES)).decode().lower()
+
+    def _work(
+        self,
+        pico: str,
+        given: Input,
+        time_ms: int,
+        seed: bytes,
+        tape: tuple[transition.Answer, ...] = (),
+    ) -> Work:
+        head = self._head(pico)
+        return Work(
+            pico=pico,
+            seq=0 if head is None else head.core.seq + 1,
+            prev=None if head is None else head.cid,
+            given=given,
+            time_ms=time_ms,
+            seed=seed,
+            fuel_limit=self._options.fuel_limit,
+            pre=EMPTY_ROOT if head is None else head.core.post,
+            tape=tape,
+        )
+
+    def _commit(
+        self,
+        work: Work,
+        *,
+        blocks: Mapping[Cid, bytes] | None = None,
+        arrival: int | None = None,
+        name: str | None = None,
+    ) -> Response:
+        """Performs, signs, and makes it durable."""
+        layered = Layered(self.store)
+        layered.new.update(blocks or {})
+        started_us = self._world.elapsed_us()
+        performed = perform(self.programs, layered, work)
+        elapsed_us = self._world.elapsed_us() - started_us
+        new = {**layered.new, **performed.blocks}
+        receipt = self._seal(performed, work, elapsed_us, new)
+        stored = StoredReceipt(work.pico, work.seq, receipt.core_bytes, receipt.envelope_bytes)
+        self.store.commit(stored, new, arrival, name)
+        eid = work.given.eid if isinstance(work.given, Event) else ""
+        return Response(work.pico, eid, receipt, performed.transition)
+
+    def _seal(
+        self, performed: Performed, work: Work, elapsed_us: int, new: dict[Cid, bytes]
+    ) -> Receipt:
+        logs = encode_logs(performed.transition)
+        if logs is not None:
+            new[cid_of_block(logs)] = logs
+        envelope = Envelope(
+            core=cid_of_block(encode_core(performed.core)),
+            engine=self.public_key,
+            backend=self.programs.sandbox.backend,
+            versions={
+                "picomesh": picomesh.__version__,
+                "python": platform.python_version(),
+                "wasmtime": self.programs.sandbox.version,
+            },
+            received_ms=work.time_ms,
+            elapsed_us=max(elapsed_us, 0),
+            logs=None if logs is None else cid_of_block(logs),
+        )
+        return seal(performed.core, envelope, self._signer)
+
+
+def read_receipt(row: StoredReceipt) -> Receipt:
+    """A stored receipt, decoded. Raises LedgerError."""
+    return Receipt(decode_core(row.core), row.core, decode_envelope(row.envelope), row.envelope)
+
+
+def encode_logs(done: Transition) -> bytes | None:
+    """The block of a run's logs and its error text, for people (receipt.md §8)."""
+    if not done.logs and not done.message:
+        return None
+    lines: list[Block] = [
+        [line.rid, line.rule, line.level, encode_value(line.value)] for line in done.logs
+    ]
+    return encode_block({"message": done.message, "lines": lines})
+
+
+def _check_key(store: Store, known: bytes | None, signer: Signer) -> None:
+    if known is None:
+        store.set_engine_key(signer.public_key)
+    elif known != signer.public_key:
+        raise StoreError(
+            "engine.key is not the key that this home's receipts are signed with",
+            "bring the file back from a backup",
+        )

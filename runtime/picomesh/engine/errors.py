@@ -1,0 +1,23 @@
+"""What whoever operates an engine asked for and cannot have, with what to do instead."""
+
+from __future__ import annotations
+
+
+class OperatorError(Exception):
+    """A request that cannot be served as it was made; `hint` says what to do."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
+class ModuleNotAdmitted(OperatorError):
+    """A module that profile pico-1 refuses."""
+
+
+class QueryFailed(OperatorError):
+    """A query that threw, trapped or ran out; `outcome` says which."""
+
+    def __init__(self, outcome: str, text: str, hint: str = "") -> None:
+        super().__init__(text, hint)
+        self.outcome = outcome

@@ -1,0 +1,192 @@
+"""From an input to a core: the same code for a live event and for its replay, years later.
+
+Everything that decides the core comes in through `Work`, and nothing else is looked at: no clock,
+no randomness, no network. What comes out is the core, and the blocks it links to.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from picomesh import transition
+from picomesh.engine.inputs import Create, Event, Input, Install, Uninstall, encode_input, kind_of
+from picomesh.engine.programs import Programs
+from picomesh.engine.records import (
+    CHANNELS,
+    RULESETS,
+    Layered,
+    PicoState,
+    RulesetRecord,
+    encode_ruleset,
+    open_channel,
+)
+from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes, digest_of
+from picomesh.ledger.codec import Block, encode_block
+from picomesh.ledger.receipt import Code, Core, Write
+from picomesh.ledger.tree import Blocks, Tree
+from picomesh.transition import Circumstances, Transition
+
+STACK_WORDS_LIMIT = 65_536
+_ECI_BYTES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that decides a transition."""
+
+    pico: str
+    seq: int
+    prev: Cid | None
+    given: Input
+    time_ms: int
+    seed: bytes
+    fuel_limit: int
+    pre: Cid
+    tape: tuple[transition.Answer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """A transition that was run: its core, and the blocks that the core links to."""
+
+    core: Core
+    blocks: dict[Cid, bytes]
+    transition: Transition
+
+
+def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
+    """Runs one transition. Raises NeedsAnswer, EngineFault, ModuleNotAdmitted."""
+    layered = Layered(blocks)
+    state = PicoState(layered, work.pre)
+    done = _run(programs, layered, state, work)
+    post = _apply(layered, work.pre, done)
+    after = PicoState(layered, post)
+    code = [Code(record.rid, record.raw, record.metered) for record in after.rulesets()]
+    core = Core(
+        pico=work.pico,
+        seq=work.seq,
+        prev=work.prev,
+        kind=kind_of(work.given),
+        code=tuple(code),
+        event=_keep(layered, encode_input(work.given)),
+        time=work.time_ms,
+        seed=work.seed,
+        fuel_limit=work.fuel_limit,
+        pre=work.pre,
+        post=post,
+        writes=tuple(
+            Write(path, None if value is None else cid_of_bytes(value))
+            for path, value in done.writes
+        ),
+        tape=_keep(layered, encode_tape(done)),
+        outbox=_keep(layered, encode_outbox(done)),
+        outcome=done.outcome,
+        fuel=done.fuel,
+    )
+    return Performed(core, layered.new, done)
+
+
+def encode_tape(done: Transition) -> bytes:
+    """The tape's block: [[question, answer], ...] as bytes (receipt.md §6)."""
+    rows: list[Block] = [[entry.question, entry.answer] for entry in done.tape]
+    return encode_block(rows)
+
+
+def encode_outbox(done: Transition) -> bytes:
+    """The outbox's block: [[kind, rid, effect], ...] (receipt.md §7)."""
+    rows: list[Block] = [[effect.kind, effect.rid, effect.data] for effect in done.effects]
+    return encode_block(rows)
+
+
+def first_eci(seed: bytes) -> str:
+    """The identifier of a new pico's first channel."""
+    digest = digest_of(b"picomesh first channel" + seed)[:_ECI_BYTES]
+    return base64.b32encode(digest).decode("ascii").lower()
+
+
+def _keep(layered: Layered, block: bytes) -> Cid:
+    cid = cid_of_block(block)
+    layered.new[cid] = block
+    return cid
+
+
+def _apply(layered: Layered, pre: Cid, done: Transition) -> Cid:
+    """Puts the writes into the state tree; returns the new root."""
+    tree = Tree(layered, pre)
+    for path, value in done.writes:
+        if value is None:
+            tree.delete(path)
+        else:
+            cid = cid_of_bytes(value)
+            layered.new[cid] = value
+            tree.put(path, cid)
+    root, nodes = tree.flush()
+    layered.new.update(nodes)
+    return root
+
+
+def _run(programs: Programs, blocks: Layered, state: PicoState, work: Work) -> Transition:
+    match work.given:
+        case Create():
+            path = CHANNELS + first_eci(work.seed).encode()
+            return Transition("ok", 0, ((path, open_channel(first_eci(work.seed))),))
+        case Install():
+            return _install(programs, blocks, state, work, work.given)
+        case Uninstall(rid=rid):
+            return _uninstall(state, rid)
+        case Event():
+            return _event(programs, blocks, state, work, work.given)
+
+
+def _circumstances(work: Work, host: str) -> Circumstances:
+    return Circumstances(
+        pico=work.pico,
+        host=host,
+        time_ms=work.time_ms,
+        seed=work.seed,
+        fuel_limit=work.fuel_limit,
+        stack_words_limit=STACK_WORDS_LIMIT,
+        tape=work.tape,
+    )
+
+
+def _event(
+    programs: Programs, blocks: Layered, state: PicoState, work: Work, given: Event
+) -> Transition:
+    rulesets = [programs.ruleset(record, blocks) for record in state.rulesets()]
+    event = transition.Event(given.eci, given.domain, given.name, given.attrs, given.eid)
+    circumstances = _circumstances(work, given.host)
+    return transition.run(programs.sandbox, state, event, rulesets, circumstances)
+
+
+def _install(
+    programs: Programs, blocks: Layered, state: PicoState, work: Work, given: Install
+) -> Transition:
+    """The module must say of itself what its manifest says; then the record is written."""
+    metered, manifest = programs.admit(blocks.block(given.raw))
+    metered_cid = cid_of_bytes(metered)
+    blocks.new[metered_cid] = metered
+    program = programs.load(metered)
+    said = transition.describe(programs.sandbox, program, _circumstances(work, ""))
+    if said.outcome != "ok":
+        return said
+    if said.answer != manifest.data or manifest.rid != given.rid:
+        return Transition("trap", said.fuel, message="describe does not return the manifest")
+    before = {record.rid: record for record in state.rulesets()}.get(given.rid)
+    position = work.seq if before is None else before.position
+    record = RulesetRecord(
+        given.rid, position, given.raw, metered_cid, given.source, given.url, given.config
+    )
+    # A new version starts with fresh event expressions: their states mean nothing to it.
+    resets = [(path, None) for path in state.paths(b"select/" + given.rid.encode() + b"/")]
+    writes = [(RULESETS + given.rid.encode(), encode_ruleset(record)), *resets]
+    return Transition("ok", said.fuel, tuple(sorted(writes)))
+
+
+def _uninstall(state: PicoState, rid: str) -> Transition:
+    """Removes the ruleset and all it stored."""
+    spaces = (b"ent/" + rid.encode() + b"/", b"select/" + rid.encode() + b"/")
+    paths = [path for space in spaces for path in state.paths(space)]
+    writes = [(path, None) for path in [*paths, RULESETS + rid.encode()]]
+    return Transition("ok", 0, tuple(sorted(writes)))

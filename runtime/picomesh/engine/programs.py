@@ -1,0 +1,72 @@
+"""From a module's bytes to something that runs: the gate, the rewriter, the backend's compiler.
+
+Each is a pure function of the bytes and slow, so each result is remembered under the hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pico_abi
+from pico_abi.refused import ModuleRefused
+from picomesh.engine.errors import ModuleNotAdmitted
+from picomesh.engine.records import RulesetRecord
+from picomesh.ledger.cid import Cid, cid_of_bytes
+from picomesh.ledger.tree import Blocks
+from picomesh.ledger.value import decode_value
+from picomesh.manifest import BadManifest, Manifest, read_manifest
+from picomesh.sandbox.interface import Program, Sandbox
+from picomesh.transition import Ruleset
+
+
+def admit_module(raw: bytes) -> bytes:
+    """The gate of profile pico-1: validates a raw module and meters it."""
+    pico_abi.validate(raw)
+    return pico_abi.meter(raw)
+
+
+class Programs:
+    """Modules of one engine, ready for its sandbox."""
+
+    def __init__(self, sandbox: Sandbox, gate: Callable[[bytes], bytes] = admit_module) -> None:
+        self.sandbox = sandbox
+        self._gate = gate
+        self._metered: dict[Cid, bytes] = {}
+        self._manifests: dict[Cid, Manifest] = {}
+
+    def admit(self, raw: bytes) -> tuple[bytes, Manifest]:
+        """The metered module and its manifest. Raises ModuleNotAdmitted."""
+        cid = cid_of_bytes(raw)
+        if cid not in self._metered:
+            try:
+                manifest = read_manifest(raw)
+                metered = self._gate(raw)
+            except (ModuleRefused, BadManifest) as problem:
+                raise ModuleNotAdmitted(
+                    f"the module is not admitted: {problem}",
+                    "it must follow profile pico-1: docs/formats/pico-1.md",
+                ) from problem
+            self._metered[cid] = metered
+            self._manifests[cid_of_bytes(metered)] = manifest
+        metered = self._metered[cid]
+        return metered, self._manifests[cid_of_bytes(metered)]
+
+    def load(self, metered: bytes) -> Program:
+        return self.sandbox.load(metered)
+
+    def manifest(self, metered_cid: Cid, blocks: Blocks) -> Manifest:
+        """The manifest of an installed module; the rewriter keeps the section as it is."""
+        if metered_cid not in self._manifests:
+            self._manifests[metered_cid] = read_manifest(blocks.block(metered_cid))
+        return self._manifests[metered_cid]
+
+    def ruleset(self, record: RulesetRecord, blocks: Blocks) -> Ruleset:
+        """An installed ruleset as the transition wants it."""
+        manifest = self.manifest(record.metered, blocks)
+        config = decode_value(record.config)
+        return Ruleset(
+            rid=record.rid,
+            program=self.load(blocks.block(record.metered)),
+            selects=manifest.selects,
+            config=config if isinstance(config, dict) else {},
+        )

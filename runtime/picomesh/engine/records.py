@@ -1,0 +1,140 @@
+"""The records that the host itself keeps in a pico's state (docs/formats/state.md §1).
+
+Paths that begin with `pico/` are out of every guest's reach. Rulesets are kept in the order of
+their first install, which is the order in which they see events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from picomesh.ledger.cid import Cid
+from picomesh.ledger.codec import encode_block
+from picomesh.ledger.errors import MissingBlock
+from picomesh.ledger.fields import Fields
+from picomesh.ledger.tree import Blocks, Tree
+from picomesh.ledger.value import Value, decode_value, encode_value
+
+RULESETS = b"pico/rulesets/"
+CHANNELS = b"pico/channels/"
+
+
+@dataclass(frozen=True, slots=True)
+class RulesetRecord:
+    """One installed ruleset. `position` is the seq of the receipt that first installed it."""
+
+    rid: str
+    position: int
+    raw: Cid
+    metered: Cid
+    source: Cid | None
+    url: str
+    config: bytes
+
+
+_RULESET_FIELDS = frozenset(["position", "raw", "metered", "source", "url", "config"])
+
+
+def encode_ruleset(record: RulesetRecord) -> bytes:
+    return encode_block(
+        {
+            "position": record.position,
+            "raw": record.raw,
+            "metered": record.metered,
+            "source": record.source,
+            "url": record.url,
+            "config": record.config,
+        }
+    )
+
+
+def decode_ruleset(rid: str, data: bytes) -> RulesetRecord:
+    fields = Fields(data, _RULESET_FIELDS)
+    return RulesetRecord(
+        rid,
+        fields.natural("position"),
+        fields.cid("raw"),
+        fields.cid("metered"),
+        fields.cid_or_none("source"),
+        fields.text("url"),
+        fields.octets("config"),
+    )
+
+
+def open_channel(eci: str) -> bytes:
+    """The record of a pico's first channel, which allows everything."""
+    policy: dict[str, Value] = {"allow": [{"domain": "*", "name": "*"}], "deny": []}
+    query_policy: dict[str, Value] = {"allow": [{"rid": "*", "name": "*"}], "deny": []}
+    return encode_value(
+        {
+            "id": eci,
+            "tags": [],
+            "eventPolicy": policy,
+            "queryPolicy": query_policy,
+            "familyChannelPicoID": None,
+        }
+    )
+
+
+class PicoState:
+    """A pico's state at one root, read through the block store."""
+
+    __slots__ = ("_blocks", "_tree", "root")
+
+    def __init__(self, blocks: Blocks, root: Cid) -> None:
+        self._blocks = blocks
+        self._tree = Tree(blocks, root)
+        self.root = root
+
+    def get(self, path: bytes) -> bytes | None:
+        cid = self._tree.get(path)
+        return None if cid is None else self._blocks.block(cid)
+
+    def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        found: list[tuple[bytes, bytes]] = []
+        for path, cid in self._tree.items(after, prefix):
+            if len(found) == limit:
+                break
+            found.append((path, self._blocks.block(cid)))
+        return found
+
+    def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        for path, cid in self._tree.items(prefix=prefix):
+            yield path, self._blocks.block(cid)
+
+    def paths(self, prefix: bytes) -> list[bytes]:
+        return [path for path, _ in self._tree.items(prefix=prefix)]
+
+    def rulesets(self) -> list[RulesetRecord]:
+        """The installed rulesets in the order in which they see events."""
+        records = [
+            decode_ruleset(path[len(RULESETS) :].decode(), data)
+            for path, data in self.items(RULESETS)
+        ]
+        return sorted(records, key=lambda record: (record.position, record.rid))
+
+    def channels(self) -> list[dict[str, Value]]:
+        decoded = [decode_value(data) for _, data in self.items(CHANNELS)]
+        return [channel for channel in decoded if isinstance(channel, dict)]
+
+
+class Layered:
+    """New blocks in front of a store."""
+
+    __slots__ = ("_behind", "new")
+
+    def __init__(self, behind: Blocks) -> None:
+        self._behind = behind
+        self.new: dict[Cid, bytes] = {}
+
+    def block(self, cid: Cid) -> bytes:
+        found = self.new.get(cid)
+        return self._behind.block(cid) if found is None else found
+
+
+class NoBlocks:
+    """A store with nothing in it."""
+
+    def block(self, cid: Cid) -> bytes:
+        raise MissingBlock(f"block {cid} is not there")

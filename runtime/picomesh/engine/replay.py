@@ -1,0 +1,150 @@
+"""Replay: runs a recorded history again and compares the cores, field by field.
+
+Needs no network and no clock; any backend must come to the same cores. Blocks are checked against
+their hashes as they are read, so that a damaged store is not taken for a wrong transition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from picomesh.engine.inputs import decode_input
+from picomesh.engine.perform import Work, perform
+from picomesh.engine.programs import Programs
+from picomesh.ledger.cid import Cid, cid_of_block, is_named
+from picomesh.ledger.codec import decode_block
+from picomesh.ledger.errors import BrokenHistory, CodecError, LedgerError
+from picomesh.ledger.receipt import Core, decode_core
+from picomesh.ledger.tree import EMPTY_ROOT, Blocks
+from picomesh.store.store import StoredReceipt
+from picomesh.transition import Answer, NeedsAnswer, TapeDiverged
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first field in which a replayed core differs from the recorded one."""
+
+    seq: int
+    field: str
+    recorded: str
+    replayed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One receipt that was run again; `divergence` is None when the cores are equal."""
+
+    seq: int
+    kind: str
+    fuel: int
+    divergence: Divergence | None
+
+
+class CheckedBlocks:
+    """A block store that believes no block before its hash is checked."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+
+    def block(self, cid: Cid) -> bytes:
+        data = self._blocks.block(cid)
+        if not is_named(cid, data):
+            raise CodecError(f"block {cid} does not have the bytes that its name says")
+        return data
+
+
+def replay(
+    programs: Programs,
+    blocks: Blocks,
+    receipts: list[StoredReceipt],
+    before: StoredReceipt | None = None,
+) -> Iterator[Replayed]:
+    """Runs receipts again, in order; stops behind the first that differs.
+
+    `before` is the receipt in front of the first one. Raises BrokenHistory when a record that is
+    needed to run is missing or damaged.
+    """
+    checked = CheckedBlocks(blocks)
+    last = None if before is None else _decode(before)
+    last_cid = None if before is None else _cid(before)
+    for row in receipts:
+        core = _decode(row)
+        divergence = _replay_one(programs, checked, core, last, last_cid)
+        yield Replayed(core.seq, core.kind, core.fuel, divergence)
+        if divergence is not None:
+            return
+        last, last_cid = core, _cid(row)
+
+
+def _replay_one(
+    programs: Programs, blocks: Blocks, core: Core, last: Core | None, last_cid: Cid | None
+) -> Divergence | None:
+    try:
+        work = Work(
+            pico=core.pico,
+            seq=0 if last is None else last.seq + 1,
+            prev=last_cid,
+            given=decode_input(blocks.block(core.event)),
+            time_ms=core.time,
+            seed=core.seed,
+            fuel_limit=core.fuel_limit,
+            pre=EMPTY_ROOT if last is None else last.post,
+            tape=decode_tape(blocks.block(core.tape)),
+        )
+        return compare(core, perform(programs, blocks, work).core)
+    except (NeedsAnswer, TapeDiverged) as problem:
+        return Divergence(core.seq, "tape", "the recorded questions", str(problem))
+    except LedgerError as problem:
+        raise BrokenHistory(core.seq, "blocks", str(problem)) from problem
+
+
+def compare(recorded: Core, replayed: Core) -> Divergence | None:
+    """The first field in which two cores differ, in the order of the format page."""
+    for field in fields(Core):
+        a, b = getattr(recorded, field.name), getattr(replayed, field.name)
+        if a != b:
+            return Divergence(recorded.seq, field.name, describe_field(a), describe_field(b))
+    return None
+
+
+def describe_field(value: object) -> str:
+    """A field's value for people."""
+    match value:
+        case bytes():
+            return value.hex()
+        case tuple():
+            return f"{len(value)} entries: " + "; ".join(_entry(item) for item in value[:8])
+        case _:
+            return str(value)
+
+
+def _entry(item: object) -> str:
+    path = getattr(item, "path", None)
+    if isinstance(path, bytes):
+        return f"{path.decode('utf-8', 'replace')} = {getattr(item, 'value', None)}"
+    return str(getattr(item, "rid", item))
+
+
+def decode_tape(data: bytes) -> tuple[Answer, ...]:
+    """The answers of a tape block. Raises CodecError."""
+    rows = decode_block(data)
+    tape: list[Answer] = []
+    for row in rows if isinstance(rows, list) else [None]:
+        match row:
+            case [bytes(question), bytes(answer)]:
+                tape.append(Answer(question, answer))
+            case _:
+                raise CodecError("a tape is not a list of [question, answer]")
+    return tuple(tape)
+
+
+def _decode(row: StoredReceipt) -> Core:
+    try:
+        return decode_core(row.core)
+    except LedgerError as problem:
+        raise BrokenHistory(row.seq, "core", str(problem)) from problem
+
+
+def _cid(row: StoredReceipt) -> Cid:
+    return cid_of_block(row.core)

@@ -1,0 +1,60 @@
+"""The tables of a store (docs/formats/history.md §2) and their version.
+
+Everything that a receipt commits to is a block under its hash, or the receipt itself. The rest is
+what waits: accepted events, and the answers already found for them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from picomesh.store.errors import StoreError
+
+SCHEMA_VERSION = 1  # 1: first form
+
+_TABLES = """
+CREATE TABLE block (
+    cid BLOB NOT NULL PRIMARY KEY,
+    data BLOB NOT NULL
+);
+CREATE TABLE pico (
+    pico TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL
+);
+CREATE TABLE receipt (
+    pico TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    core BLOB NOT NULL,
+    envelope BLOB NOT NULL,
+    PRIMARY KEY (pico, seq)
+);
+CREATE TABLE inbox (
+    arrival INTEGER PRIMARY KEY AUTOINCREMENT,
+    pico TEXT NOT NULL,
+    event BLOB NOT NULL,
+    time_ms INTEGER NOT NULL,
+    seed BLOB NOT NULL
+);
+CREATE TABLE answer (
+    arrival INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    question BLOB NOT NULL,
+    answer BLOB NOT NULL,
+    PRIMARY KEY (arrival, position)
+);
+CREATE TABLE engine (
+    public_key BLOB NOT NULL
+);
+"""
+
+
+def prepare(database: sqlite3.Connection) -> None:
+    """Makes the tables of a new store; refuses one of another version."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        database.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+    elif version != SCHEMA_VERSION:
+        raise StoreError(
+            f"this home has store version {version}, this picomesh reads {SCHEMA_VERSION}",
+            "use the picomesh that wrote it, or another home",
+        )

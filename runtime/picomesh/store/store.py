@@ -1,0 +1,233 @@
+"""The one connection to an engine's database, and everything that is done through it.
+
+WAL with synchronous=FULL: what a committed transaction holds survives a power cut. A receipt, its
+blocks and the removal of its event from the inbox are one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from picomesh.ledger.cid import Cid
+from picomesh.ledger.errors import MissingBlock
+from picomesh.store.errors import StoreError
+from picomesh.store.schema import prepare
+
+BLOCKS_IN_MEMORY_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReceipt:
+    """A receipt as it lies in the store, not yet believed."""
+
+    pico: str
+    seq: int
+    core: bytes
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An event that was accepted and has no receipt yet."""
+
+    arrival: int
+    pico: str
+    event: bytes
+    time_ms: int
+    seed: bytes
+
+
+class Store:
+    """Blocks, receipts, the inbox. Usable from several threads, one at a time."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._lock = threading.RLock()
+        self._recent: OrderedDict[Cid, bytes] = OrderedDict()
+
+    @classmethod
+    def in_memory(cls) -> Store:
+        return cls(_connect(":memory:"))
+
+    @classmethod
+    def at(cls, path: Path) -> Store:
+        """Opens or makes the database. Raises StoreError."""
+        try:
+            return cls(_connect(str(path)))
+        except sqlite3.DatabaseError as problem:
+            raise StoreError(
+                f"the database {path} cannot be used: {problem}",
+                "it may be damaged: bring it back from a backup",
+            ) from problem
+
+    def close(self) -> None:
+        self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is durable at its end, or did not happen."""
+        with self._lock:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._database
+                except BaseException:
+                    self._database.execute("ROLLBACK")
+                    raise
+                self._database.execute("COMMIT")
+            except sqlite3.Error as problem:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise _store_error(problem) from problem
+
+    def _rows(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        with self._lock:
+            try:
+                return self._database.execute(statement, parameters).fetchall()
+            except sqlite3.Error as problem:
+                raise _store_error(problem) from problem
+
+    # -- blocks
+
+    def block(self, cid: Cid) -> bytes:
+        """A block's bytes, as stored. Raises MissingBlock."""
+        data = self._recent.get(cid)
+        if data is None:
+            rows = self._rows("SELECT data FROM block WHERE cid = ?", cid.raw)
+            if not rows or not isinstance(rows[0][0], bytes):
+                raise MissingBlock(f"block {cid} is not there")
+            data = rows[0][0]
+            self._remember(cid, data)
+        return data
+
+    def _remember(self, cid: Cid, data: bytes) -> None:
+        with self._lock:
+            self._recent[cid] = data
+            if len(self._recent) > BLOCKS_IN_MEMORY_MAX:
+                self._recent.popitem(last=False)
+
+    def put_blocks(self, blocks: Mapping[Cid, bytes]) -> None:
+        with self.transaction() as database:
+            _insert_blocks(database, blocks)
+
+    # -- picos and receipts
+
+    def picos(self) -> list[tuple[str, str]]:
+        """Every pico's id and name, in order of their creation."""
+        rows = self._rows("SELECT pico, name FROM pico ORDER BY rowid")
+        return [(str(pico), str(name)) for pico, name in rows]
+
+    def head(self, pico: str) -> StoredReceipt | None:
+        """The newest receipt of a pico."""
+        rows = self._rows(f"{_RECEIPTS} WHERE pico = ? ORDER BY seq DESC LIMIT 1", pico)
+        return _receipt(rows[0]) if rows else None
+
+    def receipt(self, pico: str, seq: int) -> StoredReceipt | None:
+        rows = self._rows(f"{_RECEIPTS} WHERE pico = ? AND seq = ?", pico, seq)
+        return _receipt(rows[0]) if rows else None
+
+    def receipts(self, pico: str, first: int = 0, last: int | None = None) -> list[StoredReceipt]:
+        """The receipts of a pico from `first` to `last`, in order."""
+        end = 2**62 if last is None else last
+        where = "WHERE pico = ? AND seq >= ? AND seq <= ? ORDER BY seq"
+        return [_receipt(row) for row in self._rows(f"{_RECEIPTS} {where}", pico, first, end)]
+
+    def commit(
+        self,
+        receipt: StoredReceipt,
+        blocks: Mapping[Cid, bytes],
+        arrival: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Makes one transition durable; `name` is given with a pico's first receipt."""
+        with self.transaction() as database:
+            _insert_blocks(database, blocks)
+            if name is not None:
+                database.execute("INSERT INTO pico VALUES (?, ?)", (receipt.pico, name))
+            row = (receipt.pico, receipt.seq, receipt.core, receipt.envelope)
+            database.execute("INSERT INTO receipt VALUES (?, ?, ?, ?)", row)
+            if arrival is not None:
+                database.execute("DELETE FROM inbox WHERE arrival = ?", (arrival,))
+                database.execute("DELETE FROM answer WHERE arrival = ?", (arrival,))
+        for cid, data in blocks.items():
+            self._remember(cid, data)
+
+    # -- the inbox
+
+    def accept(self, pico: str, event: bytes, time_ms: int, seed: bytes) -> int:
+        """Makes an event durable; returns its place in the order of arrival."""
+        with self.transaction() as database:
+            row = (pico, event, time_ms, seed)
+            statement = "INSERT INTO inbox (pico, event, time_ms, seed) VALUES (?, ?, ?, ?)"
+            arrival = database.execute(statement, row).lastrowid
+        assert arrival is not None
+        return arrival
+
+    def waiting(self, pico: str | None = None) -> list[Accepted]:
+        """Accepted events without a receipt, in order of arrival."""
+        statement = "SELECT arrival, pico, event, time_ms, seed FROM inbox"
+        if pico is None:
+            rows = self._rows(f"{statement} ORDER BY arrival")
+        else:
+            rows = self._rows(f"{statement} WHERE pico = ? ORDER BY arrival", pico)
+        return [Accepted(*row) for row in rows]  # type: ignore[arg-type] # SQLite's columns
+
+    def keep_answer(self, arrival: int, position: int, question: bytes, answer: bytes) -> None:
+        """Makes an answer durable before the event that asked runs again."""
+        with self.transaction() as database:
+            row = (arrival, position, question, answer)
+            database.execute("INSERT INTO answer VALUES (?, ?, ?, ?)", row)
+
+    def answers(self, arrival: int) -> list[tuple[bytes, bytes]]:
+        statement = "SELECT question, answer FROM answer WHERE arrival = ? ORDER BY position"
+        rows = self._rows(statement, arrival)
+        return [(question, answer) for question, answer in rows]  # type: ignore[misc] # columns
+
+    # -- the engine
+
+    def engine_key(self) -> bytes | None:
+        """The public key that signs here; None in a new store."""
+        rows = self._rows("SELECT public_key FROM engine")
+        return bytes(rows[0][0]) if rows else None  # type: ignore[call-overload] # a column
+
+    def set_engine_key(self, public_key: bytes) -> None:
+        with self.transaction() as database:
+            database.execute("INSERT INTO engine VALUES (?)", (public_key,))
+
+
+_RECEIPTS = "SELECT pico, seq, core, envelope FROM receipt"
+
+
+def _receipt(row: tuple[object, ...]) -> StoredReceipt:
+    return StoredReceipt(*row)  # type: ignore[arg-type] # SQLite's columns, checked by history
+
+
+def _insert_blocks(database: sqlite3.Connection, blocks: Mapping[Cid, bytes]) -> None:
+    rows: Iterable[tuple[bytes, bytes]] = ((cid.raw, data) for cid, data in blocks.items())
+    database.executemany("INSERT OR IGNORE INTO block VALUES (?, ?)", rows)
+
+
+def _store_error(problem: sqlite3.Error) -> StoreError:
+    hint = "check that the disk has room and the home is writable"
+    if isinstance(problem, sqlite3.DatabaseError) and "malformed" in str(problem):
+        hint = "the database is damaged: bring the home back from a backup"
+    return StoreError(f"the store failed: {problem}", hint)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA foreign_keys = ON")
+        prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
