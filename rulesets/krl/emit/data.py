@@ -92,6 +92,14 @@ class Data:
             self._functions[table_index, shape] = known
         return box(TAG_FUNCTION, known)
 
+    def words(self, *words: int) -> int:
+        """The address of some 32-bit words."""
+        return self.add(struct.pack(f"<{len(words)}I", *words))
+
+    def strings(self, texts: tuple[str, ...]) -> int:
+        """The address of a list of string addresses."""
+        return self.words(*(self.string_address(text) for text in texts)) if texts else 0
+
     def global_slot(self) -> int:
         return self.add(struct.pack("<Q", UNSET))
 

@@ -10,6 +10,7 @@ from krl.emit import data as layout_of
 from krl.emit import steps
 from krl.emit.code import FLAG, VALUE
 from krl.emit.function import FunctionCode
+from krl.emit.machine import machine_data
 from krl.lower import ir
 from pico_abi.wasm import F64, opcodes
 
@@ -379,6 +380,11 @@ def flag(f: FunctionCode, node: ir.Flag) -> None:
             _arguments(f, arguments)
             code.mark(at)
             code.call(f.layout.guest.function(name))
+        case ir.SelectStep(at, machine, within):
+            code.i32(machine_data(f.layout, machine))
+            value(f, within)
+            code.mark(at)
+            code.call(f.layout.guest.function("rt_select_step"))
         case ir.Equal():
             _equal(f, node)
         case ir.Order():

@@ -278,7 +278,48 @@ class ReadFlag:
     local: int
 
 
-Flag = Truthy | Same | Equal | Order | Not | Both | RuntimeFlag | FlagConstant | ReadFlag
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base event. `matcher` is a function giving its captures, or null if it does not match."""
+
+    domain: str
+    name: str
+    matcher: int | None
+    settings: tuple[str, ...]
+    aggregate: str | None
+    aggregated: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Taken for an event that is one of `bases`; negated, for one that is not all of them."""
+
+    source: int
+    target: int
+    negated: bool
+    bases: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The state machine of an event expression: state 0 is its start, 1 its end."""
+
+    rule: str
+    state_count: int
+    bases: tuple[Base, ...]
+    transitions: tuple[Transition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SelectStep:
+    """One step of a rule's machine; whether it selects the rule. `within` is in milliseconds."""
+
+    at: int
+    machine: Machine
+    within: Value
+
+
+Flag = Truthy | Same | Equal | Order | Not | Both | RuntimeFlag | FlagConstant | ReadFlag | SelectStep
 
 # ---- steps -----------------------------------------------------------------------------------
 

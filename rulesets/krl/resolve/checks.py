@@ -125,6 +125,16 @@ def check_action_shape(
         )
 
 
+def check_event_operator(node: tree.EventOperator, diagnostics: Diagnostics) -> None:
+    if node.operator == "any" and not 0 < (node.count or 0) < len(node.operands):
+        diagnostics.error(
+            f"any {node.count} of {len(node.operands)} events",
+            node.span,
+            "the number must be greater than 0 and less than the number of events",
+            "for all of them in any order write and(..), for one of them or(..)",
+        )
+
+
 def check_parameters(parameters: tuple[tree.Parameter, ...], diagnostics: Diagnostics) -> None:
     seen: set[str] = set()
     defaulted = False
@@ -233,6 +243,7 @@ def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> No
     for item in node.meta.properties:
         match item:
             case tree.MetaText(key=key):
+                _check_literal(item, diagnostics)
                 if key in seen:
                     diagnostics.error(
                         f"only one meta {key} allowed",
@@ -257,6 +268,20 @@ def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> No
                 )
             case tree.MetaNames():
                 _check_exposed(item, scope, diagnostics)
+
+
+def _check_literal(item: tree.MetaText, diagnostics: Diagnostics) -> None:
+    match item.value:
+        case tree.String() | tree.Number() | tree.Boolean():
+            return
+        case tree.Chevron(pieces=pieces) if all(isinstance(p, tree.String) for p in pieces):
+            return
+    diagnostics.error(
+        f"meta {item.key} is not a literal",
+        item.value.span,
+        "it describes the ruleset before anything runs, so it cannot be computed",
+        "write a plain string",
+    )
 
 
 def _check_exposed(item: tree.MetaNames, scope: Scope, diagnostics: Diagnostics) -> None:

@@ -128,6 +128,7 @@ class _Resolver:
                         'match an attribute first: `name re#(.*)# setting(name)`',
                     )
             case tree.EventOperator():
+                checks.check_event_operator(node, self.diagnostics)
                 for operand in node.operands:
                     self.event(operand)
             case tree.EventGroup():

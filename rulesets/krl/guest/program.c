@@ -1,0 +1,90 @@
+/* What only generated code calls and no part of KRL's library is: throwing in an expression,
+ * configuration, regexp literals with state, modules, the `schedule` statement. */
+#include "core.h"
+
+LIBRARY(random_uuid);
+
+/* An expression that can only throw, where a value is wanted. */
+EXPORT(rt_throw_value) Value rt_throw_value(Value message) {
+    rt_throw(message);
+}
+
+/* What the installation gives for a `configure using` name; undefined if nothing. */
+EXPORT(rt_configured) Value rt_configured(Value name) {
+    Value config = context_get("config"), found;
+    bool given = is_map(config) && map_find(address_of(config), string_of(name), &found);
+    return given ? found : KRL_UNDEFINED;
+}
+
+/* A literal with the flag g remembers where it was, so each evaluation makes a new object; the
+ * literal itself is compiled once. */
+EXPORT(rt_fresh_regexp) Value rt_fresh_regexp(Value literal) {
+    Regexp *original = address_of(literal);
+    regexp_capture_count(original);
+    Regexp *fresh = allocate(sizeof(Regexp));
+    *fresh = *original;
+    fresh->last_index = 0;
+    return from_pointer(KRL_TAG_REGEXP, fresh);
+}
+
+/* ---- modules: a request to rulesets.call (docs/formats/module.md) ---- */
+
+static Value named_arguments(uint32_t named_count, const Value *pairs) {
+    Map *named = map_new(named_count);
+    for (uint32_t i = 0; i < named_count; i++)
+        map_set(named, string_of(pairs[2 * i]), pairs[2 * i + 1]);
+    return from_map(named);
+}
+
+static Value call_module(const char *kind, Value rid, Value name, uint32_t positional_count,
+                         uint32_t named_count, const Value *arguments) {
+    Map *request = map_new(5);
+    set_field(request, "kind", from_string(string_from_ascii(kind)));
+    set_field(request, "rid", rid);
+    set_field(request, "name", name);
+    set_field(request, "args", rt_array(positional_count, arguments));
+    set_field(request, "named", named_arguments(named_count, arguments + positional_count));
+    return call_ruleset(from_map(request));
+}
+
+/* `use` says which `use module` of the ruleset is meant, counted from 0. */
+EXPORT(rt_module_call)
+Value rt_module_call(Value rid, Value name, Value use, uint32_t positional_count,
+                     uint32_t named_count, const Value *arguments) {
+    (void)use;
+    return call_module("function", rid, name, positional_count, named_count, arguments);
+}
+
+EXPORT(rt_module_act)
+Value rt_module_act(Value rid, Value name, Value use, uint32_t positional_count,
+                    uint32_t named_count, const Value *arguments) {
+    (void)use;
+    return call_module("action", rid, name, positional_count, named_count, arguments);
+}
+
+/* ---- schedule: an effect, carried out once the transition is durable ---- */
+
+static Value schedule(const char *type, const char *field, Value domain, Value event, Value timing,
+                      Value attributes) {
+    Map *effect = map_new(8);
+    Value id = lib_random_uuid(NULL, 0, NULL);
+    set_field(effect, "kind", from_string(string_from_ascii("schedule")));
+    set_field(effect, "id", id);
+    set_field(effect, "type", from_string(string_from_ascii(type)));
+    set_field(effect, field, through_json(timing));
+    set_field(effect, "domain", is_null(domain) ? KRL_NULL : from_string(to_string(domain)));
+    set_field(effect, "name", from_string(to_string(event)));
+    set_field(effect, "attrs", is_map(attributes) ? through_json(attributes) : from_map(map_new(0)));
+    emit_effect(effect);
+    return id;
+}
+
+EXPORT(rt_schedule_at)
+Value rt_schedule_at(Value domain, Value event, Value at, Value attributes) {
+    return schedule("at", "at", domain, event, at, attributes);
+}
+
+EXPORT(rt_schedule_repeat)
+Value rt_schedule_repeat(Value domain, Value event, Value timespec, Value attributes) {
+    return schedule("repeat", "timespec", domain, event, timespec, attributes);
+}

@@ -1,0 +1,264 @@
+/* Event expressions: the state machine of a `select`, and one step of it for one event.
+ *
+ * The compiler builds the machine (krl/lower/machine.py); this file runs it. States are numbered,
+ * 0 is the start and 1 the end. The states a machine is in, the values its settings and
+ * aggregators have gathered, and its `within` clock are part of the pico's state, under
+ * select/<rule>; a machine that is where every machine begins has no entry there. */
+#include "krl.h"
+
+enum { START = 0, END = 1 };
+typedef enum { AGGREGATE_NONE, AGGREGATE_MAX, AGGREGATE_MIN, AGGREGATE_SUM, AGGREGATE_AVG, AGGREGATE_PUSH } Aggregate;
+
+/* Static data, written by the compiler. A matcher gives the captures of its attribute matches as
+ * an array, or KRL_NULL if an attribute or the `where` does not match; null: always matches. */
+typedef struct {
+    const String *domain, *name;
+    Function *matcher;
+    uint32_t setting_count;
+    const String *const *settings;
+    uint32_t aggregate;
+    uint32_t aggregated_count;
+    const String *const *aggregated;
+} Base;
+
+/* Taken if the event is one of the bases; if negated, if there is one that it is not. */
+typedef struct {
+    uint32_t from, to, negated, base_count;
+    const uint32_t *bases;
+} Transition;
+
+typedef struct {
+    const String *rule;
+    uint32_t state_count, base_count, transition_count;
+    const Base *bases;
+    const Transition *transitions;
+} Machine;
+
+typedef struct {
+    const Machine *machine;
+    bool *in;       /* by state: where the machine is before the step */
+    bool *reached;  /* by state: where this step leads */
+    Value *matched; /* by base: KRL_UNSET until asked, else the matcher's answer */
+    Map *settings, *gathered;
+    double started;
+    bool has_started, failed;
+} Step;
+
+static Map *selected_settings; /* what rt_setting reads: of the rule that is being selected */
+
+static const String *machine_path(const Machine *machine) {
+    StringBuilder path;
+    builder_start(&path);
+    builder_ascii(&path, "select/");
+    builder_string(&path, machine->rule);
+    return builder_finish(&path);
+}
+
+static bool *flags_new(uint32_t count) {
+    bool *flags = allocate(count);
+    for (uint32_t i = 0; i < count; i++) flags[i] = false;
+    return flags;
+}
+
+static bool leaves_end(const Machine *machine) {
+    for (uint32_t i = 0; i < machine->transition_count; i++) {
+        if (machine->transitions[i].from == END) return true;
+    }
+    return false;
+}
+
+static Map *map_field(const Map *stored, const char *name) {
+    Value v;
+    if (map_find(stored, string_from_ascii(name), &v) && is_map(v)) return map_copy(address_of(v));
+    return map_new(2);
+}
+
+/* An end that nothing leaves is no place to go on from: the machine is at its start again. */
+static void load_states(Step *step, const Map *stored) {
+    Value states;
+    bool any = false;
+    if (map_find(stored, string_from_ascii("states"), &states) && is_array(states)) {
+        const Array *list = address_of(states);
+        for (uint32_t i = 0; i < list->length; i++) {
+            uint32_t state = (uint32_t)number_of(list->items[i]);
+            if (state >= step->machine->state_count) continue;
+            if (state == END && !leaves_end(step->machine)) continue;
+            step->in[state] = any = true;
+        }
+    }
+    step->in[START] |= !any;
+}
+
+static void load(Step *step, const String *path) {
+    Value v;
+    if (!state_get(path, &v) || !is_map(v)) {
+        step->in[START] = true;
+        step->settings = map_new(2);
+        step->gathered = map_new(2);
+        return;
+    }
+    const Map *stored = address_of(v);
+    load_states(step, stored);
+    step->settings = map_field(stored, "setting");
+    step->gathered = map_field(stored, "gathered");
+    Value started;
+    step->has_started = map_find(stored, string_from_ascii("started"), &started) && is_number(started);
+    if (step->has_started) step->started = number_of(started);
+}
+
+static void forget(Step *step) {
+    step->settings = map_new(2);
+    step->gathered = map_new(2);
+}
+
+/* The clock starts with the event that leaves the start; too late an event finds a new machine. */
+static void check_within(Step *step, Value within, double now) {
+    if (!is_number(within)) return;
+    if (!step->has_started) step->started = now;
+    step->has_started = true;
+    if (now - step->started > number_of(within)) {
+        for (uint32_t i = 0; i < step->machine->state_count; i++) step->in[i] = false;
+        step->in[START] = true;
+        forget(step);
+        step->started = now;
+    } else if (step->in[START]) {
+        step->started = now;
+    }
+}
+
+static double as_number(Value v) {
+    Value number = to_number_or_null(v);
+    return is_number(number) ? number_of(number) : 0;
+}
+
+static Value aggregate_of(uint32_t operation, const Array *values) {
+    if (operation == AGGREGATE_PUSH) return from_array(values);
+    double result = values->length ? as_number(values->items[0]) : 0;
+    for (uint32_t i = 1; i < values->length; i++) {
+        double next = as_number(values->items[i]);
+        bool takes_next = operation == AGGREGATE_MAX ? next > result : next < result;
+        if (operation == AGGREGATE_SUM || operation == AGGREGATE_AVG) result += next;
+        else if (takes_next) result = next;
+    }
+    if (operation == AGGREGATE_AVG && values->length) result /= values->length;
+    return from_number(result);
+}
+
+/* From the start the window is new; from the end (repeat) it slides by one. */
+static void gather(Step *step, const Base *base, const Array *captures, uint32_t from) {
+    for (uint32_t i = 0; i < base->aggregated_count; i++) {
+        const String *name = base->aggregated[i];
+        ArrayBuilder values;
+        array_start(&values, 4);
+        Value before;
+        if (from != START && map_find(step->gathered, name, &before) && is_array(before)) {
+            const Array *known = address_of(before);
+            for (uint32_t k = from == END; k < known->length; k++) array_push(&values, known->items[k]);
+        }
+        array_push(&values, i < captures->length ? captures->items[i] : KRL_NULL);
+        const Array *all = array_finish(&values);
+        map_set(step->gathered, name, from_array(all));
+        map_set(step->settings, name, aggregate_of(base->aggregate, all));
+    }
+}
+
+static void settle(Step *step, const Base *base, Value answer, uint32_t from) {
+    const Array *captures = is_array(answer) ? address_of(answer) : array_new(0);
+    for (uint32_t i = 0; i < base->setting_count; i++) {
+        map_set(step->settings, base->settings[i], i < captures->length ? captures->items[i] : KRL_NULL);
+    }
+    gather(step, base, captures, from);
+}
+
+/* An event of the right name whose attributes do not match makes the machine forget where it was. */
+static bool event_is(Step *step, uint32_t index, uint32_t from) {
+    const Base *base = &step->machine->bases[index];
+    if (!rt_event_is(from_string(base->domain), from_string(base->name))) return false;
+    if (step->matched[index] == KRL_UNSET) {
+        step->matched[index] =
+            base->matcher ? call_function(from_pointer(KRL_TAG_FUNCTION, base->matcher), 0, NULL) : KRL_UNDEFINED;
+    }
+    if (step->matched[index] == KRL_NULL) {
+        step->failed = true;
+        step->has_started = false;
+        forget(step);
+        return false;
+    }
+    settle(step, base, step->matched[index], from);
+    return true;
+}
+
+static bool takes(Step *step, const Transition *transition) {
+    for (uint32_t i = 0; i < transition->base_count; i++) {
+        if (event_is(step, transition->bases[i], transition->from) != (bool)transition->negated) return true;
+    }
+    return false;
+}
+
+static void advance(Step *step) {
+    const Machine *machine = step->machine;
+    for (uint32_t i = 0; i < machine->transition_count; i++) {
+        const Transition *transition = &machine->transitions[i];
+        if (step->in[transition->from] && takes(step, transition)) step->reached[transition->to] = true;
+    }
+}
+
+static Value states_value(const bool *in, uint32_t count) {
+    ArrayBuilder states;
+    array_start(&states, 2);
+    for (uint32_t i = 0; i < count; i++) {
+        if (in[i]) array_push(&states, from_number(i));
+    }
+    return from_array(array_finish(&states));
+}
+
+static bool is_where_it_began(const Step *step, const bool *in, bool keeps_clock) {
+    for (uint32_t i = 1; i < step->machine->state_count; i++) {
+        if (in[i] && (i != END || keeps_clock)) return false;
+    }
+    return map_count(step->settings) == 0;
+}
+
+static void save(Step *step, const String *path, const bool *in, bool keeps_clock) {
+    if (is_where_it_began(step, in, keeps_clock)) {
+        state_delete(path);
+        return;
+    }
+    Map *stored = map_new(4);
+    map_set(stored, string_from_ascii("states"), states_value(in, step->machine->state_count));
+    if (map_count(step->settings)) map_set(stored, string_from_ascii("setting"), from_map(step->settings));
+    if (map_count(step->gathered)) map_set(stored, string_from_ascii("gathered"), from_map(step->gathered));
+    if (step->has_started) map_set(stored, string_from_ascii("started"), from_number(step->started));
+    state_put(path, from_map(stored));
+}
+
+/* One step for the event that runs; whether the rule is selected. `within` is in milliseconds, or
+ * undefined. */
+EXPORT(rt_select_step) int32_t rt_select_step(const Machine *machine, Value within) {
+    Step step = {.machine = machine};
+    step.in = flags_new(machine->state_count);
+    step.reached = flags_new(machine->state_count);
+    step.matched = allocate(machine->base_count * (uint32_t)sizeof(Value));
+    for (uint32_t i = 0; i < machine->base_count; i++) step.matched[i] = KRL_UNSET;
+    const String *path = machine_path(machine);
+    load(&step, path);
+    check_within(&step, within, as_number(context_get("time")));
+    advance(&step);
+    bool selected = step.reached[END], moved = false;
+    for (uint32_t i = 0; i < machine->state_count; i++) {
+        moved |= step.reached[i];
+        if (selected) step.reached[i] = i == END;
+    }
+    selected_settings = step.settings;
+    if (selected) step.settings = map_new(1);
+    if (!moved && step.failed) step.reached[START] = true;
+    bool *now = moved || step.failed ? step.reached : step.in;
+    save(&step, path, now, is_number(within) || leaves_end(machine));
+    return selected;
+}
+
+/* What a setting or aggregator of the selected rule's event expression gathered. */
+EXPORT(rt_setting) Value rt_setting(Value name) {
+    Value v;
+    return map_find(selected_settings, string_of(name), &v) ? v : KRL_NULL;
+}
