@@ -99,5 +99,3 @@ def _query(layout: Layout) -> EmittedFunction:
     code.call(guest.function("rt_query_unknown"))
     code.op(opcodes.UNREACHABLE)
     return _finish(f, HANDLE_TYPE)
-
-

@@ -124,9 +124,7 @@ def _for_each(f: FunctionCode, step: ir.ForEach) -> None:
             code.branch(again)
 
 
-def _round(
-    f: FunctionCode, step: ir.ForEach, items: int, keys: int, index: int, done: int
-) -> None:
+def _round(f: FunctionCode, step: ir.ForEach, items: int, keys: int, index: int, done: int) -> None:
     """Leaves the loop at its end; else sets the item, the key and whether it is the last."""
     code = f.code
     code.get(index)

@@ -16,8 +16,16 @@ from krl.link.names import name_section
 from krl.link.prune import prune
 from krl.link.source_map import source_map_section
 from pico_abi import wasm
-from pico_abi.wasm import CustomSection, DataSegment, ElementSegment, Export, Function, Module
-from pico_abi.wasm import opcodes, sleb
+from pico_abi.wasm import (
+    CustomSection,
+    DataSegment,
+    ElementSegment,
+    Export,
+    Function,
+    Module,
+    opcodes,
+    sleb,
+)
 
 # The contract's exports that the library itself has (wit/pico.wit, docs/formats/module.md).
 KEPT_EXPORTS = ("memory", "cabi_realloc")
@@ -59,9 +67,7 @@ def _memory(emitted: Emitted, guest: Guest) -> wasm.Memory:
 
 def _exports(emitted: Emitted, guest: Guest) -> tuple[Export, ...]:
     kept = tuple(guest.exports[name] for name in KEPT_EXPORTS)
-    made = tuple(
-        Export(name, wasm.KIND_FUNCTION, index) for name, index in emitted.exports.items()
-    )
+    made = tuple(Export(name, wasm.KIND_FUNCTION, index) for name, index in emitted.exports.items())
     return kept + made
 
 

@@ -23,9 +23,7 @@ def prune(module: Module, guest: Guest) -> Module:
     imported = len(module.imported_functions())
     reachable = _reachable(module, imported)
     functions = tuple(
-        function
-        if imported + index in reachable
-        else Function(function.type_index, (), STUB)
+        function if imported + index in reachable else Function(function.type_index, (), STUB)
         for index, function in enumerate(module.functions)
     )
     return replace(module, functions=functions)

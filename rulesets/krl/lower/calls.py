@@ -16,9 +16,11 @@ def call(body: Body, node: tree.Call) -> ir.Value:
     """A call in an expression. `x.f(a)` is `f(x, a)`."""
     at = node.span.start
     match node.callee:
-        case tree.Member(
-            method="dot", property=(tree.Identifier() | tree.DomainIdentifier()) as name
-        ) as member:
+        case (
+            tree.Member(
+                method="dot", property=(tree.Identifier() | tree.DomainIdentifier()) as name
+            ) as member
+        ):
             first = [expressions.value(body, member.object)]
             positional, named = arguments(body, node.positional, node.named)
             return call_name(body, name, first + positional, named, at)

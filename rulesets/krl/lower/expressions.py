@@ -60,9 +60,7 @@ def _compound(body: Body, node: tree.Expression) -> ir.Value:
             return _unary(body, node)
         case tree.Conditional():
             test = flag(body, node.test)
-            return ir.Either(
-                test, branch(body, node.consequent), branch(body, node.alternate)
-            )
+            return ir.Either(test, branch(body, node.consequent), branch(body, node.alternate))
         case tree.Member():
             return _member(body, node)
         case tree.Call():
@@ -94,9 +92,7 @@ def _map(body: Body, node: tree.Map) -> ir.Value:
     for pair in node.pairs:
         items.append(value(body, pair.key))
         items.append(value(body, pair.value))
-    return ir.RuntimeList(
-        node.span.start, "rt_map", (), tuple(items), counts=(len(node.pairs),)
-    )
+    return ir.RuntimeList(node.span.start, "rt_map", (), tuple(items), counts=(len(node.pairs),))
 
 
 def make_function(body: Body, node: tree.Function | tree.Defaction) -> ir.Value:

@@ -48,7 +48,9 @@ def _lower_function(body: Body, node: tree.Function | tree.Defaction) -> None:
         variable = body.context.resolution.declared.get(id(parameter))
         if variable is not None and variable.late:
             given = body.function.parameters.index(parameter.name)
-            body.steps.append(ir.SetCell(ir.ReadLocal(body.local_of(variable)), ir.ReadLocal(given)))
+            body.steps.append(
+                ir.SetCell(ir.ReadLocal(body.local_of(variable)), ir.ReadLocal(given))
+            )
     declarations(body, node.body)
     match node:
         case tree.Function():

@@ -319,7 +319,9 @@ class SelectStep:
     within: Value
 
 
-Flag = Truthy | Same | Equal | Order | Not | Both | RuntimeFlag | FlagConstant | ReadFlag | SelectStep
+Flag = (
+    Truthy | Same | Equal | Order | Not | Both | RuntimeFlag | FlagConstant | ReadFlag | SelectStep
+)
 
 # ---- steps -----------------------------------------------------------------------------------
 

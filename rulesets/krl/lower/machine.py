@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import pairwise, permutations
 
 from krl.lower import ir
 from krl.syntax import tree
@@ -50,9 +50,7 @@ def build_machine(
 
 
 class _Builder:
-    def __init__(
-        self, base_of: Callable[[tree.EventBase, tree.EventGroup | None], int]
-    ) -> None:
+    def __init__(self, base_of: Callable[[tree.EventBase, tree.EventGroup | None], int]) -> None:
         self.base_of = base_of
         self.edges: list[_Edge] = []
         self.state_count = END + 1
@@ -82,7 +80,7 @@ class _Builder:
         base = (self.base_of(node.operand, node),)
         if node.count > 0:
             states = [start, *(self.new_state() for _ in range(node.count - 1)), end]
-            for source, target in zip(states, states[1:], strict=False):
+            for source, target in pairwise(states):
                 self.edge(source, target, base, False)
         if node.operator == "repeat":
             self.edge(end, end, base, False)
@@ -120,7 +118,7 @@ class _Builder:
         """One after the other; gives the states between them."""
         nodes = list(operands)
         states = [start, *(self.new_state() for _ in nodes[1:]), end]
-        for operand, source, target in zip(nodes, states, states[1:], strict=False):
+        for operand, (source, target) in zip(nodes, pairwise(states), strict=True):
             self.add(operand, source, target)
         return states[1:-1]
 

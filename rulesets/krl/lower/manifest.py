@@ -44,9 +44,7 @@ def make_manifest(
 def _texts(ruleset: tree.Ruleset) -> dict[str, str]:
     properties = ruleset.meta.properties if ruleset.meta is not None else ()
     return {
-        item.key: literal_text(item.value)
-        for item in properties
-        if isinstance(item, tree.MetaText)
+        item.key: literal_text(item.value) for item in properties if isinstance(item, tree.MetaText)
     }
 
 

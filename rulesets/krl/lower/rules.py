@@ -18,9 +18,7 @@ def lower_rule(context: Context, node: tree.Rule) -> ir.RuleEntry:
     body.make_cells()
     assert node.select is not None
     events = select.lower_select(body, node.select)
-    body.steps.append(
-        ir.DoRuntime(node.name_span.start, "rt_rule_begin", (ir.Text(node.name),))
-    )
+    body.steps.append(ir.DoRuntime(node.name_span.start, "rt_rule_begin", (ir.Text(node.name),)))
     run = _RuleRun(body, node)
     run.loops(0)
     body.steps.append(ir.RuleEnd(ir.ReadFlag(run.ever_fired)))
@@ -61,9 +59,7 @@ class _RuleRun:
             body.set(variable, given)
         self.loops(depth + 1)
         inside = body.end_block(outer)
-        body.steps.append(
-            ir.ForEach(loop.span.start, collection, item, key, last, inside)
-        )
+        body.steps.append(ir.ForEach(loop.span.start, collection, item, key, last, inside))
 
     def once(self) -> None:
         body = self.body

@@ -29,9 +29,7 @@ def lower_select(body: Body, node: tree.SelectWhen | tree.SelectWhere) -> Events
 _NOT_SELECTED = (ir.ReturnFlag(ir.FlagConstant(False)),)
 
 
-def _match(
-    body: Body, node: tree.EventBase, captures: int, otherwise: tuple[ir.Step, ...]
-) -> None:
+def _match(body: Body, node: tree.EventBase, captures: int, otherwise: tuple[ir.Step, ...]) -> None:
     """Sets the settings from the attributes; does `otherwise` where something does not match."""
     for item in node.matches:
         _attribute(body, item, captures, otherwise)

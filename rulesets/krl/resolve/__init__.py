@@ -2,13 +2,12 @@
 
 from krl.resolve.bindings import (
     Binding,
-    DomainCall,
     EntityVariable,
     LibraryName,
     ModuleMember,
     Resolution,
-    UnknownMember,
     Unit,
+    UnknownMember,
     Variable,
     VariableName,
 )
@@ -16,7 +15,6 @@ from krl.resolve.resolve import resolve
 
 __all__ = [
     "Binding",
-    "DomainCall",
     "EntityVariable",
     "LibraryName",
     "ModuleMember",

@@ -94,11 +94,6 @@ class UnknownMember:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class DomainCall:
-    """Marks a domain member that is the callee of a call, so it is not itself a property read."""
-
-
 Binding = VariableName | LibraryName | EntityVariable | ModuleMember | UnknownMember
 
 
@@ -116,9 +111,7 @@ class Resolution:
     def binding(self, node: tree.Identifier | tree.DomainIdentifier) -> Binding:
         return self.bindings[id(node)]
 
-    def variable(
-        self, node: tree.Declaration | tree.Parameter | tree.SettingName
-    ) -> Variable:
+    def variable(self, node: tree.Declaration | tree.Parameter | tree.SettingName) -> Variable:
         return self.declared[id(node)]
 
     def unit(self, node: FunctionNode | tree.Rule) -> Unit:

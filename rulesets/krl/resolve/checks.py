@@ -92,9 +92,7 @@ def check_argument_order(
             return
 
 
-def check_action_kind(
-    node: tree.Action, resolution: Resolution, diagnostics: Diagnostics
-) -> None:
+def check_action_kind(node: tree.Action, resolution: Resolution, diagnostics: Diagnostics) -> None:
     check_argument_order(node.positional, node.named, diagnostics)
     kind = callable_kind(resolution.bindings[id(node.action)])
     if kind == "Function":
@@ -295,7 +293,9 @@ def _check_exposed(item: tree.MetaNames, scope: Scope, diagnostics: Diagnostics)
                     f"nothing to {verb}: {name.name}",
                     name.span,
                     "it is not declared in the global block",
-                    f"did you mean `{close}`?" if close else "declare it in global, or leave it out",
+                    f"did you mean `{close}`?"
+                    if close
+                    else "declare it in global, or leave it out",
                 )
         elif item.key == "shares" and isinstance(variable.value, tree.Defaction):
             diagnostics.error(

@@ -125,7 +125,7 @@ class _Resolver:
                         "setting without an attribute match",
                         node.span,
                         "there is nothing to capture, so these names are null",
-                        'match an attribute first: `name re#(.*)# setting(name)`',
+                        "match an attribute first: `name re#(.*)# setting(name)`",
                     )
             case tree.EventOperator():
                 checks.check_event_operator(node, self.diagnostics)
@@ -212,9 +212,7 @@ class _Resolver:
         for node in nodes:
             self.declaration(node, kind)
 
-    def declaration(
-        self, node: tree.Declaration, kind: VariableKind, again: bool = False
-    ) -> None:
+    def declaration(self, node: tree.Declaration, kind: VariableKind, again: bool = False) -> None:
         """The value sees the names above; the name itself is visible from the next one on."""
         if isinstance(node.value, FunctionNode):
             self.declare(node.name, node.name_span, kind, node, node.value, again)
