@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from krl.library import LibraryFunction
 from krl.lower import expressions, ir
 from krl.lower.body import Body
 from krl.resolve import LibraryName, ModuleMember, VariableName
@@ -60,7 +61,7 @@ def call_name(
                 attributes = ir.Library(at, function.export, ())
                 return ir.Runtime(at, "rt_path", (attributes, positional[0]))
             bound = bind(body, function.parameters, positional, named, keep_extra=True)
-            return ir.Library(at, function.export, tuple(bound))
+            return library_call(function, at, bound)
         case VariableName(variable):
             if isinstance(variable.value, tree.Function | tree.Defaction):
                 return _call_known(body, variable.value, body.read(variable), positional, named, at)
@@ -68,6 +69,13 @@ def call_name(
             return module_call(binding, at, positional, named, runtime)
     target = expressions.read(body, binding, at)
     return call_value(target, positional, named, at, runtime)
+
+
+def library_call(function: LibraryFunction, at: int, arguments: list[ir.Value]) -> ir.Value:
+    """A call of a library function; one that is not available throws, saying its name."""
+    if not function.available:
+        return ir.Library(at, function.export, (ir.Text(function.full_name),))
+    return ir.Library(at, function.export, tuple(arguments))
 
 
 def _call_known(

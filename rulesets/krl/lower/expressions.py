@@ -116,9 +116,9 @@ def read(body: Body, binding: Binding, at: int) -> ir.Value:
         case EntityVariable(name):
             return ir.Runtime(at, "rt_entity_get", (ir.Text(name),))
         case LibraryName(function) if function.domain is not None:
-            return ir.Library(at, function.export, ())
+            return calls.library_call(function, at, [])
         case LibraryName(function):
-            assert function.kind != "property"
+            assert function.kind != "property" and function.kind != "postlude"
             return ir.LibraryValue(function.export, function.kind)
         case ModuleMember():
             return calls.module_call(binding, at, [], [])

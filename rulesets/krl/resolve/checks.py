@@ -6,6 +6,7 @@ from typing import Literal
 
 from krl import library
 from krl.diagnostic import Diagnostics, nearest
+from krl.library import LibraryFunction
 from krl.resolve.bindings import (
     Binding,
     LibraryName,
@@ -19,11 +20,12 @@ from krl.syntax.tree import Span
 
 CallableKind = Literal["Function", "Action", "ActionFunction"]
 
-_LIBRARY_KINDS: dict[str, CallableKind] = {
+_LIBRARY_KINDS: dict[str, CallableKind | None] = {
     "function": "Function",
     "action": "Action",
     "both": "ActionFunction",
     "property": "Function",
+    "postlude": None,
 }
 
 
@@ -175,6 +177,13 @@ def warn_application_variable(span: Span, name: str, diagnostics: Diagnostics) -
         "picos share nothing, so each pico keeps its own value of it",
         f"write ent:{name}",
     )
+
+
+def warn_deprecated(span: Span, function: LibraryFunction, diagnostics: Diagnostics) -> None:
+    if function.deprecated is not None:
+        diagnostics.warning(
+            f"{function.full_name} is deprecated", span, "it still works", function.deprecated
+        )
 
 
 def warn_property(node: tree.Member, diagnostics: Diagnostics) -> None:

@@ -439,6 +439,7 @@ class _Resolver:
             return ModuleMember(rid, node.name, use)
         function = library.find(node.domain, node.name)
         if function is not None:
+            checks.warn_deprecated(node.span, function, self.diagnostics)
             return LibraryName(function)
         return checks.unknown_member(node, self.aliases, self.diagnostics)
 
