@@ -16,6 +16,7 @@ from pathlib import Path
 
 import picomesh
 from pico_abi import limits
+from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
 from picomesh.engine.answers import Answerer
 from picomesh.engine.errors import OperatorError, QueryFailed
@@ -28,7 +29,7 @@ from picomesh.engine.inputs import (
     decode_input,
     encode_input,
 )
-from picomesh.engine.perform import STACK_WORDS_LIMIT, Performed, Work, perform
+from picomesh.engine.perform import Performed, Work, perform
 from picomesh.engine.picos import find_pico
 from picomesh.engine.programs import Programs, admit_module
 from picomesh.engine.records import Layered, PicoState
@@ -307,7 +308,7 @@ class Engine:
         time_ms, seed = self._world.now_ms(), self._seed()
         while True:
             given = Circumstances(
-                pico, self.host, time_ms, seed, self._options.fuel_limit, STACK_WORDS_LIMIT, tape
+                pico, self.host, time_ms, seed, self._options.fuel_limit, STACK_WORDS_MAX, tape
             )
             try:
                 return transition.ask(self.programs.sandbox, state, query, rulesets, given)

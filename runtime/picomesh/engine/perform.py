@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
+from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
 from picomesh.engine.inputs import Create, Event, Input, Install, Uninstall, encode_input, kind_of
 from picomesh.engine.programs import Programs
@@ -27,7 +28,6 @@ from picomesh.ledger.receipt import Code, Core, Write
 from picomesh.ledger.tree import Blocks, Tree
 from picomesh.transition import Circumstances, Transition
 
-STACK_WORDS_LIMIT = 65_536
 _ECI_BYTES = 15
 
 
@@ -146,7 +146,7 @@ def _circumstances(work: Work, host: str) -> Circumstances:
         time_ms=work.time_ms,
         seed=work.seed,
         fuel_limit=work.fuel_limit,
-        stack_words_limit=STACK_WORDS_LIMIT,
+        stack_words_limit=STACK_WORDS_MAX,
         tape=work.tape,
     )
 

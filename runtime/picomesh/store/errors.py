@@ -9,3 +9,7 @@ class StoreError(Exception):
     def __init__(self, text: str, hint: str = "") -> None:
         super().__init__(text)
         self.hint = hint
+
+
+class DamagedStore(StoreError):
+    """The database does not hold what was written to it."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.errors import MissingBlock
-from picomesh.store.errors import StoreError
+from picomesh.store.errors import DamagedStore, StoreError
 from picomesh.store.schema import prepare
 
 BLOCKS_IN_MEMORY_MAX = 4096
@@ -61,10 +61,7 @@ class Store:
         try:
             return cls(_connect(str(path)))
         except sqlite3.DatabaseError as problem:
-            raise StoreError(
-                f"the database {path} cannot be used: {problem}",
-                "it may be damaged: bring it back from a backup",
-            ) from problem
+            raise _store_error(problem) from problem
 
     def close(self) -> None:
         self._database.close()
@@ -201,6 +198,7 @@ class Store:
             database.execute("INSERT INTO engine VALUES (?)", (public_key,))
 
 
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX", "SQLITE_ERROR")
 _RECEIPTS = "SELECT pico, seq, core, envelope FROM receipt"
 
 
@@ -214,10 +212,14 @@ def _insert_blocks(database: sqlite3.Connection, blocks: Mapping[Cid, bytes]) ->
 
 
 def _store_error(problem: sqlite3.Error) -> StoreError:
-    hint = "check that the disk has room and the home is writable"
-    if isinstance(problem, sqlite3.DatabaseError) and "malformed" in str(problem):
-        hint = "the database is damaged: bring the home back from a backup"
-    return StoreError(f"the store failed: {problem}", hint)
+    """SQLite's codes tell a damaged file from a full or unwritable disk."""
+    if getattr(problem, "sqlite_errorname", "") in _DAMAGE:
+        return DamagedStore(
+            f"the database is damaged: {problem}", "bring the home back from a backup"
+        )
+    return StoreError(
+        f"the store failed: {problem}", "check that the disk has room and the home is writable"
+    )
 
 
 def _connect(path: str) -> sqlite3.Connection:

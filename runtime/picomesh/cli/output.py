@@ -1,0 +1,119 @@
+"""How responses, receipts and values look."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from picomesh.engine import Response
+    from picomesh.ledger.receipt import Receipt
+    from picomesh.transition import Transition
+
+
+def to_json(value: Any) -> str:
+    """JSON on one line, in the order of the map."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def print_json(value: Any) -> None:
+    click.echo(to_json(value))
+
+
+def response_json(response: Response) -> dict[str, Any]:
+    """What became of an event, for a program."""
+    done = response.transition
+    return {
+        "eid": response.eid,
+        "outcome": done.outcome,
+        "message": done.message,
+        "directives": list(done.directives),
+        "fuel": done.fuel,
+        "rules": [list(row) for row in done.rules],
+        "logs": logs_json(done),
+        "pico": response.pico,
+        "seq": response.receipt.core.seq,
+        "receipt": str(response.receipt.cid),
+    }
+
+
+def logs_json(done: Transition) -> list[dict[str, Any]]:
+    return [
+        {"rid": line.rid, "rule": line.rule, "level": line.level, "value": line.value}
+        for line in done.logs
+    ]
+
+
+def print_response(response: Response) -> None:
+    """What became of an event, for a person."""
+    done = response.transition
+    print_logs(done)
+    for directive in done.directives:
+        meta = directive["meta"]
+        where = f"{meta['rid']}, rule {meta['rule_name']}" if isinstance(meta, dict) else ""
+        name, options = directive["name"], to_json(directive["options"])
+        click.echo(f"  directive {name if isinstance(name, str) else to_json(name)} {options}")
+        click.echo(f"    from {where}")
+    if not done.directives and done.outcome == "ok":
+        fired = sum(fired for _, _, fired in done.rules)
+        click.echo(f"  no directives, {fired} of {len(done.rules)} selected rules fired")
+    print_outcome(done)
+    click.echo(f"  receipt {response.receipt.core.seq} {response.receipt.cid}")
+
+
+def print_outcome(done: Transition) -> None:
+    what = f": {done.message}" if done.message else ""
+    click.echo(f"  outcome {done.outcome}{what}")
+    click.echo(f"  fuel {done.fuel:,}")
+
+
+def print_logs(done: Transition) -> None:
+    for line in done.logs:
+        value = line.value if isinstance(line.value, str) else to_json(line.value)
+        click.echo(f"  {line.level} {value}")
+
+
+def receipt_json(receipt: Receipt) -> dict[str, Any]:
+    """A receipt with links and bytes as text."""
+    core, envelope = receipt.core, receipt.envelope
+    return {
+        "receipt": str(receipt.cid),
+        "v": core.version,
+        "profile": core.profile,
+        "pico": core.pico,
+        "seq": core.seq,
+        "prev": None if core.prev is None else str(core.prev),
+        "kind": core.kind,
+        "code": [
+            {"rid": code.rid, "raw": str(code.raw), "metered": str(code.metered)}
+            for code in core.code
+        ],
+        "event": str(core.event),
+        "time": core.time,
+        "seed": core.seed.hex(),
+        "fuel_limit": core.fuel_limit,
+        "pre": str(core.pre),
+        "post": str(core.post),
+        "writes": [
+            {
+                "path": write.path.decode("utf-8", "backslashreplace"),
+                "value": None if write.value is None else str(write.value),
+            }
+            for write in core.writes
+        ],
+        "tape": str(core.tape),
+        "outbox": str(core.outbox),
+        "outcome": core.outcome,
+        "fuel": core.fuel,
+        "envelope": {
+            "engine": envelope.engine.hex(),
+            "backend": envelope.backend,
+            "versions": envelope.versions,
+            "received_ms": envelope.received_ms,
+            "elapsed_us": envelope.elapsed_us,
+            "logs": None if envelope.logs is None else str(envelope.logs),
+            "signature": envelope.signature.hex(),
+        },
+    }
