@@ -40,45 +40,8 @@ const String *base64_text(const uint8_t *bytes, uint32_t byte_count);
 const String *hex_text(const uint8_t *bytes, uint32_t byte_count);
 Bytes utf8_bytes(const String *s);
 
-/* ---- digest.c: hash functions by name ---- */
-enum { DIGEST_BYTES_MAX = 64, BLOCK_BYTES_MAX = 144 };
-typedef struct Digest Digest;
-struct Digest {
-    const char *name;
-    uint32_t digest_bytes, block_bytes;
-    void (*run)(const Digest *digest, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-    const void *parameters;
-};
-const Digest *digest_by_name(const String *name); /* null: not here */
-Value digest_names(void);
-void sha1_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void md5_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void sha256_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void sha512_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-/* The message with Merkle-Damgard padding: 0x80, zeros, the bit count in the last bytes. */
-Bytes digest_padded(const uint8_t *message, uint32_t byte_count, uint32_t block_bytes,
-                    bool big_endian);
-static inline uint32_t rotate_left(uint32_t x, uint32_t n) { return x << n | x >> (32 - n); }
-
-/* ---- calendar.c: days and fields, proleptic Gregorian, UTC ---- */
-typedef struct {
-    int64_t year;
-    int32_t month, day, hour, minute, second, millisecond; /* month 1-12 */
-    int32_t weekday, day_of_year;                          /* Sunday is 0; January 1 is 1 */
-} Moment;
-int64_t days_from_civil(int64_t year, int32_t month, int32_t day);
-int32_t days_in_month(int64_t year, int32_t month);
-bool is_leap_year(int64_t year);
-Moment moment_of(int64_t milliseconds);
-int64_t milliseconds_of(const Moment *m);
-const String *iso_text(int64_t milliseconds);
-void append_padded(StringBuilder *out, int64_t number, uint32_t width, char pad);
-bool iso_parse(const String *text, int64_t *milliseconds);
-const String *strftime_text(const String *format, int64_t milliseconds);
-
-/* ---- words.c ---- */
-const char *word_at(uint32_t index);
-extern const uint32_t word_count;
+/* ---- random.c ---- */
+const String *fresh_identifier(void); /* like the identifiers of channels and events */
 
 /* ---- engine.c: what only the engine can answer or do ---- */
 Value ask_engine(const char *function, uint32_t argument_count, const Value *arguments);

@@ -1,0 +1,31 @@
+/* The words that random:word picks from. */
+#include "words.h"
+
+const char *const words[WORD_COUNT] = {
+    "amber", "anchor", "apple", "arch", "arrow", "atlas", "autumn", "badge", "balance", "bamboo",
+    "barley", "basin", "basket", "beach", "beacon", "bell", "berry", "birch", "bird", "blanket",
+    "blossom", "blue", "boat", "bolt", "bottle", "branch", "brass", "bread", "breeze", "brick",
+    "bright", "brook", "brush", "bucket", "butter", "cabin", "cable", "candle", "canoe",
+    "canyon", "card", "carpet", "cart", "castle", "cave", "cedar", "chalk", "charm", "cherry",
+    "chest", "circle", "cliff", "clock", "cloud", "clover", "coast", "coin", "comet", "compass",
+    "copper", "coral", "cotton", "cove", "crane", "creek", "crown", "cup", "curtain", "dawn",
+    "deer", "delta", "dew", "diamond", "door", "dove", "dragon", "dune", "dust", "eagle",
+    "earth", "east", "elm", "ember", "engine", "evening", "falcon", "fern", "fig", "fire",
+    "fish", "flag", "flame", "flower", "flute", "fog", "forest", "fountain", "frost", "fruit",
+    "garden", "gate", "gem", "glass", "globe", "glove", "goat", "gold", "granite", "grape",
+    "grass", "green", "grove", "hammer", "harbor", "harp", "harvest", "hawk", "heron", "hill",
+    "hollow", "honey", "horn", "house", "ice", "indigo", "ink", "iris", "iron", "ivory", "ivy",
+    "jacket", "jade", "jar", "jewel", "juniper", "kettle", "key", "kite", "lake", "lamp",
+    "lantern", "lark", "laurel", "lemon", "lens", "letter", "light", "lily", "lion", "lotus",
+    "magnet", "maple", "marble", "meadow", "melon", "mill", "mint", "mirror", "moon", "morning",
+    "moss", "mountain", "needle", "net", "night", "north", "nut", "oak", "oat", "ocean", "olive",
+    "onyx", "orange", "orbit", "otter", "owl", "oyster", "paddle", "palm", "path", "peach",
+    "pear", "pearl", "pebble", "pepper", "piano", "pine", "plain", "plum", "poppy", "prism",
+    "quail", "quartz", "quill", "raven", "reed", "ribbon", "ridge", "river", "robin", "rock",
+    "roof", "root", "rope", "ruby", "saddle", "saffron", "sail", "salt", "sapphire", "satin",
+    "seed", "shadow", "shell", "silk", "sky", "slate", "snow", "south", "spark", "spring",
+    "spruce", "star", "stone", "storm", "sugar", "summer", "sun", "swan", "tea", "thunder",
+    "tide", "tiger", "timber", "torch", "trail", "tree", "tulip", "valley", "velvet", "wagon",
+    "walnut", "water", "wave", "west", "wheel", "willow", "wind", "window", "winter", "wood",
+    "wool", "wren", "yarn", "zephyr", "zinc",
+};
