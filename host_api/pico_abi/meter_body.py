@@ -17,7 +17,7 @@ from pico_abi.context import Context
 from pico_abi.meter_code import Counters, bulk_amount, canonical_nan, scaled_amount
 from pico_abi.opcode_facts import BLIND_TO_NAN, CAN_TRAP, MAKES_NAN
 from pico_abi.prices import PRICES
-from pico_abi.stack_words import frame_words
+from pico_abi.stack_words import VALUE_WEIGHTS, frame_words, result_weight, variable_words
 from pico_abi.wasm import opcodes as op
 from pico_abi.wasm.instructions import (
     EMPTY_BLOCK,
@@ -76,6 +76,8 @@ class _Rewriter:
         self.body = function.body
         params, self.results = context.types[function.type_index]
         self.variables = len(params) + sum(count for count, _ in function.locals)
+        self.variable_words = variable_words((1, item) for item in params)
+        self.variable_words += variable_words(function.locals)
         self.scratch: dict[int, int] = {}
         # Output: bytes, and for slices of the body their raw position (-1 for inserted code).
         self.pieces: list[bytes] = []
@@ -87,7 +89,7 @@ class _Rewriter:
         self.live = True
         self.height = 0
         self.height_max = 0
-        self.pure = 0
+        self.value_weight = 0
         self.calls = False
         self.frames = [_Frame(op.BLOCK, 0, 0, len(self.results))]
 
@@ -178,7 +180,7 @@ class _Rewriter:
 
     def assemble(self, position: int) -> MeteredBody:
         self.copy_until(position)
-        words = frame_words(self.variables, self.height_max, self.pure)
+        words = frame_words(self.variable_words, self.height_max, self.value_weight)
         counters = self.setting.counters
         if self.calls:
             before = counters.take_stack(words) + self.outer_block()
@@ -221,6 +223,7 @@ _Rule = Callable[[_Rewriter, int, int], int]
 
 def _pay(state: _Rewriter, opcode: int) -> None:
     state.cost += PRICES[opcode]
+    state.value_weight += VALUE_WEIGHTS[opcode]
 
 
 def _skip_index(state: _Rewriter, position: int) -> int:
@@ -260,7 +263,6 @@ def _memory(state: _Rewriter, opcode: int, position: int) -> int:
 def _pure(state: _Rewriter, opcode: int, position: int) -> int:
     """An operator without immediates: counted, split after a trap, its NaN made canonical."""
     _pay(state, opcode)
-    state.pure += 1
     state.height += _DELTA[opcode]
     if opcode in CAN_TRAP:
         state.end_portion()
@@ -301,7 +303,7 @@ def _computed(state: _Rewriter, start: int, end: int, local: int, amount: bytes)
     return end
 
 
-def _prefixed(state: _Rewriter, _: int, position: int) -> int:
+def _prefixed(state: _Rewriter, prefix: int, position: int) -> int:
     start = position - 1
     opcode, _, end = _read(state.body, start)
     if opcode not in (op.MEMORY_COPY, op.MEMORY_FILL):
@@ -326,11 +328,11 @@ def _constant(state: _Rewriter, opcode: int, position: int) -> int:
 
 def _block_arity(state: _Rewriter, position: int) -> tuple[int, int, int]:
     """Parameters, results, position after the block type."""
-    _, (value,), position = _read(state.body, position - 1)
+    _, (value,), after = _read(state.body, position - 1)
     if value >= 0:
         params, results = state.context.types[value]
-        return len(params), len(results), position
-    return 0, 0 if value == EMPTY_BLOCK else 1, position
+        return len(params), len(results), after
+    return 0, 0 if value == EMPTY_BLOCK else 1, after
 
 
 def _block(state: _Rewriter, opcode: int, position: int) -> int:
@@ -428,6 +430,7 @@ def _called(
 ) -> int:
     params, results = signature
     state.calls = True
+    state.value_weight += result_weight(results)
     state.height += len(results) - len(params)
     state.begin_block(position)
     return position

@@ -39,12 +39,3 @@ BLIND_TO_NAN: frozenset[int] = frozenset(
         op.DROP,
     )
 )
-
-# Pure operators: an optimizing compiler may keep the value of each alive over a call.
-PURE: frozenset[int] = frozenset(
-    (
-        op.SELECT,
-        *range(op.I32_EQZ, op.I64_EXTEND32_S + 1),
-        *range(op.I32_TRUNC_SAT_F32_S, op.I64_TRUNC_SAT_F64_U + 1),
-    )
-)

@@ -94,6 +94,7 @@ class Reader:
 
 def decode_module(data: bytes) -> m.Module:
     """Reads a whole module; raises `ModuleRefused` for bytes that are not one."""
+    data = bytes(data)  # slices of a bytearray could not be keys, and could change
     if data[:8] != m.MAGIC:
         raise ModuleRefused(0, "not a WebAssembly 1 module")
     return _Decoder(data).run()
