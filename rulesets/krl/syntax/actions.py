@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from krl.diagnostic import Fix
+from krl.syntax import dialect
 from krl.syntax.cursor import Cursor
 from krl.syntax.expressions import MEMBER_POWER, parse_arguments, parse_expression
 from krl.syntax.tree import (
@@ -12,55 +14,71 @@ from krl.syntax.tree import (
     DomainIdentifier,
     Expression,
     Identifier,
+    NamedArgument,
     SettingName,
+    Span,
 )
 
+BlockKind = Literal["every", "sample", "choose"]
 
-def parse_action_block(cursor: Cursor) -> ActionBlock | None:
+# Where an action may begin these words are something else, whatever follows them.
+BLOCK_WORDS = ("if", "every", "sample", "choose")
+POSTLUDE_WORDS = ("fired", "notfired", "always")
+
+
+def at_action(cursor: Cursor) -> bool:
+    """At `name(`, `domain:name(` or `label =>`."""
+    return cursor.kinds[cursor.at] == "symbol" and cursor.next_kind() in ("(", ":", "=>")
+
+
+def at_action_block(cursor: Cursor) -> bool:
+    if cursor.kinds[cursor.at] == "symbol" and cursor.texts[cursor.at] in BLOCK_WORDS:
+        return True
+    return at_action(cursor) and cursor.texts[cursor.at] not in POSTLUDE_WORDS
+
+
+def parse_action_block(cursor: Cursor) -> ActionBlock:
+    """At the beginning of one."""
     start = cursor.starts[cursor.at]
     condition: Expression | None = None
     if cursor.take_word("if"):
         condition = parse_expression(cursor)
         cursor.expect_word("then")
-    kind: Literal["every", "sample", "choose"] = "every"
-    discriminant: Expression | None = None
-    if _at_block(cursor, "every"):
-        cursor.at += 1
-    elif _at_block(cursor, "sample"):
-        cursor.at += 1
-        kind = "sample"
-    elif cursor.is_word("choose") and not _at_action(cursor):
-        cursor.at += 1
-        kind = "choose"
-        discriminant = parse_expression(cursor, MEMBER_POWER)
-    elif _at_action(cursor):
-        action = parse_action(cursor)
-        return ActionBlock(cursor.span_from(start), condition, "every", None, (action,))
-    elif condition is not None:
-        cursor.fail_expected("an action after `then`")
-    else:
-        return None
-    actions = _parse_actions(cursor)
+    kind, discriminant, actions = _parse_block(cursor, conditional=condition is not None)
     return ActionBlock(cursor.span_from(start), condition, kind, discriminant, actions)
 
 
-def _parse_actions(cursor: Cursor) -> tuple[Action, ...]:
+def _parse_block(
+    cursor: Cursor, conditional: bool
+) -> tuple[BlockKind, Expression | None, tuple[Action, ...]]:
+    kind: BlockKind = "every"
+    discriminant: Expression | None = None
+    if cursor.take_word("choose"):
+        kind = "choose"
+        # Only calls bind tighter than this; anything else needs parentheses.
+        discriminant = parse_expression(cursor, MEMBER_POWER)
+        if cursor.kinds[cursor.at] in (".", "["):
+            cursor.fail_expected("`{`", "put the value to choose by in parentheses")
+    elif cursor.take_word("sample"):
+        kind = "sample"
+    elif cursor.kinds[cursor.at] == "{":
+        _complain_missing_every(cursor)
+    elif not cursor.take_word("every"):
+        if not at_action(cursor) or cursor.texts[cursor.at] in POSTLUDE_WORDS:
+            cursor.fail_expected("an action after `then`" if conditional else "an action")
+        return kind, None, (parse_action(cursor),)
     cursor.expect("{")
-    actions: list[Action] = []
-    while cursor.kinds[cursor.at] != "}":
-        actions.append(parse_action(cursor))
-    cursor.at += 1
-    return tuple(actions)
+    return kind, discriminant, tuple(cursor.parse_items(parse_action, at_action))
 
 
-def _at_block(cursor: Cursor, word: str) -> bool:
-    return cursor.is_word(word) and cursor.next_kind() not in (":", "=>")
-
-
-def _at_action(cursor: Cursor) -> bool:
-    if cursor.kinds[cursor.at] != "symbol" or cursor.next_kind() not in ("(", ":", "=>"):
-        return False
-    return not (cursor.is_word("choose") and cursor.next_kind() == "(")
+def _complain_missing_every(cursor: Cursor) -> None:
+    here = cursor.starts[cursor.at]
+    cursor.complain(
+        "missing `every`",
+        "A block of actions says how many of them are done.",
+        "write `every {` to do them all, `sample {` to do one of them",
+        fixes=(Fix(Span(here, here), "every "),),
+    )
 
 
 def parse_action(cursor: Cursor) -> Action:
@@ -75,12 +93,62 @@ def parse_action(cursor: Cursor) -> Action:
         rest = cursor.expect_name("a name after the `:`")
         span = cursor.span_from(name.span.start)
         action = DomainIdentifier(span, name.name, rest.name)
+    opening = cursor.at
     cursor.expect("(")
-    positional, named = parse_arguments(cursor)
+    positional, named = parse_arguments(cursor, opening)
     setting = parse_setting(cursor)
+    if dialect.at_with(cursor):
+        positional, named = _parse_action_with(cursor, action, opening, positional, named)
+        setting = setting or parse_setting(cursor)
     span = cursor.span_from(start)
-    cursor.take(";")
+    _end_item(cursor)
     return Action(span, label, action, positional, named, setting)
+
+
+def _end_item(cursor: Cursor) -> None:
+    if cursor.kinds[cursor.at] == ",":
+        cursor.complain(
+            "`,` between actions", "", "actions follow each other without a separator, or with `;`",
+            fixes=(Fix(cursor.span_here(), ";"),),
+        )  # fmt: skip
+        cursor.at += 1
+    else:
+        cursor.take(";")
+
+
+def _parse_action_with(
+    cursor: Cursor,
+    action: Identifier | DomainIdentifier,
+    opening: int,
+    positional: tuple[Expression, ...],
+    named: tuple[NamedArgument, ...],
+) -> tuple[tuple[Expression, ...], tuple[NamedArgument, ...]]:
+    """`action(..) with name = value and ..`: named arguments, or send_directive's map."""
+    word = cursor.span_here()
+    # A `setting` between the two makes the rewrite more than mechanical.
+    adjacent = cursor.kinds[cursor.at - 1] == ")" and not _is_setting(cursor, opening)
+    close = cursor.at - 1
+    pairs = dialect.parse_with(cursor, needs_and=False)
+    comma = cursor.kinds[close - 1] == "," or close - 1 == opening
+    before = "" if comma else ", "
+    if isinstance(action, Identifier) and action.name == "send_directive":
+        hint = "write send_directive(name, {...})"
+        fixes = dialect.rewrite_as_map(pairs, cursor.starts[close], before, ")")
+        if len(positional) == 1 and not named:
+            positional = (*positional, dialect.as_map(pairs))
+        else:
+            named, fixes = (*named, *dialect.as_named(pairs)), ()
+    else:
+        hint = "write them as named arguments: name = value"
+        named = (*named, *dialect.as_named(pairs))
+        fixes = dialect.rewrite_as_named(pairs, cursor.starts[close], before)
+    text = "The arguments of an action stand in its parentheses."
+    cursor.warn("`with` after an action", word, text, hint, fixes if adjacent else ())
+    return positional, named
+
+
+def _is_setting(cursor: Cursor, opening: int) -> bool:
+    return "setting" in cursor.kinds[opening : cursor.at]
 
 
 def parse_setting(cursor: Cursor) -> tuple[SettingName, ...]:
@@ -91,6 +159,10 @@ def parse_setting(cursor: Cursor) -> tuple[SettingName, ...]:
 
 
 def parse_setting_names(cursor: Cursor) -> tuple[SettingName, ...]:
+    """After the word `setting`, or an aggregator: `(name, name)`."""
+    opening = cursor.at
+    if cursor.kinds[opening] == "symbol":
+        return _parse_bare_name(cursor)
     cursor.expect("(")
     names: list[SettingName] = []
     while True:
@@ -98,5 +170,27 @@ def parse_setting_names(cursor: Cursor) -> tuple[SettingName, ...]:
         names.append(SettingName(name.span, name.name))
         if not cursor.take(","):
             break
-    cursor.expect(")")
+        if cursor.kinds[cursor.at] == ")":
+            complain_last_comma(cursor)
+            break
+    cursor.expect_close(")", opening)
     return tuple(names)
+
+
+def complain_last_comma(cursor: Cursor) -> None:
+    comma = cursor.at - 1
+    span = Span(cursor.starts[comma], cursor.ends[comma])
+    cursor.complain("a name is missing after the `,`", span=span, fixes=(Fix(span, ""),))
+
+
+def _parse_bare_name(cursor: Cursor) -> tuple[SettingName, ...]:
+    span = cursor.span_here()
+    name = cursor.texts[cursor.at]
+    cursor.complain(
+        "`setting` without parentheses",
+        "",
+        f"write setting({name})",
+        fixes=(Fix(span, f"({name})"),),
+    )
+    cursor.at += 1
+    return (SettingName(span, name),)

@@ -2,22 +2,38 @@
 
 A grammar function takes the cursor, moves it over what it recognises and answers a node. When it
 cannot go on it calls `fail`, which records one diagnostic and raises `Stop`; the nearest list of
-items (declarations, actions, statements, rules) catches it and skips to its next item, so that a
-file tells all its mistakes at once and each only once.
+items (declarations, actions, statements, parts of a rule) catches it in `parse_items` and skips to
+its next item, so that a file tells all its mistakes at once and each only once. Where the meaning
+is clear all the same, `complain` and `warn` record a diagnostic and parsing goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Iterable
+from typing import NoReturn, TypeVar
 
-from krl.diagnostic import Diagnostics, Fix, Source
-from krl.syntax.lexer import read_tokens
+from krl.diagnostic import Diagnostics, Fix, Source, nearest
+from krl.syntax.layout import Layout, lay_out
+from krl.syntax.lexer import RESERVED, read_tokens
 from krl.syntax.tree import Identifier, Span
 
-# No tree gets deeper than this. Passes walk trees by recursion, and so does the parser, with at
-# most four Python calls a level: both stay well inside the interpreter's default of a thousand.
-DEPTH_MAX = 150
+# How deeply expressions may nest, and how high the tree of one may be. The parser and the passes
+# after it recurse over trees with some three Python calls a level; the interpreter allows a
+# thousand in all.
+DEPTH_MAX = 200
+
+# What people who know other languages, or KRL's first engine, write.
+_FOUND_HINTS = {
+    "=": "`==` compares; `=` declares and stands behind a name",
+    "and": "a logical and is written `&&`",
+    "or": "a logical or is written `||`",
+    "eq": "equality is written `==`",
+    "with": "arguments stand in the parentheses of the call: name = value",
+    "neq": "inequality is written `!=`",
+    ":=": "`:=` sets an entity variable, in a postlude: ent:name := value",
+}
+
+Item = TypeVar("Item")
 
 
 class Stop(Exception):
@@ -25,9 +41,11 @@ class Stop(Exception):
 
 
 class Cursor:
+    """`height` is the height of the highest expression since it was last set to 0."""
+
     __slots__ = (
-        "at", "brackets", "depth", "diagnostics", "ends", "failed_at", "kinds", "source",
-        "starts", "texts", "tokens",
+        "_layout", "at", "depth", "diagnostics", "ends", "failed_at", "failures", "height",
+        "kinds", "source", "starts", "texts", "tokens",
     )  # fmt: skip
 
     def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
@@ -41,20 +59,36 @@ class Cursor:
         self.ends = tokens.ends
         self.at = 0
         self.depth = 0
+        self.height = 0
         self.failed_at = -1
-        self.brackets: list[int] | None = None
+        self.failures = 0
+        self._layout: Layout | None = None
 
     # ---- looking ---------------------------------------------------------------------------
 
     def is_word(self, word: str) -> bool:
         return self.texts[self.at] == word and self.kinds[self.at] == "symbol"
 
+    def is_words(self, first: str, second: str) -> bool:
+        """A word and then a token with the given text."""
+        return self.is_word(first) and self.texts[self.at + 1] == second
+
     def next_kind(self) -> str:
-        """The kind of the token after the present one."""
-        return self.kinds[min(self.at + 1, len(self.kinds) - 1)]
+        """The kind of the token after the present one, which is not the end."""
+        return self.kinds[self.at + 1]
 
     def at_declaration(self) -> bool:
         return self.kinds[self.at] == "symbol" and self.kinds[self.at + 1] == "="
+
+    def at_rule(self) -> bool:
+        """At `rule name {` or `rule name is`."""
+        at = self.at
+        return (
+            self.texts[at] == "rule"
+            and self.kinds[at] == "symbol"
+            and self.kinds[at + 1] == "symbol"
+            and (self.kinds[at + 2] == "{" or self.texts[at + 2] == "is")
+        )
 
     def span_here(self) -> Span:
         return Span(self.starts[self.at], self.ends[self.at])
@@ -86,21 +120,33 @@ class Cursor:
         self.at = at + 1
         return at
 
-    def expect_word(self, word: str) -> int:
+    def expect_close(self, kind: str, opening: int) -> None:
+        """Step over the bracket that closes the one at the index `opening`."""
+        if self.kinds[self.at] == kind:
+            self.at += 1
+            return
+        line = self.line_of(opening)
+        place = "" if line == self.line_of(self.at) else f" on line {line}"
+        shown = kind.rstrip("#")
+        text = f"found {self.describe()}; the `{self.texts[opening]}`{place} is still open"
+        self.fail(f"expected `{shown}`", text, _FOUND_HINTS.get(self.texts[self.at], ""))
+
+    def expect_word(self, word: str) -> None:
         if not self.take_word(word):
-            self.fail_expected(f"`{word}`")
-        return self.at - 1
+            self.fail_expected(f"`{word}`", self.hint_spelling([word]))
 
     def expect_name(self, what: str = "a name") -> Identifier:
         at = self.at
         if self.kinds[at] != "symbol":
+            self.check_reserved()
             self.fail_expected(what)
         self.at = at + 1
         return Identifier(Span(self.starts[at], self.ends[at]), self.texts[at])
 
-    # ---- failing ---------------------------------------------------------------------------
+    # ---- telling ---------------------------------------------------------------------------
 
     def fail_expected(self, what: str, hint: str = "") -> NoReturn:
+        hint = hint or _FOUND_HINTS.get(self.texts[self.at], "")
         self.fail(f"expected {what}", f"found {self.describe()}", hint)
 
     def fail(
@@ -111,17 +157,30 @@ class Cursor:
         span: Span | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> NoReturn:
-        """Record one diagnostic, unless this place already has one, and give up the construct."""
-        if not self._told_already():
-            self.diagnostics.error(title, span or self.span_here(), text, hint, fixes)
-        self.failed_at = self.at
+        """Complain and give up the construct."""
+        self.complain(title, text, hint, span, fixes)
         raise Stop
 
-    def _told_already(self) -> bool:
+    def complain(
+        self,
+        title: str,
+        text: str = "",
+        hint: str = "",
+        span: Span | None = None,
+        fixes: tuple[Fix, ...] = (),
+    ) -> None:
+        """Record an error about the present token, unless there is one about it already."""
+        self.failures += 1
         kind = self.kinds[self.at]
-        if kind == "illegal" or (kind == "end" and self.tokens.cut_off):
-            return True
-        return self.at <= self.failed_at
+        told_already = self.at <= self.failed_at or kind == "illegal"
+        if not told_already and not (kind == "end" and self.tokens.cut_off):
+            self.diagnostics.error(title, span or self.span_here(), text, hint, fixes)
+        self.failed_at = max(self.failed_at, self.at)
+
+    def warn(
+        self, title: str, span: Span, text: str = "", hint: str = "", fixes: tuple[Fix, ...] = ()
+    ) -> None:
+        self.diagnostics.warning(title, span, text, hint, fixes)
 
     def describe(self) -> str:
         """The present token in words."""
@@ -133,15 +192,31 @@ class Cursor:
                 return f"a {kind}"
             case "<<":
                 return "a chevron"
-            case "}#":
-                return "`}`"
+            case "text":
+                return "the text of a chevron"
             case _:
                 return f"`{self.texts[self.at]}`"
+
+    def check_reserved(self) -> None:
+        """Fail at a reserved word that stands where a name is declared or wanted."""
+        word = self.texts[self.at]
+        if word in RESERVED and self.kinds[self.at] == word:
+            self.fail("reserved word as a name", f"`{word}` has a meaning of its own in KRL.")
+
+    def hint_spelling(self, words: Iterable[str]) -> str:
+        """A hint when the present word is nearly one of these."""
+        if self.kinds[self.at] != "symbol":
+            return ""
+        word = nearest(self.texts[self.at], words)
+        return f"did you mean `{word}`?" if word else ""
+
+    def line_of(self, index: int) -> int:
+        return self.layout().lines[index]
 
     # ---- depth -----------------------------------------------------------------------------
 
     def descend(self) -> None:
-        """Go one level deeper in the tree; the caller takes the level back."""
+        """Go one level down in the tree; the caller takes the level back."""
         self.depth += 1
         if self.depth > DEPTH_MAX:
             self.fail_too_deep()
@@ -149,85 +224,104 @@ class Cursor:
     def fail_too_deep(self) -> NoReturn:
         self.fail(
             "nested too deeply",
-            f"An expression may be {DEPTH_MAX} levels deep.",
-            "give inner parts names of their own",
+            f"An expression may be {DEPTH_MAX} levels deep, and so may a chain of operators.",
+            "give parts of it names of their own",
         )
 
-    # ---- recovering ------------------------------------------------------------------------
+    # ---- lists of items, and recovering -----------------------------------------------------
 
-    def recover(self, first: int, is_start: Callable[[Cursor], bool]) -> bool:
-        """Skip from a failure to the next item of a list; False when the list ends there.
+    def parse_items(
+        self, parse_item: Callable[[Cursor], Item | None], starts: Callable[[Cursor], bool]
+    ) -> list[Item]:
+        """The items between braces, the `{` taken, up to and including the `}`.
+
+        `starts` recognises the beginning of an item where parsing may resume: a mistake costs the
+        item it is in. A missing `}` is noticed by the indentation.
+        """
+        opening = self.at - 1
+        items: list[Item] = []
+        while True:
+            self.skip_semicolons()
+            if self.take("}"):
+                return items
+            if self.kinds[self.at] in ("end", "}#") or self.at_rule():
+                self.complain_unclosed(opening)
+                return items
+            first = self.at
+            depth = self.depth
+            told = len(self.diagnostics.items)
+            try:
+                item = parse_item(self)
+                if item is not None:
+                    items.append(item)
+            except Stop:
+                self.depth = depth
+                if self.failed_at <= first + 1 and self._is_outside(opening, first):
+                    # It was no item at all, but what comes after the block.
+                    del self.diagnostics.items[told:]
+                    self.at = first
+                    self.failed_at = first - 1
+                    self.complain_unclosed(opening)
+                    return items
+                self._recover(opening, first, starts)
+
+    def skip_semicolons(self) -> None:
+        """A `;` where nothing needs separating."""
+        if self.kinds[self.at] != ";":
+            return
+        start = self.starts[self.at]
+        while self.take(";"):
+            pass
+        span = self.span_from(start)
+        self.warn("stray `;`", span, "", "remove it", (Fix(span, ""),))
+
+    def layout(self) -> Layout:
+        if self._layout is None:
+            self._layout = lay_out(self.source.text, self.tokens)
+        return self._layout
+
+    def _is_outside(self, opening: int, at: int) -> bool:
+        """Does a token stand too far left for the block that opened at the index `opening`?"""
+        layout = self.layout()
+        return (
+            layout.heads[at]
+            and layout.is_indented(opening)
+            and layout.indents[at] <= layout.indents[opening]
+        )
+
+    def complain_unclosed(self, opening: int) -> None:
+        span = Span(self.starts[opening], self.ends[opening])
+        where = self.describe()
+        if self.kinds[self.at] != "end":
+            where += f" on line {self.line_of(self.at)}"
+        self.complain("missing `}`", f"The `{{` is still open at {where}.", "", span)
+
+    def _recover(self, opening: int, first: int, starts: Callable[[Cursor], bool]) -> None:
+        """Skip from a failure to the next item of a list, or to the list's end.
 
         `first` is the token the failed item began with. The next item begins at the same bracket
         depth, or else at the head of a line that is indented no deeper: brackets may be what the
-        author got wrong. A rule at the head of a line always ends the search.
+        author got wrong.
         """
-        brackets = self._bracket_depths()
-        level = brackets[first]
-        column = self._line_column(first)
+        layout = self.layout()
+        level = layout.brackets[first]
+        indent = layout.indents[first] if layout.heads[first] else -1
         self.at = max(self.at, first + 1)
         while True:
-            kind = self.kinds[self.at]
-            depth = brackets[self.at]
-            if kind == "end" or (depth <= level and kind == "}"):
-                return False
-            if depth == level and kind == ";":
+            at = self.at
+            kind = self.kinds[at]
+            depth = layout.brackets[at]
+            if kind == "end" or (depth <= level and kind in ("}", "}#")):
+                break
+            if depth <= level and kind == ";":
                 self.at += 1
-                return self.kinds[self.at] not in ("}", "end")
-            head = self._line_column(self.at)
-            if self.at_rule() and head is not None:
-                return is_start(self)
-            if (depth <= level or (head is not None and head <= (column or 0))) and is_start(self):
-                return True
+                break
+            if layout.heads[at]:
+                if self.at_rule() or (kind == "symbol" and self._is_outside(opening, at)):
+                    break
+                if layout.indents[at] <= indent and starts(self):
+                    break
+            if depth <= level and starts(self):
+                break
             self.at += 1
-
-    def at_rule(self) -> bool:
-        """At `rule name {` or `rule name is`."""
-        at = self.at
-        return (
-            self.texts[at] == "rule"
-            and self.kinds[at] == "symbol"
-            and self.kinds[at + 1] == "symbol"
-            and (self.kinds[at + 2] == "{" or self.texts[at + 2] == "is")
-        )
-
-    def _line_column(self, index: int) -> int | None:
-        """How far a token is indented, if it is the first of its line."""
-        text = self.source.text
-        start = self.starts[index]
-        line = text.rfind("\n", 0, start) + 1
-        return start - line if text[line:start].isspace() or line == start else None
-
-    def _bracket_depths(self) -> list[int]:
-        """For each token, how many brackets are open before it.
-
-        A `}` closes what is open inside its `{`; a `)` or `]` without its opening closes nothing.
-        """
-        if self.brackets is None:
-            self.brackets = bracket_depths(self.kinds)
-        return self.brackets
-
-
-_CLOSING = {"(": ")", "[": "]", "{": "}", "#{": "}#", "<<": ">>"}
-_STRENGTH = {")": 0, "]": 0, "}": 1, "}#": 2, ">>": 3}
-
-
-def bracket_depths(kinds: list[str]) -> list[int]:
-    depths: list[int] = []
-    expected: list[str] = []
-    for kind in kinds:
-        strength = _STRENGTH.get(kind)
-        if strength is not None:
-            keep = len(expected)
-            while keep and expected[keep - 1] != kind and _STRENGTH[expected[keep - 1]] <= strength:
-                keep -= 1
-            if keep and expected[keep - 1] == kind:
-                # The closing bracket itself counts as inside, as its opening counts as outside.
-                depths.append(keep)
-                del expected[keep - 1 :]
-                continue
-        depths.append(len(expected))
-        closing = _CLOSING.get(kind)
-        if closing is not None:
-            expected.append(closing)
-    return depths
+        self.failed_at = max(self.failed_at, self.at)

@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 from krl.diagnostic import Fix
 from krl.syntax.actions import parse_setting_names
-from krl.syntax.cursor import Cursor
+from krl.syntax.cursor import DEPTH_MAX, Cursor
 from krl.syntax.expressions import parse_expression, take_regexp
 from krl.syntax.tree import (
     AttributeMatch,
@@ -39,24 +39,33 @@ def parse_select(cursor: Cursor) -> SelectWhen | SelectWhere:
     if cursor.take_word("where"):
         condition = parse_expression(cursor)
         return SelectWhere(cursor.span_from(start), condition)
+    if cursor.is_word("using"):
+        cursor.fail("`select using` is gone", "", "write select when domain type")
     if not cursor.take_word("when"):
-        cursor.fail_expected("`when` or `where`")
+        cursor.fail_expected("`when` or `where`", cursor.hint_spelling(["when", "where"]))
     event = parse_event(cursor)
     within = _parse_within(cursor)
     return SelectWhen(cursor.span_from(start), event, within)
 
 
 def parse_event(cursor: Cursor, power: int = 0) -> EventExpression:
+    """The event expression at the cursor, up to an operator that binds no tighter than `power`.
+
+    Depth and height are kept as for other expressions.
+    """
     start = cursor.starts[cursor.at]
     depth = cursor.depth
+    height_before = cursor.height
+    cursor.height = 0
     cursor.descend()
     left = _parse_prefix(cursor)
+    height = cursor.height + 1
     while cursor.kinds[cursor.at] in ("symbol", "not"):
         operator = cursor.texts[cursor.at]
         binding = _POWER.get(operator, 0)
         if binding <= power:
             break
-        cursor.descend()
+        cursor.height = 0
         cursor.at += 1
         if operator in ("between", "not"):
             if operator == "not":
@@ -67,24 +76,29 @@ def parse_event(cursor: Cursor, power: int = 0) -> EventExpression:
         else:
             operands = (left, parse_event(cursor, binding))
         left = EventOperator(cursor.span_from(start), cast(_Operator, operator), operands)
+        height = max(height, cursor.height) + 1
+        if height > DEPTH_MAX:
+            cursor.fail_too_deep()
     cursor.depth = depth
+    cursor.height = max(height, height_before)
     return left
 
 
 def _parse_bounds(cursor: Cursor) -> tuple[EventExpression, EventExpression]:
-    cursor.expect("(")
+    opening = cursor.expect("(")
     first = parse_event(cursor)
     cursor.expect(",")
     last = parse_event(cursor)
-    cursor.expect(")")
+    cursor.expect_close(")", opening)
     return first, last
 
 
 def _parse_prefix(cursor: Cursor) -> EventExpression:
     start = cursor.starts[cursor.at]
+    opening = cursor.at
     if cursor.take("("):
         inner = parse_event(cursor)
-        cursor.expect(")")
+        cursor.expect_close(")", opening)
         return inner
     if cursor.kinds[cursor.at] not in ("symbol", "setting"):
         cursor.fail_expected("an event: a domain and a type")
@@ -106,11 +120,11 @@ def _parse_prefix(cursor: Cursor) -> EventExpression:
 
 
 def _parse_operands(cursor: Cursor) -> tuple[EventExpression, ...]:
-    cursor.expect("(")
+    opening = cursor.expect("(")
     operands = [parse_event(cursor)]
     while cursor.take(","):
         operands.append(parse_event(cursor))
-    cursor.expect(")")
+    cursor.expect_close(")", opening)
     return tuple(operands)
 
 
@@ -128,9 +142,9 @@ def _parse_group(cursor: Cursor) -> EventGroup:
     word: Literal["count", "repeat"] = "count" if cursor.is_word("count") else "repeat"
     cursor.at += 1
     count = _parse_count(cursor)
-    cursor.expect("(")
+    opening = cursor.expect("(")
     base = _parse_base(cursor)
-    cursor.expect(")")
+    cursor.expect_close(")", opening)
     aggregator = _parse_aggregator(cursor)
     return EventGroup(cursor.span_from(start), word, count, base, aggregator)
 
@@ -151,11 +165,7 @@ def _parse_base(cursor: Cursor) -> EventBase:
     domain = _expect_event_word(cursor, "an event's domain")
     cursor.take(":")
     type_ = _expect_event_word(cursor, "an event's type")
-    matches: list[AttributeMatch] = []
-    while cursor.kinds[cursor.at] == "symbol" and cursor.next_kind() == "regexp":
-        name = cursor.expect_name()
-        pattern = take_regexp(cursor)
-        matches.append(AttributeMatch(cursor.span_from(name.span.start), name.name, pattern))
+    matches = _parse_matches(cursor)
     where_at = cursor.at
     where = parse_expression(cursor) if cursor.take_word("where") else None
     where_span = cursor.span_from(cursor.starts[where_at])
@@ -167,7 +177,44 @@ def _parse_base(cursor: Cursor) -> EventBase:
             _warn_order(cursor, where_span)
     if where is None and cursor.take_word("where"):
         where = parse_expression(cursor)
-    return EventBase(cursor.span_from(start), domain, type_, tuple(matches), where, setting)
+    return EventBase(cursor.span_from(start), domain, type_, matches, where, setting)
+
+
+def _parse_matches(cursor: Cursor) -> tuple[AttributeMatch, ...]:
+    """`attribute re#..#`, as often as it comes."""
+    matches: list[AttributeMatch] = []
+    while True:
+        kind = cursor.kinds[cursor.at]
+        if kind == "," and _at_match(cursor, 1):
+            fix = Fix(cursor.span_here(), "")
+            cursor.complain("`,` between attribute matches", "", "remove it", fixes=(fix,))
+            cursor.at += 1
+        elif kind == "string":
+            _fail_string_match(cursor)
+        elif not _at_match(cursor, 0):
+            return tuple(matches)
+        name = cursor.expect_name()
+        if cursor.kinds[cursor.at] == "string":
+            _fail_string_match(cursor)
+        pattern = take_regexp(cursor)
+        matches.append(AttributeMatch(cursor.span_from(name.span.start), name.name, pattern))
+
+
+def _at_match(cursor: Cursor, ahead: int) -> bool:
+    at = cursor.at + ahead
+    if cursor.kinds[at] != "symbol":
+        return False
+    pattern = cursor.kinds[at + 1]
+    return pattern == "regexp" or (pattern == "string" and cursor.texts[at] != "where")
+
+
+def _fail_string_match(cursor: Cursor) -> None:
+    """The first engine matched attributes with strings, and took them for patterns."""
+    cursor.fail(
+        "attribute match by a string",
+        "An attribute is matched by a regular expression.",
+        "write attribute re#...#, or where event:attrs{name} == value",
+    )
 
 
 def _warn_order(cursor: Cursor, where: Span) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
+from krl.diagnostic import Fix
 from krl.syntax import literals
-from krl.syntax.cursor import Cursor
+from krl.syntax.cursor import DEPTH_MAX, Cursor
 from krl.syntax.tree import (
     Array,
     Boolean,
@@ -71,14 +72,24 @@ _POWER = {
 
 
 def parse_expression(cursor: Cursor, power: int = 0) -> Expression:
+    """The expression at the cursor, up to the first operator that binds no tighter than `power`.
+
+    Heights are kept because a chain of operators, parsed by a loop, makes a tree as high as the
+    chain is long.
+    """
     kinds = cursor.kinds
     start = cursor.starts[cursor.at]
     depth = cursor.depth
+    height_before = cursor.height
+    cursor.height = 0
     cursor.descend()
     prefix = PREFIX.get(kinds[cursor.at])
     if prefix is None:
         fail_expression(cursor)
     left = prefix(cursor)
+    height = cursor.height + 1
+    if height > DEPTH_MAX:
+        cursor.fail_too_deep()
     while True:
         kind = kinds[cursor.at]
         if kind == "symbol":
@@ -88,30 +99,34 @@ def parse_expression(cursor: Cursor, power: int = 0) -> Expression:
         binding = _POWER.get(kind, 0)
         if binding <= power:
             break
-        # A chain of operators makes a tree as deep as it is long.
-        cursor.descend()
+        cursor.height = 0
         left = _parse_operator(cursor, start, left, kind, binding)
+        height = max(height, cursor.height) + 1
+        if height > DEPTH_MAX:
+            cursor.fail_too_deep()
     cursor.depth = depth
+    cursor.height = max(height, height_before)
     return left
 
 
 def _parse_operator(
     cursor: Cursor, start: int, left: Expression, kind: str, binding: int
 ) -> Expression:
+    opening = cursor.at
     cursor.at += 1
     match kind:
         case ".":
             return _parse_dot(cursor, start, left)
         case "(":
-            positional, named = parse_arguments(cursor)
+            positional, named = parse_arguments(cursor, opening)
             return Call(cursor.span_from(start), left, positional, named)
         case "[":
             key = parse_expression(cursor)
-            cursor.expect("]")
+            cursor.expect_close("]", opening)
             return Member(cursor.span_from(start), left, "index", key)
         case "{":
             key = parse_expression(cursor)
-            cursor.expect("}")
+            cursor.expect_close("}", opening)
             return Member(cursor.span_from(start), left, "path", key)
         case "=>":
             return _parse_conditional(cursor, start, left)
@@ -143,8 +158,10 @@ def _parse_dot(cursor: Cursor, start: int, left: Expression) -> Expression:
     return Member(cursor.span_from(start), left, "dot", named)
 
 
-def parse_arguments(cursor: Cursor) -> tuple[tuple[Expression, ...], tuple[NamedArgument, ...]]:
-    """After the `(`, up to and including the `)`."""
+def parse_arguments(
+    cursor: Cursor, opening: int
+) -> tuple[tuple[Expression, ...], tuple[NamedArgument, ...]]:
+    """After the `(`, whose index is `opening`, up to and including the `)`."""
     positional: list[Expression] = []
     named: list[NamedArgument] = []
     kinds = cursor.kinds
@@ -155,16 +172,16 @@ def parse_arguments(cursor: Cursor) -> tuple[tuple[Expression, ...], tuple[Named
             cursor.at += 2
             value = parse_expression(cursor)
             named.append(NamedArgument(cursor.span_from(start), name, value))
-        elif named:
-            cursor.fail(
-                "positional argument after a named one",
-                "Once an argument is named, all that follow must be.",
-            )
         else:
+            if named:
+                cursor.complain(
+                    "positional argument after a named one",
+                    "Once an argument is named, all that follow must be.",
+                )
             positional.append(parse_expression(cursor))
         if not cursor.take(","):
             break
-    cursor.expect(")")
+    cursor.expect_close(")", opening)
     return tuple(positional), tuple(named)
 
 
@@ -172,9 +189,8 @@ def parse_arguments(cursor: Cursor) -> tuple[tuple[Expression, ...], tuple[Named
 
 
 def fail_expression(cursor: Cursor) -> NoReturn:
-    kind = cursor.kinds[cursor.at]
-    if kind in ("return", "setting"):
-        cursor.fail("reserved word", f"`{kind}` cannot be a name.")
+    if cursor.kinds[cursor.at] in ("return", "setting"):
+        cursor.check_reserved()
     cursor.fail_expected("an expression")
 
 
@@ -232,6 +248,7 @@ def _parse_constant(cursor: Cursor) -> Expression:
 def _parse_chevron(cursor: Cursor) -> Expression:
     start = cursor.starts[cursor.at]
     pieces: list[Expression] = []
+    opening = cursor.at
     cursor.at += 1
     while True:
         kind = cursor.kinds[cursor.at]
@@ -240,50 +257,52 @@ def _parse_chevron(cursor: Cursor) -> Expression:
             pieces.append(String(cursor.span_here(), text))
             cursor.at += 1
         elif kind == "#{":
+            beesting = cursor.at
             cursor.at += 1
             pieces.append(parse_expression(cursor))
-            cursor.expect("}#")
+            cursor.expect_close("}#", beesting)
         else:
-            cursor.expect(">>")
+            cursor.expect_close(">>", opening)
             return Chevron(cursor.span_from(start), tuple(pieces))
 
 
 def _parse_group(cursor: Cursor) -> Expression:
+    opening = cursor.at
     cursor.at += 1
     inner = parse_expression(cursor)
-    cursor.expect(")")
+    cursor.expect_close(")", opening)
     return inner
 
 
 def _parse_array(cursor: Cursor) -> Expression:
     start = cursor.starts[cursor.at]
+    opening = cursor.at
     cursor.at += 1
     items: list[Expression] = []
     while cursor.kinds[cursor.at] != "]":
         items.append(parse_expression(cursor))
         if not cursor.take(","):
             break
-    cursor.expect("]")
+    cursor.expect_close("]", opening)
     return Array(cursor.span_from(start), tuple(items))
 
 
 def _parse_map(cursor: Cursor) -> Expression:
     start = cursor.starts[cursor.at]
+    opening = cursor.at
     cursor.at += 1
     pairs: list[MapPair] = []
     while cursor.kinds[cursor.at] != "}":
         pairs.append(_parse_pair(cursor))
         if not cursor.take(","):
             break
-    cursor.expect("}")
+    cursor.expect_close("}", opening)
     return Map(cursor.span_from(start), tuple(pairs))
 
 
 def _parse_pair(cursor: Cursor) -> MapPair:
     start = cursor.starts[cursor.at]
-    if cursor.kinds[cursor.at] != "string":
-        cursor.fail_expected("a string as the key of a map")
-    key = take_string(cursor)
+    key = _parse_key(cursor)
     if cursor.kinds[cursor.at] in _POWER or cursor.texts[cursor.at] in _POWER:
         cursor.fail(
             "computed map key",
@@ -293,6 +312,19 @@ def _parse_pair(cursor: Cursor) -> MapPair:
     cursor.expect(":")
     value = parse_expression(cursor)
     return MapPair(cursor.span_from(start), key, value)
+
+
+def _parse_key(cursor: Cursor) -> String:
+    if cursor.kinds[cursor.at] == "string":
+        return take_string(cursor)
+    span = cursor.span_here()
+    if cursor.next_kind() != ":" or cursor.kinds[cursor.at] not in ("symbol", "number"):
+        cursor.fail_expected("a string as the key of a map")
+    text = cursor.texts[cursor.at]
+    hint = f'write "{text}": ...'
+    cursor.complain("map key without quotes", "", hint, fixes=(Fix(span, f'"{text}"'),))
+    cursor.at += 1
+    return String(span, text)
 
 
 def _parse_unary(cursor: Cursor) -> Expression:
@@ -326,20 +358,65 @@ PREFIX: dict[str, Callable[[Cursor], Expression]] = {
 
 def parse_declaration(cursor: Cursor) -> Declaration:
     """`name = value [;]`, at the name."""
+    declaration = parse_bare_declaration(cursor)
+    cursor.take(";")
+    return declaration
+
+
+def parse_bare_declaration(cursor: Cursor) -> Declaration:
     at = cursor.at
-    start = cursor.starts[at]
+    name_span = Span(cursor.starts[at], cursor.ends[at])
     cursor.at = at + 2
     value = parse_expression(cursor)
-    span = cursor.span_from(start)
+    return Declaration(cursor.span_from(name_span.start), cursor.texts[at], name_span, value)
+
+
+def parse_declaration_item(cursor: Cursor) -> Declaration:
+    """What stands between the braces of `global` and `pre`."""
+    kind = cursor.kinds[cursor.at]
+    if kind == "symbol" and cursor.next_kind() == "=":
+        declaration = parse_bare_declaration(cursor)
+    elif kind in ("function", "defaction") and cursor.next_kind() == "symbol":
+        declaration = _parse_named_function(cursor)
+    elif kind == "symbol" and cursor.next_kind() == ":=":
+        operator = Span(cursor.starts[cursor.at + 1], cursor.ends[cursor.at + 1])
+        cursor.complain(
+            "`:=` in a declaration", "", "a declaration is written name = value",
+            operator, (Fix(operator, "="),),
+        )  # fmt: skip
+        declaration = parse_bare_declaration(cursor)
+    else:
+        _fail_declaration(cursor)
+    if cursor.kinds[cursor.at] == ",":
+        cursor.complain(
+            "`,` between declarations", "", "they follow each other without a separator",
+            fixes=(Fix(cursor.span_here(), ";"),),
+        )  # fmt: skip
+        cursor.at += 1
     cursor.take(";")
-    return Declaration(span, cursor.texts[at], Span(start, cursor.ends[at]), value)
+    return declaration
 
 
-def parse_declarations(cursor: Cursor) -> tuple[Declaration, ...]:
-    """As many as there are; a mistake in one costs only that one."""
-    found: list[Declaration] = []
-    depth = cursor.depth
-    while cursor.at_declaration():
-        found.append(parse_declaration(cursor))
-    cursor.depth = depth
-    return tuple(found)
+def _fail_declaration(cursor: Cursor) -> NoReturn:
+    hint = ""
+    if cursor.next_kind() == "=":
+        cursor.check_reserved()
+    elif cursor.kinds[cursor.at] == "symbol" and cursor.next_kind() in ("{", "["):
+        name = cursor.texts[cursor.at]
+        hint = f"values do not change; a changed copy is {name}.set(path, value)"
+    cursor.fail_expected("a declaration: name = value", hint)
+
+
+def _parse_named_function(cursor: Cursor) -> Declaration:
+    """`function name(..) {..}`: KRL gives a function its name by a declaration."""
+    at = cursor.at
+    name_span = Span(cursor.starts[at + 1], cursor.ends[at + 1])
+    name = cursor.texts[at + 1]
+    head = Span(cursor.starts[at], name_span.end)
+    form = f"{name} = {cursor.texts[at]}"
+    cursor.complain(
+        "a function has no name of its own", "", f"write {form}(...) {{ ... }}",
+        head, (Fix(head, form),),
+    )  # fmt: skip
+    value = parse_expression(cursor)
+    return Declaration(cursor.span_from(head.start), name, name_span, value)

@@ -116,11 +116,29 @@ class _Lexer:
             case "unclosed":
                 return self._read_unclosed(text, start)
             case "illegal":
-                end = mistakes.report_illegal(self.text, start, self.diagnostics)
-                self.tokens.add("illegal", self.text[start:end], start, end)
+                return self._read_illegal(start)
             case _:
                 self.tokens.add(kind, text, start, end)
         return end
+
+    def _read_illegal(self, start: int) -> int:
+        end, kind, text = mistakes.report_illegal(self.text, start, self.diagnostics)
+        tokens = self.tokens
+        if kind == "symbol" and self._is_in_name(start):
+            text = tokens.texts.pop() + text
+            start = tokens.starts.pop()
+            tokens.ends.pop()
+            tokens.kinds.pop()
+        if kind:
+            tokens.add(kind, text, start, end)
+        return end
+
+    def _is_in_name(self, start: int) -> bool:
+        """Does a name end right where an unsupported letter stands?"""
+        tokens = self.tokens
+        if not tokens.ends or tokens.ends[-1] != start:
+            return False
+        return tokens.kinds[-1] == "symbol" or tokens.kinds[-1] in RESERVED
 
     def _read_curly(self, text: str, start: int, end: int) -> int:
         if self.beestings:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from krl.diagnostic import Fix
+from krl.syntax.actions import complain_last_comma
 from krl.syntax.cursor import Cursor
-from krl.syntax.expressions import parse_declaration, parse_expression
+from krl.syntax.expressions import parse_bare_declaration, parse_declaration, parse_expression
 from krl.syntax.tree import (
     Declaration,
     Meta,
@@ -26,20 +28,40 @@ def parse_meta(cursor: Cursor) -> Meta:
     start = cursor.starts[cursor.at]
     cursor.at += 1
     cursor.expect("{")
-    properties: list[MetaProperty] = []
-    while cursor.kinds[cursor.at] != "}":
-        properties.append(_parse_property(cursor))
-    cursor.at += 1
+    properties: list[MetaProperty] = cursor.parse_items(_parse_property, _at_property)
     return Meta(cursor.span_from(start), tuple(properties))
 
 
-def _parse_property(cursor: Cursor) -> MetaProperty:
+def _at_property(cursor: Cursor) -> bool:
+    return cursor.kinds[cursor.at] == "symbol" and cursor.texts[cursor.at] in _PROPERTIES
+
+
+def _parse_property(cursor: Cursor) -> MetaProperty | None:
     at = cursor.at
-    parse = _PROPERTIES.get(cursor.texts[at]) if cursor.kinds[at] == "symbol" else None
-    if parse is None:
+    if cursor.kinds[at] != "symbol":
         cursor.fail_expected("a meta property")
-    cursor.at = at + 1
-    return parse(cursor, cursor.starts[at])
+    word = cursor.texts[at]
+    parse = _PROPERTIES.get(word)
+    if parse is not None:
+        cursor.at = at + 1
+        return parse(cursor, cursor.starts[at])
+    if word == "sharing" and cursor.texts[at + 1] in ("on", "off"):
+        _skip_sharing(cursor)
+        return None
+    hint = cursor.hint_spelling(_PROPERTIES)
+    cursor.fail(f"unknown meta property `{word}`", "", hint)
+
+
+def _skip_sharing(cursor: Cursor) -> None:
+    span = Span(cursor.starts[cursor.at], cursor.ends[cursor.at + 1])
+    cursor.complain(
+        "`sharing` is no longer a meta property",
+        "What queries may ask for is said name by name.",
+        "list the names in `shares`",
+        span,
+        (Fix(span, ""),),
+    )
+    cursor.at += 2
 
 
 def _parse_text(cursor: Cursor, start: int) -> MetaText:
@@ -55,22 +77,47 @@ def _parse_logging(cursor: Cursor, start: int) -> MetaLogging:
     return MetaLogging(cursor.span_from(start), on)
 
 
+# ---- modules and configuration -----------------------------------------------------------------
+
+
 def _parse_use(cursor: Cursor, start: int) -> MetaUse:
-    cursor.expect_word("module")
+    if not cursor.is_word("module"):
+        cursor.fail_expected("`module`", "only modules can be used: use module name alias short")
+    cursor.at += 1
     rid, _ = parse_rid(cursor)
+    _skip_module_version(cursor)
     alias = cursor.expect_name("the module's alias").name if cursor.take_word("alias") else None
-    configuration: list[Declaration] = []
-    if cursor.take_word("with"):
-        if not cursor.at_declaration():
-            cursor.fail_expected("`name = value` after `with`")
-        configuration.append(parse_declaration(cursor))
-        while cursor.at_declaration() or cursor.is_word("and"):
-            if not cursor.at_declaration():
-                cursor.at += 1
+    configuration = _parse_configuration(cursor) if cursor.take_word("with") else []
+    return MetaUse(cursor.span_from(start), rid, alias, tuple(configuration))
+
+
+def _skip_module_version(cursor: Cursor) -> None:
+    """`version "x"` before the alias; anywhere else it is the ruleset's own version."""
+    at = cursor.at
+    if not cursor.is_word("version") or cursor.texts[at + 2] not in ("alias", "with"):
+        return
+    span = Span(cursor.starts[at], cursor.starts[at + 2])
+    cursor.complain(
+        "a module has no version",
+        "A module is known by its ruleset identifier alone.",
+        "remove it",
+        fixes=(Fix(span, ""),),
+    )
+    cursor.at += 2
+
+
+def _parse_configuration(cursor: Cursor) -> list[Declaration]:
+    if not cursor.at_declaration():
+        cursor.fail_expected("`name = value` after `with`")
+    found = [parse_bare_declaration(cursor)]
+    while True:
+        if cursor.is_word("and") and cursor.next_kind() != "=":
+            cursor.at += 1
             if not cursor.at_declaration():
                 cursor.fail_expected("`name = value` after `and`")
-            configuration.append(parse_declaration(cursor))
-    return MetaUse(cursor.span_from(start), rid, alias, tuple(configuration))
+        elif not cursor.at_declaration():
+            return found
+        found.append(parse_bare_declaration(cursor))
 
 
 def _parse_configure(cursor: Cursor, start: int) -> MetaConfigure:
@@ -78,7 +125,14 @@ def _parse_configure(cursor: Cursor, start: int) -> MetaConfigure:
     declarations: list[Declaration] = []
     while cursor.at_declaration():
         declarations.append(parse_declaration(cursor))
+        if cursor.is_word("and") and cursor.next_kind() == "symbol":
+            span = cursor.span_here()
+            cursor.complain("`and` in `configure`", "", "remove it", fixes=(Fix(span, ""),))
+            cursor.at += 1
     return MetaConfigure(cursor.span_from(start), tuple(declarations))
+
+
+# ---- names -------------------------------------------------------------------------------------
 
 
 def _parse_names(cursor: Cursor, start: int) -> MetaNames | MetaUnsupported:
@@ -86,11 +140,19 @@ def _parse_names(cursor: Cursor, start: int) -> MetaNames | MetaUnsupported:
         "shares" if cursor.texts[cursor.at - 1].startswith("share") else "provides"
     )
     names = [cursor.expect_name("a name to share")]
-    if key == "provides" and names[0].name == "keys" and cursor.kinds[cursor.at] == "symbol":
+    if key == "provides" and names[0].name == "keys" and _is_unfinished(cursor):
         return _parse_provided_keys(cursor, start)
     while cursor.take(","):
+        if cursor.kinds[cursor.at] == "}":
+            complain_last_comma(cursor)
+            break
         names.append(cursor.expect_name("a name to share"))
     return MetaNames(cursor.span_from(start), key, tuple(names))
+
+
+def _is_unfinished(cursor: Cursor) -> bool:
+    """After `provides keys`: does a list of keys follow?"""
+    return cursor.kinds[cursor.at] == "symbol" and not _at_property(cursor)
 
 
 def _parse_provided_keys(cursor: Cursor, start: int) -> MetaUnsupported:
@@ -119,7 +181,12 @@ def _parse_errors(cursor: Cursor, start: int) -> MetaUnsupported:
 def _unsupported(cursor: Cursor, start: int, key: str) -> MetaUnsupported:
     span = cursor.span_from(start)
     cursor.diagnostics.error(
-        "meta property not supported", span, f"No engine of this generation has `{key}`."
+        f"meta property not supported: {key}",
+        span,
+        "It parses, but no engine of this generation has it.",
+        "pass values to a module with `configure using` and `use module ... with`"
+        if key != "errors"
+        else "",
     )
     return MetaUnsupported(span, key)
 
@@ -134,7 +201,7 @@ def parse_rid(cursor: Cursor) -> tuple[str, Span]:
     while kinds[at + 1] in (".", "-") and cursor.starts[at + 1] == cursor.ends[at]:
         at += 2
         if not _is_word(cursor, at) or cursor.starts[at] != cursor.ends[at - 1]:
-            cursor.at = at
+            cursor.at = at - 1
             cursor.fail(
                 f"a ruleset identifier cannot end in `{kinds[at - 1]}`",
                 "It is words joined by dots, without spaces, such as `com.example.name`.",
@@ -145,7 +212,9 @@ def parse_rid(cursor: Cursor) -> tuple[str, Span]:
 
 
 def _is_word(cursor: Cursor, at: int) -> bool:
-    return cursor.texts[at][:1].isalpha() or cursor.texts[at][:1] in ("_", "$")
+    """A symbol or a reserved word."""
+    kind = cursor.kinds[at]
+    return kind == "symbol" or (kind.isalpha() and kind == cursor.texts[at])
 
 
 _PROPERTIES: dict[str, Callable[[Cursor, int], MetaProperty]] = {

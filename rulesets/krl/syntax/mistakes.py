@@ -1,4 +1,4 @@
-"""What an author is told about text that is no token: one wording for each kind of mistake."""
+"""What is made of text that is no token: a diagnostic, and the token its author likely meant."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from krl.syntax.tree import Span
 _NAMES = {'"': "string", "re#": "regexp", "/*": "comment", "<<": "chevron"}
 _CLOSES = {'"': '"', "re#": "#", "/*": "*/", "<<": ">>"}
 
-_SINGLE_QUOTED = re.compile(r"'[^'\"\\\n\r]*'")
-_ILLEGAL_WORD = re.compile(r"[^\W\d](?:\w|\$)*")
+_QUOTED = re.compile(r"'[^'\"\\\n\r]*'|[\u201c\u201d\u201e][^\u201c\u201d\"\\\n\r]*[\u201c\u201d]")
+_WORD = re.compile(r"[^\W\d](?:\w|\$)*")
 
+_INVISIBLE = "\u200b\u200c\u200d\u2060\u00ad"
+_MEANT = {"!": "not", "&": "&&"}
 _HINTS = {
-    "!": "write `not` before the operand",
-    "&": "write `&&` for a logical and",
-    "?": "write `condition => consequent | alternate`",
-    "#": "a regexp is written `re#...#`, a comment `// ...`",
-    "@": "",
-    "\u201c": 'strings are written in straight double quotes: "..."',
-    "\u201d": 'strings are written in straight double quotes: "..."',
-    "`": "strings are written in double quotes, texts with #{...} in them as <<...>>",
-    "'": 'strings are written in double quotes: "..."',
+    "?": "a choice is written condition => consequent | alternate",
+    "#": "a regexp is written re#...#, a comment // ...",
+    "`": "a string is written in double quotes, a text with #{...} in it as <<...>>",
+    "'": "a string is written in double quotes",
+    "\\": "a `\\` stands only in strings, chevrons and regexps",
 }
 
 
@@ -35,33 +33,49 @@ def report_unclosed(text: str, opening: str, start: int, diagnostics: Diagnostic
     )
 
 
-def report_illegal(text: str, start: int, diagnostics: Diagnostics) -> int:
-    """Report the character at `start` and those that belong to it; answers where they end."""
-    quoted = _SINGLE_QUOTED.match(text, start)
+def report_illegal(text: str, start: int, diagnostics: Diagnostics) -> tuple[int, str, str]:
+    """Report the character at `start` and those that belong to it.
+
+    Answers where they end, and kind and text of the token to go on with; "" for none at all.
+    """
+    character = text[start]
+    here = Span(start, start + 1)
+    quoted = _QUOTED.match(text, start)
     if quoted:
-        span = Span(start, quoted.end())
-        fix = Fix(span, f'"{quoted[0][1:-1]}"')
-        diagnostics.error("single-quoted string", span, "", _HINTS["'"], (fix,))
-        return quoted.end()
-    word = _ILLEGAL_WORD.match(text, start)
-    end = word.end() if word else start + 1
-    span = Span(start, end)
+        span, meant = Span(start, quoted.end()), f'"{quoted[0][1:-1]}"'
+        title = "string in single quotes" if character == "'" else "string in curly quotes"
+        diagnostics.error(title, span, "", "use straight double quotes", (Fix(span, meant),))
+        return quoted.end(), "string", meant
+    word = _WORD.match(text, start)
     if word:
-        diagnostics.error(
-            "unsupported letters in a name",
-            span,
-            f"`{word[0]}` has the letter {_character_name(text[start])}; names are made of "
-            "the letters a to z, digits, `_` and `$`.",
-        )
-    else:
-        hint = _HINTS.get(text[start], "")
-        name = _character_name(text[start])
-        diagnostics.error("unsupported character", span, f"This is {name}.", hint)
-    return end
+        _report_letter(character, here, diagnostics)
+        return word.end(), "symbol", word[0]
+    if character in _MEANT:
+        meant = _MEANT[character]
+        fix = Fix(here, meant if character == "&" else "not ")
+        title = f"`{character}` is no operator"
+        diagnostics.error(title, here, "", f"write `{meant}`", (fix,))
+        return start + 1, meant, meant
+    name = character_name(character)
+    if character in _INVISIBLE:
+        text = f"This is {name}."
+        diagnostics.error("invisible character", here, text, "remove it", (Fix(here, ""),))
+        return start + 1, "", ""
+    hint = _HINTS.get(character, "")
+    diagnostics.error("unsupported character", here, f"This is {name}.", hint)
+    return start + 1, "illegal", character
 
 
-def _character_name(character: str) -> str:
-    name = unicodedata.name(character, "").lower()
-    code = f"U+{ord(character):04X}"
-    shown = f"`{character}` " if character.isprintable() else ""
-    return f"{shown}({code} {name})" if name else f"{shown}({code})"
+def _report_letter(letter: str, span: Span, diagnostics: Diagnostics) -> None:
+    diagnostics.error(
+        "unsupported letter in a name",
+        span,
+        f"This is {character_name(letter)}; names are made of A to Z, a to z, digits, `_` and `$`.",
+    )
+
+
+def character_name(character: str) -> str:
+    """The character itself where it can be seen, its code, and its Unicode name."""
+    name = unicodedata.name(character, "a control character").lower()
+    shown = f"`{character}`, " if character.isprintable() else ""
+    return f"{shown}U+{ord(character):04X} {name}"

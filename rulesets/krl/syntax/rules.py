@@ -2,12 +2,128 @@
 
 from __future__ import annotations
 
-from krl.syntax.actions import parse_action_block, parse_setting_names
+from dataclasses import dataclass, field
+
+from krl.syntax.actions import (
+    BLOCK_WORDS,
+    POSTLUDE_WORDS,
+    at_action,
+    at_action_block,
+    parse_action_block,
+    parse_setting_names,
+)
 from krl.syntax.cursor import Cursor
 from krl.syntax.events import parse_select
-from krl.syntax.expressions import parse_declarations, parse_expression
-from krl.syntax.postludes import parse_postlude
-from krl.syntax.tree import Declaration, Foreach, Rule
+from krl.syntax.expressions import parse_declaration_item, parse_expression
+from krl.syntax.functions import complain_second_block
+from krl.syntax.postludes import at_misplaced, parse_postlude, skip_misplaced
+from krl.syntax.tree import (
+    ActionBlock,
+    Declaration,
+    Foreach,
+    Postlude,
+    Rule,
+    SelectWhen,
+    SelectWhere,
+)
+
+_ORDER = ("select", "foreach", "pre", "action block", "postlude")
+_PART_WORDS = ("select", "foreach", "pre", *BLOCK_WORDS, *POSTLUDE_WORDS)
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What the rule has had so far; `stage` is the index in _ORDER of the last part."""
+
+    select: SelectWhen | SelectWhere | None = None
+    foreach: list[Foreach] = field(default_factory=list)
+    prelude: tuple[Declaration, ...] = ()
+    block: ActionBlock | None = None
+    postlude: Postlude | None = None
+    stage: int = -1
+    blocks: int = 0
+
+    def parse_item(self, cursor: Cursor) -> None:
+        match self._next_part(cursor):
+            case "select":
+                self._advance(cursor, 0)
+                cursor.at += 1
+                self.select = parse_select(cursor)
+            case "foreach":
+                self._advance(cursor, 1)
+                self.foreach.append(_parse_foreach(cursor))
+            case "pre":
+                self._advance(cursor, 2)
+                cursor.at += 1
+                cursor.expect("{")
+                found = cursor.parse_items(parse_declaration_item, Cursor.at_declaration)
+                self.prelude = tuple(found)
+            case "postlude":
+                self._advance(cursor, 4)
+                self.postlude = parse_postlude(cursor)
+            case "block":
+                self._parse_block(cursor)
+            case _:
+                self._fail(cursor)
+
+    def _next_part(self, cursor: Cursor) -> str:
+        """A part's word begins that part, unless its turn is over and it can name an action."""
+        if cursor.kinds[cursor.at] == "{":
+            return "block"
+        if cursor.kinds[cursor.at] != "symbol":
+            return ""
+        word = cursor.texts[cursor.at]
+        if word in ("select", "foreach", "pre"):
+            # Of these parts only foreach may come again.
+            over = self.stage > _ORDER.index(word) or (
+                word != "foreach" and self.stage == _ORDER.index(word)
+            )
+            return "block" if over and at_action(cursor) else word
+        if word in POSTLUDE_WORDS:
+            return "postlude"
+        return "block" if at_action_block(cursor) and not at_misplaced(cursor) else ""
+
+    def _advance(self, cursor: Cursor, stage: int) -> None:
+        word = cursor.texts[cursor.at]
+        if stage < self.stage:
+            cursor.complain(
+                f"`{word}` after the {_ORDER[self.stage]}" if self.stage > 2
+                else f"`{word}` after `{_ORDER[self.stage]}`",
+                f"The parts of a rule come in the order {', '.join(_ORDER)}.",
+            )  # fmt: skip
+        elif stage == self.stage and word != "foreach":
+            name = "postlude" if stage == 4 else f"`{word}`"
+            cursor.complain(f"second {name}", f"A rule has one {name.strip('`')}.")
+        self.stage = max(self.stage, stage)
+
+    def _parse_block(self, cursor: Cursor) -> None:
+        self.blocks += 1
+        if self.stage == 4 and self.blocks == 1:
+            self._advance(cursor, 3)
+        elif self.blocks == 2:
+            complain_second_block(cursor, "rule")
+        self.stage = max(self.stage, 3)
+        self.block = parse_action_block(cursor)
+
+    def _fail(self, cursor: Cursor) -> None:
+        if at_misplaced(cursor):
+            skip_misplaced(cursor)
+            return
+        if cursor.at_declaration():
+            cursor.fail("declaration outside of `pre`", "", "put it into pre { ... }")
+        cursor.fail_expected("a part of the rule", cursor.hint_spelling(_PART_WORDS))
+
+
+def _at_part(cursor: Cursor) -> bool:
+    if cursor.kinds[cursor.at] != "symbol":
+        return False
+    word = cursor.texts[cursor.at]
+    if word in ("pre", "every", "sample", "else", "finally", *POSTLUDE_WORDS):
+        return cursor.next_kind() == "{"
+    if word in ("select", "foreach", "if", "choose"):
+        return cursor.next_kind() not in ("=", ":")
+    # Within a failed part an action looks like any call, but not where a line begins.
+    return at_action(cursor) and cursor.layout().heads[cursor.at]
 
 
 def parse_rule(cursor: Cursor) -> Rule:
@@ -17,28 +133,18 @@ def parse_rule(cursor: Cursor) -> Rule:
     name = cursor.expect_name("the rule's name")
     active = _parse_state(cursor)
     cursor.expect("{")
-    select = parse_select(cursor) if cursor.take_word("select") else None
-    foreach: list[Foreach] = []
-    while cursor.is_word("foreach"):
-        foreach.append(_parse_foreach(cursor))
-    prelude: tuple[Declaration, ...] = ()
-    if cursor.is_word("pre") and cursor.next_kind() == "{":
-        cursor.at += 2
-        prelude = parse_declarations(cursor)
-        cursor.expect("}")
-    block = parse_action_block(cursor)
-    postlude = parse_postlude(cursor)
-    cursor.expect("}")
+    parts = _Parts()
+    cursor.parse_items(parts.parse_item, _at_part)
     return Rule(
         cursor.span_from(start),
         name.name,
         name.span,
         active,
-        select,
-        tuple(foreach),
-        prelude,
-        block,
-        postlude,
+        parts.select,
+        tuple(parts.foreach),
+        parts.prelude,
+        parts.block,
+        parts.postlude,
     )
 
 
@@ -48,7 +154,8 @@ def _parse_state(cursor: Cursor) -> bool:
     if cursor.take_word("inactive"):
         return False
     if not cursor.take_word("active"):
-        cursor.fail_expected("`active` or `inactive`")
+        hint = cursor.hint_spelling(["active", "inactive"])
+        cursor.fail_expected("`active` or `inactive`", hint)
     return True
 
 
