@@ -211,6 +211,7 @@ Value path_get(Value object, Value path);                  /* path: a key or an 
 bool path_has(Value object, Value path);                   /* lodash has: "a.b" is a path, too */
 Value path_set(Value object, Value path, Value v);         /* lodash set on a copy */
 Value path_put(Value object, Value path, Value v);         /* KRL put on a copy */
+Value put_whole(Value object, Value v);                    /* KRL put without a path: merge, or v */
 Value path_remove(Value object, Value path);               /* lodash unset on a copy */
 
 /* ---- construct.c: literals and calls that generated code makes ---- */
@@ -250,10 +251,13 @@ void state_delete(const String *path);
  * its keys were set. */
 void emit_effect(const Map *effect);
 void set_field(Map *record, const char *name, Value v);
+/* An array of [path, value] pairs: what rt_state_scan finds below `prefix` behind `after`. */
+EXPORT(rt_state_scan) Value rt_state_scan(Value prefix, Value after, uint32_t limit);
 Value ask(Value question);
 Value call_ruleset(Value request);
 
 /* ---- regexp.c ---- */
+Regexp *regexp_from(const String *source, uint32_t flags); /* not compiled before its first use */
 Regexp *regexp_new(const String *source, uint32_t flags); /* throws on a malformed pattern */
 /* Runs from `from`; captures receives 2 * capture_count offsets, -1 where a group did not match. */
 bool regexp_run(Regexp *r, const String *subject, uint32_t from, int32_t *captures);

@@ -1,0 +1,169 @@
+"""Builds guest.wasm from the C sources here and three files of QuickJS, byte for byte the same.
+
+    python -m krl.guest.build         build if stale; refuse a result that is not the pinned one
+    python -m krl.guest.build --pin   build, and pin what comes out: after a change of the sources
+
+Users never come here: wheels and sdists carry guest.wasm. hatch_build.py runs this in a bare
+checkout, with `BUILD_REQUIREMENTS` installed. guest.pin names the hash of the sources and the hash
+of what they build; with both, freshness is a comparison and a different compiler is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+if __package__:
+    from krl.guest.quickjs import QUICKJS_SHA256, unpack_quickjs
+else:  # hatch_build.py loads this file by its path, before the package can be imported
+    from quickjs import QUICKJS_SHA256, unpack_quickjs
+
+ZIG_REQUIREMENT = "ziglang==0.17.1"
+# pip is what fetches QuickJS's sources: krl/guest/quickjs.py.
+BUILD_REQUIREMENTS = (ZIG_REQUIREMENT, "pip")
+
+HERE = Path(__file__).resolve().parent
+GUEST = HERE / "guest.wasm"
+PIN = HERE / "guest.pin"
+
+STACK_BYTES = 64 * 1024
+MEMORY_BYTES_MAX = 256 * 64 * 1024  # MEMORY_PAGES_MAX of profile pico-1
+
+# Only what profile pico-1 allows: no reference types, no SIMD, no tail calls, no exceptions.
+_CPU = "-mcpu=mvp+bulk_memory+mutable_globals+nontrapping_fptoint+sign_ext"
+_COMPILE = (
+    *("-target", "wasm32-freestanding", _CPU, "-std=c11", "-Os", "-g0", "-ffreestanding"),
+    *("-fno-sanitize=undefined", "-fno-strict-aliasing", "-DEMSCRIPTEN"),  # cutils.h: no threads
+)
+_OWN = ("-Wall", "-Wextra", "-Wno-unused-parameter")
+_LIBC = (*_OWN, "-fno-builtin")  # or strlen would be compiled into a call of strlen
+_FOREIGN = ("-w",)
+_LINK = (
+    *("--no-entry", "--stack-first", "-z", f"stack-size={STACK_BYTES}"),
+    *(f"--max-memory={MEMORY_BYTES_MAX}", "--export-table", "--strip-debug", "-O2"),
+    "--compress-relocations",
+    *("--export=__heap_base", "--export=__stack_pointer"),
+    # Data that the linker of a ruleset fills in: krl/link.
+    *("--export=rt_arena_next", "--export=rt_manifest"),
+)
+
+
+class GuestBuildError(Exception):
+    """The library could not be built, or is not the pinned one; the text says what to do."""
+
+
+def ensure_guest() -> Path:
+    """Builds guest.wasm unless it is fresh. Raises GuestBuildError."""
+    if not is_fresh():
+        built = build_guest()
+        _check(built)
+        GUEST.write_bytes(built)
+    return GUEST
+
+
+def is_fresh() -> bool:
+    """Whether guest.wasm is what the sources here build."""
+    pin = read_pin()
+    if pin is None or not GUEST.is_file():
+        return False
+    return pin == (sources_hash(), hashlib.sha256(GUEST.read_bytes()).hexdigest())
+
+
+def read_pin() -> tuple[str, str] | None:
+    """The pinned hashes: of the sources, and of guest.wasm."""
+    if not PIN.is_file():
+        return None
+    fields = dict(line.split() for line in PIN.read_text().splitlines() if line)
+    return fields["sources"], fields["guest"]
+
+
+def write_pin(guest: bytes) -> None:
+    PIN.write_text(f"sources {sources_hash()}\nguest {hashlib.sha256(guest).hexdigest()}\n")
+
+
+def sources_hash() -> str:
+    """One hash over everything that decides the bytes of guest.wasm."""
+    digest = hashlib.sha256()
+    settings = (ZIG_REQUIREMENT, QUICKJS_SHA256, _COMPILE, _OWN, _LIBC, _FOREIGN, _LINK)
+    digest.update(repr(settings).encode())
+    for path in sorted(HERE.rglob("*.[ch]")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(HERE).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def own_sources() -> list[Path]:
+    """The C files of this folder, in the order in which they are linked."""
+    return sorted([*HERE.glob("*.c"), *HERE.glob("library/*.c")])
+
+
+def build_guest() -> bytes:
+    """Compiles and links; the bytes of guest.wasm. Raises GuestBuildError."""
+    with tempfile.TemporaryDirectory(prefix="picomesh-guest-") as scratch_name:
+        scratch = Path(scratch_name)
+        foreign = unpack_quickjs(scratch / "quickjs")
+        sources = own_sources() + foreign
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(lambda source: _compile(source, scratch), sources))
+        linked = scratch / "guest.wasm"
+        _zig("wasm-ld", *_LINK, *map(str, objects), "-o", str(linked))
+        return linked.read_bytes()
+
+
+def _compile(source: Path, scratch: Path) -> Path:
+    is_own = HERE in source.parents
+    warnings = (_LIBC if source.name == "libc_min.c" else _OWN) if is_own else _FOREIGN
+    folder = source.parent.relative_to(HERE).as_posix() if is_own else "quickjs"
+    target = scratch / f"{folder.replace('.', 'core')}-{source.stem}.o"
+    folders = (HERE / "include", HERE / "freestanding", scratch / "quickjs")
+    includes = [f"-I{folder}" for folder in folders]
+    _zig("cc", *_COMPILE, *warnings, *includes, "-c", str(source), "-o", str(target))
+    return target
+
+
+def _zig(*arguments: str) -> None:
+    command = [sys.executable, "-m", "ziglang", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise GuestBuildError(f"zig {arguments[0]} failed:\n{done.stderr.strip()}")
+
+
+def _check(built: bytes) -> None:
+    pin = read_pin()
+    got = hashlib.sha256(built).hexdigest()
+    if pin is not None and pin[1] == got:
+        return
+    wanted = pin[1] if pin is not None else "nothing"
+    raise GuestBuildError(
+        f"the guest library came out as {got}, pinned is {wanted}.\n"
+        "If you changed its sources, pin the new library: python -m krl.guest.build --pin\n"
+        f"If you did not, the compiler is not the pinned one: pip install {ZIG_REQUIREMENT}"
+    )
+
+
+def main() -> int:
+    """The command line; the exit code is 1 if the library could not be built."""
+    parser = argparse.ArgumentParser(description="Builds the guest library.")
+    parser.add_argument("--pin", action="store_true", help="pin what comes out")
+    arguments = parser.parse_args()
+    try:
+        if arguments.pin:
+            GUEST.write_bytes(build_guest())
+            write_pin(GUEST.read_bytes())
+        else:
+            ensure_guest()
+    except GuestBuildError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    print(f"{GUEST.name}: {GUEST.stat().st_size} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

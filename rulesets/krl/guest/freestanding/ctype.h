@@ -1,0 +1,1 @@
+/* Freestanding: named by an include of dtoa.c, not used by it. */

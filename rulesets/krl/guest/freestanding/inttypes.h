@@ -1,0 +1,2 @@
+/* Freestanding: the integer types; nothing here formats them. */
+#include <stdint.h>

@@ -1,0 +1,50 @@
+/* What the files of the core share among themselves; the library needs only krl.h. */
+#ifndef CORE_H
+#define CORE_H
+
+#include "krl.h"
+
+/* arena.c */
+void *reallocate(void *old, uint32_t old_bytes, uint32_t bytes); /* in place if old is the newest */
+uint8_t *arena_mark(void);
+void arena_release(uint8_t *mark); /* gives back everything allocated since the mark */
+
+/* string.c: a string that never changes and needs no arena */
+#define STATIC_STRING(name, text) \
+    static struct { \
+        uint32_t length, hash_and_width; \
+        uint8_t units[sizeof(text)]; \
+    } name##_storage = {sizeof(text) - 1, 0, text}; \
+    static const String *const name = (const String *)(const void *)&name##_storage
+
+String *string_new(uint32_t length, bool wide); /* units to be filled in by the caller */
+static inline uint8_t *new_units(String *s) { return s->inline_units; }
+static inline uint16_t *new_wide_units(String *s) { return (void *)s->inline_units; }
+
+/* json_encode.c */
+bool is_well_formed(const String *s); /* no lone surrogates */
+
+/* path.c */
+Value member_get(Value object, const String *key); /* JavaScript's object[key], own members only */
+typedef struct { const String **keys; uint32_t count; } Path;
+Path path_from(Value path); /* KRL's reading: an array of keys, or one key */
+Path lodash_path_from(Value path, Value object); /* lodash's reading: "a.b[0]" has three keys */
+const String *javascript_key(Value v); /* what JavaScript makes of a value as a property key */
+
+/* map.c */
+bool map_in_order(const Map *m); /* keys were set in the order in which they are read */
+
+/* array.c */
+Array *array_copy(const Array *a, uint32_t length); /* longer: padded with undefined */
+
+/* operators.c: a deep comparison as lodash isEqual has it; null, undefined and NaN are one */
+double remainder_of(double dividend, double divisor);
+
+/* host.c: lives where the canonical ABI wants a return value: {address, byte count} */
+const void *return_area(const uint8_t *bytes, uint32_t byte_count);
+
+/* entity.c */
+void entities_forget(void);
+void entities_flush(void);
+
+#endif

@@ -1,0 +1,188 @@
+/* Numbers as text, both ways, exactly as ECMAScript has it. QuickJS's dtoa does the hard part for
+ * decimals; other radixes follow V8, whose digits the standard leaves open. */
+#include <math.h>
+#include <string.h>
+
+#include "core.h"
+#include "dtoa.h"
+
+static const char DIGITS[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+static const String *integer_to_string(int32_t number) {
+    char text[12];
+    uint32_t at = sizeof(text);
+    uint32_t rest = number < 0 ? -(uint32_t)number : (uint32_t)number;
+    do {
+        text[--at] = DIGITS[rest % 10];
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0) text[--at] = '-';
+    String *s = string_new((uint32_t)sizeof(text) - at, false);
+    memcpy(new_units(s), text + at, s->length);
+    return s;
+}
+
+const String *number_to_string(double d) {
+    if (d >= INT32_MIN && d <= INT32_MAX && d == (double)(int32_t)d)
+        return integer_to_string((int32_t)d);
+    char text[64]; /* js_dtoa_max_len for this format is 26 */
+    JSDTOATempMem scratch;
+    int length = js_dtoa(text, d, 10, 0, JS_DTOA_FORMAT_FREE, &scratch);
+    String *s = string_new((uint32_t)length, false);
+    memcpy(new_units(s), text, s->length);
+    return s;
+}
+
+static double next_double(double d) {
+    union { double d; uint64_t bits; } u = {.d = d};
+    u.bits++;
+    return u.d;
+}
+
+enum { RADIX_TEXT_MAX = 2200, POINT_AT = RADIX_TEXT_MAX / 2 }; /* base 2 needs 1,024 + 1,074 digits */
+
+/* Adds one to the last written digit; false: the carry goes into the integer part. */
+static bool carry(char *text, int *end, int radix) {
+    while (*end > POINT_AT + 1) {
+        int digit = (int)(strchr(DIGITS, text[--*end]) - DIGITS) + 1;
+        if (digit < radix) {
+            text[(*end)++] = DIGITS[digit];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Writes fraction digits while they still tell this double from its neighbours. */
+static bool write_fraction(char *text, int *end, double fraction, double delta, int radix) {
+    text[(*end)++] = '.';
+    do {
+        fraction *= radix;
+        delta *= radix;
+        int digit = (int)fraction;
+        text[(*end)++] = DIGITS[digit];
+        fraction -= digit;
+        bool round_up = fraction > 0.5 || (fraction == 0.5 && (digit & 1));
+        if (round_up && fraction + delta > 1) return carry(text, end, radix);
+    } while (fraction >= delta);
+    return true;
+}
+
+const String *number_to_radix(double d, int radix) {
+    if (!isfinite(d)) return string_from_ascii(isnan(d) ? "NaN" : d < 0 ? "-Infinity" : "Infinity");
+    char text[RADIX_TEXT_MAX];
+    double value = fabs(d), integer = floor(value), fraction = value - integer;
+    double delta = 0.5 * (next_double(value) - value);
+    if (delta < 5e-324) delta = 5e-324;
+    int start = POINT_AT, end = POINT_AT;
+    if (fraction >= delta && !write_fraction(text, &end, fraction, delta, radix)) {
+        integer += 1;
+        end = POINT_AT;
+    }
+    while (integer >= 9007199254740992.0) { /* 2^53: digits a double does not carry are zeros */
+        integer /= radix;
+        text[--start] = '0';
+    }
+    do {
+        double rest = fmod(integer, radix);
+        text[--start] = DIGITS[(int)rest];
+        integer = (integer - rest) / radix;
+    } while (integer > 0);
+    if (d < 0) text[--start] = '-';
+    String *s = string_new((uint32_t)(end - start), false);
+    memcpy(new_units(s), text + start, s->length);
+    return s;
+}
+
+bool is_white_space(uint16_t unit) {
+    if (unit < 0x1680) return unit == ' ' || (unit >= 9 && unit <= 13) || unit == 0xA0;
+    if (unit >= 0x2000 && unit <= 0x200A) return true;
+    return unit == 0x1680 || unit == 0x2028 || unit == 0x2029 || unit == 0x202F ||
+           unit == 0x205F || unit == 0x3000 || unit == 0xFEFF;
+}
+
+double parse_decimal(const char *ascii) {
+    JSATODTempMem scratch;
+    return js_atod(ascii, NULL, 10, 0, &scratch);
+}
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static const char *skip_digits(const char *text) {
+    while (is_digit(*text)) text++;
+    return text;
+}
+
+/* [+-] digits [. digits] [e [+-] digits], with a digit on one side of the point. */
+static bool is_decimal(const char *text) {
+    if (*text == '+' || *text == '-') text++;
+    const char *whole = text;
+    text = skip_digits(text);
+    bool has_digits = text > whole;
+    if (*text == '.') {
+        const char *fraction = ++text;
+        text = skip_digits(text);
+        has_digits |= text > fraction;
+    }
+    if (!has_digits) return false;
+    if (*text == 'e' || *text == 'E') {
+        text++;
+        if (*text == '+' || *text == '-') text++;
+        if (!is_digit(*text)) return false;
+        text = skip_digits(text);
+    }
+    return *text == 0;
+}
+
+static int radix_of_prefix(const char *text) {
+    if (text[0] != '0') return 10;
+    switch (text[1] | 0x20) {
+    case 'x': return 16;
+    case 'o': return 8;
+    case 'b': return 2;
+    default: return 10;
+    }
+}
+
+static bool all_digits_below(const char *text, int radix) {
+    if (*text == 0) return false;
+    for (; *text; text++) {
+        char lower = *text >= 'A' && *text <= 'Z' ? *text | 0x20 : *text;
+        const char *digit = strchr(DIGITS, lower);
+        if (digit - DIGITS >= radix) return false;
+    }
+    return true;
+}
+
+static bool parse_ascii(const char *text, double *out) {
+    int radix = radix_of_prefix(text);
+    if (radix == 10) {
+        if (!is_decimal(text)) return false;
+        *out = parse_decimal(text);
+    } else {
+        if (!all_digits_below(text + 2, radix)) return false;
+        JSATODTempMem scratch;
+        *out = js_atod(text + 2, NULL, radix, JS_ATOD_INT_ONLY, &scratch);
+    }
+    return isfinite(*out);
+}
+
+bool parse_number(const String *text, double *out) {
+    uint32_t start = 0, end = text->length;
+    while (start < end && is_white_space(unit_at(text, start))) start++;
+    while (end > start && is_white_space(unit_at(text, end - 1))) end--;
+    *out = 0;
+    if (start == end) return true;
+    uint8_t *mark = arena_mark();
+    char *ascii = allocate(end - start + 1);
+    bool parsed = true;
+    for (uint32_t i = start; i < end && parsed; i++) {
+        uint16_t unit = unit_at(text, i);
+        parsed = unit > 0 && unit < 0x80;
+        ascii[i - start] = (char)unit;
+    }
+    ascii[end - start] = 0;
+    parsed = parsed && parse_ascii(ascii, out);
+    arena_release(mark);
+    return parsed;
+}

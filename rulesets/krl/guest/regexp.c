@@ -1,0 +1,186 @@
+/* Regular expressions: JavaScript's, by QuickJS's libregexp, on strings as they are. A pattern is
+ * compiled when it is first used; the matcher's own stack goes back to the arena after each run. */
+#include <string.h>
+
+#include "core.h"
+#include "libregexp.h"
+
+/* ---- what libregexp asks of whoever uses it ---- */
+
+bool lre_check_stack_overflow(void *opaque, size_t alloca_size) {
+    enum { STACK_RESERVE = 8192 }; /* the stack begins at address 0 and grows down */
+    uint8_t here;
+    (void)opaque;
+    return (uintptr_t)&here < STACK_RESERVE + alloca_size;
+}
+
+/* Fuel bounds a run, the same everywhere; a clock would not. */
+int lre_check_timeout(void *opaque) {
+    (void)opaque;
+    return 0;
+}
+
+typedef struct {
+    uint32_t byte_count, reserved;
+    uint8_t bytes[];
+} Block;
+
+/* realloc, with the size that it must know in front of each block. Freeing does nothing. */
+void *lre_realloc(void *opaque, void *old, size_t size) {
+    (void)opaque;
+    uint32_t head = (uint32_t)sizeof(Block), byte_count = (uint32_t)size, old_count = 0;
+    if (byte_count == 0 || byte_count > UINT32_MAX / 2) return NULL;
+    Block *block = NULL;
+    if (old != NULL) {
+        block = (Block *)(void *)((uint8_t *)old - offsetof(Block, bytes));
+        old_count = block->byte_count;
+        if (byte_count <= old_count) return old;
+    }
+    block = reallocate(block, old == NULL ? 0 : head + old_count, head + byte_count);
+    block->byte_count = byte_count;
+    return block->bytes;
+}
+
+/* ---- patterns ---- */
+
+Regexp *regexp_from(const String *source, uint32_t flags) {
+    Regexp *r = allocate(sizeof(Regexp));
+    *r = (Regexp){.source = source, .flags = flags};
+    return r;
+}
+
+static uint8_t *write_three_bytes(uint8_t *out, uint16_t unit) {
+    out[0] = (uint8_t)(0xE0 | unit >> 12);
+    out[1] = (uint8_t)(0x80 | (unit >> 6 & 0x3F));
+    out[2] = (uint8_t)(0x80 | (unit & 0x3F));
+    return out + 3;
+}
+
+/* CESU-8: without the u flag a pattern is a sequence of code units, surrogates included. */
+static uint8_t *cesu8_of(const String *s, uint32_t *byte_count) {
+    uint8_t *bytes = allocate(s->length * 3 + 1), *out = bytes;
+    for (uint32_t i = 0; i < s->length; i++) {
+        uint16_t unit = unit_at(s, i);
+        if (unit < 0x80) {
+            *out++ = (uint8_t)unit;
+        } else if (unit < 0x800) {
+            *out++ = (uint8_t)(0xC0 | unit >> 6);
+            *out++ = (uint8_t)(0x80 | (unit & 0x3F));
+        } else {
+            out = write_three_bytes(out, unit);
+        }
+    }
+    *out = 0;
+    *byte_count = (uint32_t)(out - bytes);
+    return bytes;
+}
+
+static NORETURN void throw_malformed(const Regexp *r, const char *problem) {
+    StringBuilder b;
+    builder_start(&b);
+    builder_ascii(&b, "Invalid regular expression: /");
+    builder_string(&b, r->source);
+    builder_ascii(&b, "/: ");
+    builder_ascii(&b, problem);
+    throw_message(builder_finish(&b));
+}
+
+static const uint8_t *bytecode_of(Regexp *r) {
+    if (r->bytecode != NULL) return r->bytecode;
+    uint8_t *mark = arena_mark();
+    uint32_t byte_count;
+    const char *pattern = (const char *)cesu8_of(r->source, &byte_count);
+    int flags = r->flags & KRL_REGEXP_IGNORE_CASE ? LRE_FLAG_IGNORECASE : 0;
+    int length;
+    char problem[64];
+    uint8_t *made = lre_compile(&length, problem, sizeof(problem), pattern, byte_count, flags, NULL);
+    if (made == NULL) throw_malformed(r, problem);
+    arena_release(mark); /* the compiler's scraps; the code moves to where they began */
+    uint8_t *kept = allocate((uint32_t)length);
+    memmove(kept, made, (size_t)length);
+    r->bytecode = kept;
+    return kept;
+}
+
+Regexp *regexp_new(const String *source, uint32_t flags) {
+    Regexp *r = regexp_from(source, flags);
+    bytecode_of(r);
+    return r;
+}
+
+Regexp *to_regexp(Value v) {
+    return is_regexp(v) ? address_of(v) : regexp_new(to_string(v), 0);
+}
+
+uint32_t regexp_capture_count(Regexp *r) {
+    return (uint32_t)lre_get_capture_count(bytecode_of(r));
+}
+
+/* JavaScript's source: a slash that would end a literal is escaped, so are line ends. */
+static void append_source(StringBuilder *b, const String *source) {
+    bool in_class = false;
+    for (uint32_t i = 0; i < source->length; i++) {
+        uint16_t unit = unit_at(source, i);
+        if (unit == '\\' && i + 1 < source->length) {
+            builder_unit(b, unit);
+            unit = unit_at(source, ++i);
+        } else if (unit == '[') {
+            in_class = true;
+        } else if (unit == ']') {
+            in_class = false;
+        } else if (unit == '/' && !in_class) {
+            builder_unit(b, '\\');
+        }
+        if (unit == '\n')
+            builder_ascii(b, unit_at(source, i > 0 ? i - 1 : 0) == '\\' ? "n" : "\\n");
+        else
+            builder_unit(b, unit);
+    }
+}
+
+const String *regexp_to_string(const Regexp *r) {
+    StringBuilder b;
+    builder_start(&b);
+    builder_ascii(&b, "re#");
+    if (r->source->length == 0)
+        builder_ascii(&b, "(?:)");
+    else
+        append_source(&b, r->source);
+    builder_unit(&b, '#');
+    if (r->flags & KRL_REGEXP_GLOBAL) builder_unit(&b, 'g');
+    if (r->flags & KRL_REGEXP_IGNORE_CASE) builder_unit(&b, 'i');
+    return builder_finish(&b);
+}
+
+/* ---- running ---- */
+
+bool regexp_run(Regexp *r, const String *subject, uint32_t from, int32_t *captures) {
+    const uint8_t *code = bytecode_of(r);
+    if (from > subject->length) return false;
+    uint8_t *mark = arena_mark();
+    uint32_t slot_count = (uint32_t)lre_get_alloc_count(code);
+    uint8_t **slots = allocate((slot_count + 1) * (uint32_t)sizeof(*slots));
+    const uint8_t *units = units_of(subject);
+    int matched = lre_exec(slots, code, units, (int)from, (int)subject->length,
+                           is_wide(subject) ? 1 : 0, NULL);
+    if (matched < 0) __builtin_trap(); /* out of memory, which has trapped already */
+    uint32_t offset_count = 2 * (uint32_t)lre_get_capture_count(code);
+    for (uint32_t i = 0; i < offset_count && matched > 0; i++) {
+        uint32_t bytes_in = slots[i] == NULL ? 0 : (uint32_t)(slots[i] - units);
+        captures[i] = slots[i] == NULL ? -1 : (int32_t)(bytes_in >> is_wide(subject));
+    }
+    arena_release(mark);
+    return matched > 0;
+}
+
+bool regexp_test(Regexp *r, const String *subject) {
+    bool is_global = r->flags & KRL_REGEXP_GLOBAL;
+    uint8_t *mark = arena_mark();
+    bytecode_of(r);
+    if (mark != arena_mark()) mark = arena_mark(); /* compiled just now: keep that */
+    int32_t *captures = allocate(2 * regexp_capture_count(r) * (uint32_t)sizeof(int32_t));
+    bool matched = regexp_run(r, subject, is_global ? r->last_index : 0, captures);
+    if (is_global) r->last_index = matched ? (uint32_t)captures[1] : 0;
+    arena_release(mark);
+    return matched;
+}

@@ -1,0 +1,202 @@
+/* Strings: UTF-16 code units in one or two bytes each. Here: making, joining, cutting, comparing
+ * and searching them. utf8.c converts them; string_builder.c builds them piece by piece. */
+#include <string.h>
+
+#include "core.h"
+
+enum {
+    UNITS_MAX = 1 << 29,       /* JavaScript's limit, and what keeps byte counts in 32 bits */
+    SHARED_LENGTH_MIN = 32,    /* shorter strings are copied: a buffer's head costs more */
+    FLAGS_MASK = KRL_STRING_WIDE | KRL_STRING_BUFFERED,
+};
+
+/* A buffer that grows at its end. Strings that share it begin at its start and differ in length,
+ * so units behind a string's own length may be written without anyone seeing it. */
+typedef struct {
+    uint32_t used, capacity; /* in units */
+    uint8_t units[];
+} Buffer;
+
+/* A string whose units stand elsewhere; `buffer` is null for a part of another string. */
+typedef struct {
+    uint32_t length, hash_and_width;
+    const uint8_t *units;
+    Buffer *buffer;
+} BufferedString;
+
+String *string_new(uint32_t length, bool wide) {
+    if (length > UNITS_MAX) __builtin_trap();
+    String *s = allocate((uint32_t)sizeof(String) + (length << wide));
+    s->length = length;
+    s->hash_and_width = wide ? KRL_STRING_WIDE : 0;
+    return s;
+}
+
+const String *string_from_ascii(const char *text) {
+    uint32_t length = (uint32_t)strlen(text);
+    String *s = string_new(length, false);
+    memcpy(new_units(s), text, length);
+    return s;
+}
+
+static bool all_narrow(const uint16_t *units, uint32_t length) {
+    uint16_t seen = 0;
+    for (uint32_t i = 0; i < length; i++) seen |= units[i];
+    return seen < 256;
+}
+
+static void narrow_units(uint8_t *to, const uint16_t *from, uint32_t length) {
+    for (uint32_t i = 0; i < length; i++) to[i] = (uint8_t)from[i];
+}
+
+const String *string_from_units(const uint16_t *units, uint32_t length) {
+    bool wide = !all_narrow(units, length);
+    String *s = string_new(length, wide);
+    if (wide)
+        memcpy(new_wide_units(s), units, length * sizeof(uint16_t));
+    else
+        narrow_units(new_units(s), units, length);
+    return s;
+}
+
+/* Writes the units of `s` at `index` of units that are wide or not. */
+static void write_units(uint8_t *to, bool wide, uint32_t index, const String *s) {
+    if (wide == is_wide(s)) {
+        memcpy(to + (index << wide), units_of(s), s->length << wide);
+        return;
+    }
+    uint16_t *out = (uint16_t *)(void *)to + index; /* narrow into wide: never the other way */
+    const uint8_t *units = units_of(s);
+    for (uint32_t i = 0; i < s->length; i++) out[i] = units[i];
+}
+
+static const String *buffered(const uint8_t *units, Buffer *buffer, uint32_t length, bool wide) {
+    BufferedString *s = allocate(sizeof(BufferedString));
+    s->length = length;
+    s->hash_and_width = KRL_STRING_BUFFERED | (wide ? KRL_STRING_WIDE : 0);
+    s->units = units;
+    s->buffer = buffer;
+    return (const String *)(const void *)s;
+}
+
+static Buffer *buffer_of(const String *s) {
+    bool has_buffer = s->hash_and_width & KRL_STRING_BUFFERED;
+    return has_buffer ? ((const BufferedString *)(const void *)s)->buffer : NULL;
+}
+
+/* Appends behind `a` where `a` ends its buffer, else in a new buffer with room for as much again. */
+static const String *append(const String *a, const String *b, uint32_t length, bool wide) {
+    Buffer *buffer = buffer_of(a);
+    bool fits = buffer != NULL && is_wide(a) == wide && buffer->used == a->length &&
+                buffer->capacity >= length;
+    if (!fits) {
+        buffer = allocate((uint32_t)sizeof(Buffer) + ((length * 2) << wide));
+        buffer->capacity = length * 2;
+        write_units(buffer->units, wide, 0, a);
+    }
+    write_units(buffer->units, wide, a->length, b);
+    buffer->used = length;
+    return buffered(buffer->units, buffer, length, wide);
+}
+
+const String *string_concat(const String *a, const String *b) {
+    if (a->length == 0) return b;
+    if (b->length == 0) return a;
+    uint32_t length = a->length + b->length;
+    if (length > UNITS_MAX) __builtin_trap();
+    bool wide = is_wide(a) || is_wide(b);
+    if (a->length >= SHARED_LENGTH_MIN && a->length >= b->length)
+        return append(a, b, length, wide);
+    String *s = string_new(length, wide);
+    write_units(new_units(s), wide, 0, a);
+    write_units(new_units(s), wide, a->length, b);
+    return s;
+}
+
+const String *substring(const String *s, uint32_t start, uint32_t end) {
+    if (end > s->length) end = s->length;
+    if (start > end) start = end;
+    uint32_t length = end - start;
+    if (length == s->length) return s;
+    bool wide = is_wide(s);
+    if (wide && all_narrow(wide_units_of(s) + start, length)) {
+        String *part = string_new(length, false);
+        narrow_units(new_units(part), wide_units_of(s) + start, length);
+        return part;
+    }
+    const uint8_t *units = units_of(s) + (start << wide);
+    if (length >= SHARED_LENGTH_MIN) return buffered(units, NULL, length, wide);
+    String *part = string_new(length, wide);
+    memcpy(new_units(part), units, length << wide);
+    return part;
+}
+
+static bool same_bytes(const uint8_t *a, const uint8_t *b, uint32_t byte_count) {
+    uint32_t i = 0;
+    for (; i + 8 <= byte_count; i += 8) {
+        uint64_t left, right;
+        memcpy(&left, a + i, 8);
+        memcpy(&right, b + i, 8);
+        if (left != right) return false;
+    }
+    for (; i < byte_count; i++)
+        if (a[i] != b[i]) return false;
+    return true;
+}
+
+bool string_equal(const String *a, const String *b) {
+    if (a == b) return true;
+    if (a->length != b->length || is_wide(a) != is_wide(b)) return false;
+    return same_bytes(units_of(a), units_of(b), a->length << is_wide(a));
+}
+
+bool string_equals_ascii(const String *a, const char *text) {
+    if (is_wide(a)) return false;
+    const uint8_t *units = units_of(a);
+    uint32_t i = 0;
+    for (; i < a->length; i++)
+        if (text[i] == 0 || units[i] != (uint8_t)text[i]) return false;
+    return text[i] == 0;
+}
+
+int string_compare(const String *a, const String *b) {
+    uint32_t shorter = a->length < b->length ? a->length : b->length;
+    for (uint32_t i = 0; i < shorter; i++) {
+        uint16_t left = unit_at(a, i), right = unit_at(b, i);
+        if (left != right) return left < right ? -1 : 1;
+    }
+    return a->length == b->length ? 0 : a->length < b->length ? -1 : 1;
+}
+
+static bool matches_at(const String *in, const String *what, uint32_t at) {
+    if (is_wide(in) == is_wide(what)) {
+        const uint8_t *units = units_of(in) + (at << is_wide(in));
+        return same_bytes(units, units_of(what), what->length << is_wide(in));
+    }
+    for (uint32_t i = 0; i < what->length; i++)
+        if (unit_at(in, at + i) != unit_at(what, i)) return false;
+    return true;
+}
+
+int32_t string_find(const String *in, const String *what, uint32_t from) {
+    if (from > in->length || what->length > in->length - from) return -1;
+    if (what->length == 0) return (int32_t)from;
+    uint32_t last = in->length - what->length;
+    uint16_t first = unit_at(what, 0);
+    for (uint32_t at = from; at <= last; at++)
+        if (unit_at(in, at) == first && matches_at(in, what, at)) return (int32_t)at;
+    return -1;
+}
+
+uint32_t string_hash(const String *s) {
+    uint32_t kept = s->hash_and_width & ~(uint32_t)FLAGS_MASK;
+    if (kept != 0) return kept;
+    uint32_t hash = 0x811C9DC5;
+    for (uint32_t i = 0; i < s->length; i++) hash = (hash ^ unit_at(s, i)) * 0x01000193;
+    hash ^= hash >> 15;
+    hash &= ~(uint32_t)FLAGS_MASK;
+    if (hash == 0) hash = FLAGS_MASK + 1;
+    /* A cache inside what is otherwise constant: the value never changes. */
+    ((String *)(uintptr_t)s)->hash_and_width |= hash;
+    return hash;
+}
