@@ -129,6 +129,7 @@ class LogLine:
     rid: str
     rule: str
     level: str
+    message: str
     value: Value
 
 
@@ -406,8 +407,8 @@ class _Calls:
         match message:
             case {"kind": "throw", "message": text}:
                 raise Thrown(text if isinstance(text, str) else str(text))
-            case {"kind": "log", "level": str(level), "value": value, "rule": rule}:
-                self._log(level, value, rule if isinstance(rule, str) else "")
+            case {"kind": "log", "level": level, "message": text, "value": value}:
+                self._log(level, text, value, message.get("rule"))
             case {"kind": "directive", "name": name, "options": options, "rule": rule}:
                 self._directive(effect, name, options, rule)
             case {"kind": "raise", "domain": str(domain), "name": str(name), "attrs": attrs}:
@@ -415,8 +416,9 @@ class _Calls:
             case _:
                 raise GuestTrap(f"an effect of unknown kind {message.get('kind')!r}")
 
-    def _log(self, level: str, value: Value, rule: str) -> None:
-        self._attempt.logs.append(LogLine(self._ruleset.rid, rule, level, value))
+    def _log(self, level: Value, text: Value, value: Value, rule: Value) -> None:
+        words = [item if isinstance(item, str) else "" for item in (rule, level, text)]
+        self._attempt.logs.append(LogLine(self._ruleset.rid, *words, value))
 
     def _directive(self, effect: bytes, name: Value, options: Value, rule: Value) -> None:
         attempt = self._attempt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pprint
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,13 +57,12 @@ def _emit(compilation: Compilation, emit: str) -> bytes:
     assert module is not None, "compile_path raises when there is none"
     match emit:
         case "wat":
-            from picomesh.sandbox.text import module_text
+            from picomesh.cli.wat import module_text
 
             return module_text(module).encode()
         case "ir":
-            from pprint import pformat
-
-            return (pformat(compilation.program, width=100) + "\n").encode()
+            text: str = pprint.pformat(compilation.program, width=100)
+            return (text + "\n").encode()
         case "manifest":
             from picomesh.ledger.codec import decode_block
             from picomesh.manifest import read_manifest

@@ -41,7 +41,13 @@ def response_json(response: Response) -> dict[str, Any]:
 
 def logs_json(done: Transition) -> list[dict[str, Any]]:
     return [
-        {"rid": line.rid, "rule": line.rule, "level": line.level, "value": line.value}
+        {
+            "rid": line.rid,
+            "rule": line.rule,
+            "level": line.level,
+            "message": line.message,
+            "value": line.value,
+        }
         for line in done.logs
     ]
 
@@ -53,8 +59,9 @@ def print_response(response: Response) -> None:
     for directive in done.directives:
         meta = directive["meta"]
         where = f"{meta['rid']}, rule {meta['rule_name']}" if isinstance(meta, dict) else ""
-        name, options = directive["name"], to_json(directive["options"])
-        click.echo(f"  directive {name if isinstance(name, str) else to_json(name)} {options}")
+        name = directive["name"]
+        shown = name if isinstance(name, str) else to_json(name)
+        click.echo(f"  directive {shown} {to_json(directive['options'])}")
         click.echo(f"    from {where}")
     if not done.directives and done.outcome == "ok":
         fired = sum(fired for _, _, fired in done.rules)
@@ -72,7 +79,7 @@ def print_outcome(done: Transition) -> None:
 def print_logs(done: Transition) -> None:
     for line in done.logs:
         value = line.value if isinstance(line.value, str) else to_json(line.value)
-        click.echo(f"  {line.level} {value}")
+        click.echo(f"  {line.level} {line.message} {value}".replace("  ", " "))
 
 
 def receipt_json(receipt: Receipt) -> dict[str, Any]:

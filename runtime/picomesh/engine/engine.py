@@ -427,7 +427,8 @@ def encode_logs(done: Transition) -> bytes | None:
     if not done.logs and not done.message:
         return None
     lines: list[Block] = [
-        [line.rid, line.rule, line.level, encode_value(line.value)] for line in done.logs
+        [line.rid, line.rule, line.level, line.message, encode_value(line.value)]
+        for line in done.logs
     ]
     return encode_block({"message": done.message, "lines": lines})
 

@@ -1,7 +1,7 @@
 """The tables of a store (docs/formats/history.md §2) and their version.
 
 Everything that a receipt commits to is a block under its hash, or the receipt itself. The rest is
-what waits: accepted events, and the answers already found for them.
+what waits: accepted events, and the answers already found for them, each with a hash of its row.
 """
 
 from __future__ import annotations
@@ -33,13 +33,15 @@ CREATE TABLE inbox (
     pico TEXT NOT NULL,
     event BLOB NOT NULL,
     time_ms INTEGER NOT NULL,
-    seed BLOB NOT NULL
+    seed BLOB NOT NULL,
+    hash BLOB NOT NULL
 );
 CREATE TABLE answer (
     arrival INTEGER NOT NULL,
     position INTEGER NOT NULL,
     question BLOB NOT NULL,
     answer BLOB NOT NULL,
+    hash BLOB NOT NULL,
     PRIMARY KEY (arrival, position)
 );
 CREATE TABLE engine (

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from picomesh.ledger.cid import Cid
+from picomesh.ledger.cid import Cid, digest_of
+from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import MissingBlock
 from picomesh.store.errors import DamagedStore, StoreError
 from picomesh.store.schema import prepare
@@ -83,7 +85,7 @@ class Store:
                     self._database.execute("ROLLBACK")
                 raise _store_error(problem) from problem
 
-    def _rows(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
                 return self._database.execute(statement, parameters).fetchall()
@@ -160,38 +162,67 @@ class Store:
     def accept(self, pico: str, event: bytes, time_ms: int, seed: bytes) -> int:
         """Makes an event durable; returns its place in the order of arrival."""
         with self.transaction() as database:
-            row = (pico, event, time_ms, seed)
-            statement = "INSERT INTO inbox (pico, event, time_ms, seed) VALUES (?, ?, ?, ?)"
+            row = (pico, event, time_ms, seed, b"")
+            statement = "INSERT INTO inbox (pico, event, time_ms, seed, hash) VALUES (?,?,?,?,?)"
             arrival = database.execute(statement, row).lastrowid
-        assert arrival is not None
+            assert arrival is not None
+            digest = row_hash(arrival, pico, event, time_ms, seed)
+            database.execute("UPDATE inbox SET hash = ? WHERE arrival = ?", (digest, arrival))
         return arrival
 
     def waiting(self, pico: str | None = None) -> list[Accepted]:
         """Accepted events without a receipt, in order of arrival."""
-        statement = "SELECT arrival, pico, event, time_ms, seed FROM inbox"
+        statement = "SELECT arrival, pico, event, time_ms, seed, hash FROM inbox"
         if pico is None:
             rows = self._rows(f"{statement} ORDER BY arrival")
         else:
             rows = self._rows(f"{statement} WHERE pico = ? ORDER BY arrival", pico)
-        return [Accepted(*row) for row in rows]  # type: ignore[arg-type] # SQLite's columns
+        return [Accepted(*checked_row("inbox", row)) for row in rows]
 
     def keep_answer(self, arrival: int, position: int, question: bytes, answer: bytes) -> None:
         """Makes an answer durable before the event that asked runs again."""
         with self.transaction() as database:
             row = (arrival, position, question, answer)
-            database.execute("INSERT INTO answer VALUES (?, ?, ?, ?)", row)
+            database.execute("INSERT INTO answer VALUES (?, ?, ?, ?, ?)", (*row, row_hash(*row)))
 
     def answers(self, arrival: int) -> list[tuple[bytes, bytes]]:
-        statement = "SELECT question, answer FROM answer WHERE arrival = ? ORDER BY position"
-        rows = self._rows(statement, arrival)
-        return [(question, answer) for question, answer in rows]  # type: ignore[misc] # columns
+        where = "WHERE arrival = ? ORDER BY position"
+        rows = self._rows(
+            f"SELECT arrival, position, question, answer, hash FROM answer {where}", arrival
+        )
+        return [tuple(checked_row("answer", row)[2:]) for row in rows]
+
+    # -- everything, for checking
+
+    def integrity_problems(self) -> list[str]:
+        """What SQLite itself finds wrong with the file."""
+        found = [str(row[0]) for row in self._rows("PRAGMA integrity_check")]
+        return [] if found == ["ok"] else found
+
+    def all_blocks(self) -> Iterator[tuple[Any, Any]]:
+        """Every block as it lies there, in no order that means anything."""
+        last = -1
+        while True:
+            where = "WHERE rowid > ? ORDER BY rowid LIMIT 256"
+            rows = self._rows(f"SELECT rowid, cid, data FROM block {where}", last)
+            if not rows:
+                return
+            for rowid, cid, data in rows:
+                last = rowid
+                yield cid, data
+
+    def picos_with_receipts(self) -> list[str]:
+        return [str(row[0]) for row in self._rows("SELECT DISTINCT pico FROM receipt")]
+
+    def arrivals_with_answers(self) -> set[int]:
+        return {row[0] for row in self._rows("SELECT DISTINCT arrival FROM answer")}
 
     # -- the engine
 
     def engine_key(self) -> bytes | None:
         """The public key that signs here; None in a new store."""
         rows = self._rows("SELECT public_key FROM engine")
-        return bytes(rows[0][0]) if rows else None  # type: ignore[call-overload] # a column
+        return bytes(rows[0][0]) if rows else None
 
     def set_engine_key(self, public_key: bytes) -> None:
         with self.transaction() as database:
@@ -202,8 +233,23 @@ _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX", "SQLITE_ER
 _RECEIPTS = "SELECT pico, seq, core, envelope FROM receipt"
 
 
-def _receipt(row: tuple[object, ...]) -> StoredReceipt:
-    return StoredReceipt(*row)  # type: ignore[arg-type] # SQLite's columns, checked by history
+def _receipt(row: tuple[Any, ...]) -> StoredReceipt:
+    return StoredReceipt(*row)
+
+
+def row_hash(*columns: int | str | bytes) -> bytes:
+    """What stands beside a row that no receipt commits to yet, so that damage shows."""
+    return digest_of(encode_block(list(columns)))
+
+
+def checked_row(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The columns in front of the hash. Raises DamagedStore."""
+    *columns, digest = row
+    if row_hash(*columns) != digest:
+        raise DamagedStore(
+            f"a row of {table} is damaged: arrival {columns[0]}", "bring the home back"
+        )
+    return tuple(columns)
 
 
 def _insert_blocks(database: sqlite3.Connection, blocks: Mapping[Cid, bytes]) -> None:

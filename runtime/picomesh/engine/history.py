@@ -1,0 +1,160 @@
+"""Checks every stored byte of a home's histories, and says where the first wrong one is.
+
+A receipt is believed by the rules of ledger.verify; then everything it links to must be there and
+hash to its name; then no row of any table may be left that nothing accounts for
+(docs/formats/history.md §3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from picomesh.engine.inputs import Create, Install, decode_input
+from picomesh.engine.records import PicoState
+from picomesh.engine.replay import CheckedBlocks, decode_tape
+from picomesh.ledger.cid import Cid
+from picomesh.ledger.codec import decode_block
+from picomesh.ledger.errors import BrokenHistory, CodecError, LedgerError
+from picomesh.ledger.receipt import Code, Receipt
+from picomesh.ledger.tree import Tree
+from picomesh.ledger.verify import Chain
+from picomesh.store.errors import DamagedStore
+from picomesh.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something stored that cannot be believed, and its place."""
+
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a check of a home came to."""
+
+    picos: int
+    receipts: int
+    blocks: int
+    problems: tuple[Problem, ...]
+
+
+def verify_home(store: Store, engine: bytes) -> Verified:
+    """Checks everything in a store. Reports at most one problem for each pico and each table."""
+    problems: list[Problem] = list(_check_database(store))
+    picos = [pico for pico, _ in store.picos()]
+    receipts = 0
+    for pico, name in store.picos():
+        try:
+            receipts += verify_pico(store, engine, pico, name)
+        except BrokenHistory as problem:
+            place = f"pico {pico}, receipt {problem.seq}, {problem.field}"
+            problems.append(Problem(place, problem.text))
+    problems += _check_orphans(store, picos)
+    blocks, damaged = _check_blocks(store)
+    return Verified(len(picos), receipts, blocks, tuple([*problems, *damaged]))
+
+
+def verify_pico(store: Store, engine: bytes, pico: str, name: str | None = None) -> int:
+    """Checks one pico; returns the number of its receipts. Raises BrokenHistory."""
+    chain = Chain(pico, engine)
+    rows = store.receipts(pico)
+    if not rows:
+        raise BrokenHistory(0, "seq", "the pico has no receipts")
+    for row in rows:
+        if row.seq != chain.seq:
+            raise BrokenHistory(chain.seq, "seq", f"it is not there; the next one is {row.seq}")
+        if not isinstance(row.core, bytes) or not isinstance(row.envelope, bytes):
+            raise BrokenHistory(row.seq, "core", "it is not bytes")
+        receipt = chain.accept(row.core, row.envelope)
+        try:
+            _check_links(store, receipt, name)
+        except BrokenHistory:
+            raise
+        except LedgerError as problem:
+            raise BrokenHistory(row.seq, "blocks", str(problem)) from problem
+    return len(rows)
+
+
+def _check_links(store: Store, receipt: Receipt, name: str | None) -> None:
+    """Every block that a receipt links to is there and is what it must be."""
+    blocks = CheckedBlocks(store)
+    core = receipt.core
+    given = decode_input(blocks.block(core.event))
+    if isinstance(given, Create) and name is not None and given.name != name:
+        raise BrokenHistory(core.seq, "event", f"the pico is called {given.name!r}, not {name!r}")
+    if isinstance(given, Create) and given.engine != receipt.envelope.engine:
+        raise BrokenHistory(core.seq, "event", "another engine made this pico")
+    if isinstance(given, Install):
+        blocks.block(given.raw)
+        if given.source is not None:
+            blocks.block(given.source)
+    decode_tape(blocks.block(core.tape))
+    decode_block(blocks.block(core.outbox))
+    if receipt.envelope.logs is not None:
+        decode_block(blocks.block(receipt.envelope.logs))
+    for write in core.writes:
+        if write.value is not None:
+            blocks.block(write.value)
+    _check_state(blocks, receipt)
+
+
+def _check_state(blocks: CheckedBlocks, receipt: Receipt) -> None:
+    core = receipt.core
+    for _ in Tree(blocks, core.post).nodes():
+        pass
+    state = PicoState(blocks, core.post)
+    code = tuple(Code(item.rid, item.raw, item.metered) for item in state.rulesets())
+    if code != core.code:
+        raise BrokenHistory(core.seq, "code", "it is not what the state says is installed")
+    for item in code:
+        blocks.block(item.raw)
+        blocks.block(item.metered)
+
+
+def _check_database(store: Store) -> Iterator[Problem]:
+    for text in store.integrity_problems():
+        yield Problem("database", text)
+    try:
+        known = {pico for pico, _ in store.picos()}
+        arrivals = set()
+        for accepted in store.waiting():
+            arrivals.add(accepted.arrival)
+            if accepted.pico not in known:
+                yield Problem(f"inbox, arrival {accepted.arrival}", "its pico is not there")
+            store.answers(accepted.arrival)
+        for arrival in store.arrivals_with_answers() - arrivals:
+            yield Problem(f"answer, arrival {arrival}", "no accepted event has this arrival")
+    except DamagedStore as problem:
+        yield Problem("inbox", str(problem))
+
+
+def _check_orphans(store: Store, picos: list[str]) -> Iterator[Problem]:
+    for pico in store.picos_with_receipts():
+        if pico not in picos:
+            yield Problem(f"receipt, pico {pico}", "there is no such pico in this home")
+
+
+def _check_blocks(store: Store) -> tuple[int, list[Problem]]:
+    """Every block hashes to its name, also those that nothing links to."""
+    count = 0
+    for raw, data in store.all_blocks():
+        count += 1
+        try:
+            if not isinstance(raw, bytes) or not isinstance(data, bytes):
+                raise CodecError("it is not bytes")
+            CheckedBlocks(_One(data)).block(Cid(raw))
+        except CodecError as problem:
+            shown = raw.hex() if isinstance(raw, bytes) else repr(raw)
+            return count, [Problem(f"block {shown}", str(problem))]
+    return count, []
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    data: bytes
+
+    def block(self, cid: Cid) -> bytes:
+        return self.data

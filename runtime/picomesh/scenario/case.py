@@ -1,0 +1,253 @@
+"""One case: rulesets, then steps, each with its result; expressions; texts to compile.
+
+Keys of a case, all optional: name, rulesets, steps, exprs, compile, options (start, stepMs, seed,
+logs, baseUrl). The steps that exist here are event, query, eventQuery, advance, install,
+uninstall, setKrl, flush, restart and dump; a step may carry `time`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from picomesh.engine import Engine, Options
+from picomesh.engine.engine import DEFAULT_HOST, Response
+from picomesh.engine.errors import OperatorError, QueryFailed
+from picomesh.ledger.value import decode_value
+from picomesh.scenario.compiler import CompileError, compile_text
+from picomesh.scenario.expressions import run_expressions
+from picomesh.scenario.values import error_of, resolve_refs, result_of
+from picomesh.scenario.world import START_MS, STEP_MS, VirtualWorld
+
+_RID = re.compile(r"ruleset\s+([^\s{]+)")
+_BASE_URL = "http://case.test/krl/"
+
+
+class BadStep(Exception):
+    """A step that is not one of those that exist, or lacks what it needs."""
+
+
+def run_case(case: Mapping[str, Any], cache: Path | None = None) -> dict[str, Any]:
+    """Runs a case; the result has the shape of the recordings."""
+    options = case.get("options") or {}
+    world = VirtualWorld(options.get("start", START_MS), options.get("seed", 1))
+    engine_options = Options(world=world, cache=cache, host=options.get("baseUrl", DEFAULT_HOST))
+    result: dict[str, Any] = {}
+    if "name" in case:
+        result["name"] = case["name"]
+    if "exprs" in case:
+        result["exprs"] = run_expressions(case["exprs"], engine_options)
+    if "compile" in case:
+        result["compile"] = [_compile_one(text) for text in case["compile"]]
+    if "rulesets" in case or "steps" in case:
+        with Engine.ephemeral(engine_options) as engine:
+            result |= _Case(engine, world, options).run(case)
+    return result
+
+
+def _compile_one(text: str) -> dict[str, Any]:
+    try:
+        compiled = compile_text(text, "case.krl")
+    except CompileError as problem:
+        return problem.result
+    return {"rid": compiled.rid, "warnings": compiled.warnings}
+
+
+class _Case:
+    """The pico of a case, its sources by URL, and the results so far."""
+
+    def __init__(self, engine: Engine, world: VirtualWorld, options: Mapping[str, Any]) -> None:
+        self.engine = engine
+        self.world = world
+        self.options = options
+        self.pico = engine.create().pico
+        self.url_by_rid: dict[str, str] = {}
+        self.text_by_url: dict[str, str] = {}
+        self.results: list[Any] = []
+        self.logs: list[dict[str, Any]] = []
+
+    def run(self, case: Mapping[str, Any]) -> dict[str, Any]:
+        installed = [self._add(row) for row in case.get("rulesets") or []]
+        for step in case.get("steps") or []:
+            self.results.append(self._timed_step(step))
+        entities = self.entities()
+        return {
+            "install": [row for row in installed if row is not None],
+            "results": self.results,
+            "ent": entities,
+            "rootId": self.pico,
+        }
+
+    def _add(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        text = row["krl"] if "krl" in row else Path(row["file"]).read_text("utf-8")
+        found = _RID.search(text)
+        rid = row.get("rid") or (found.group(1) if found else "undefined")
+        url = row.get("url") or f"{_BASE_URL}{rid}.krl"
+        self.url_by_rid[rid] = url
+        self.text_by_url[url] = text
+        return None if row.get("install") is False else self.install(url, row.get("config"))
+
+    def install(self, url: str, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        if url not in self.text_by_url:
+            return error_of(f"Error: Got a statusCode=404 for: {url}", "install")
+        try:
+            compiled = compile_text(self.text_by_url[url], url)
+            response = self.engine.install_module(
+                self.pico, compiled.raw, url=url, config=config or {}
+            )
+        except CompileError as problem:
+            return problem.result
+        except OperatorError as problem:
+            return error_of(f"Error: {problem}", "install")
+        if response.transition.outcome != "ok":
+            return error_of(_error_text(response), "install")
+        return compiled.summary()
+
+    def _timed_step(self, step: Mapping[str, Any]) -> Any:
+        if "time" in step:
+            self.world.clock_ms = step["time"]
+        else:
+            self.world.clock_ms += self.options.get("stepMs", STEP_MS)
+        self.logs.clear()
+        try:
+            result = self._step(resolve_refs(step, self.results))
+        except (OperatorError, BadStep) as problem:
+            result = error_of(f"Error: {problem}", "run")
+        if self.options.get("logs") and self.logs and isinstance(result, dict):
+            result["logs"] = list(self.logs)
+        return result
+
+    def _step(self, step: Mapping[str, Any]) -> Any:
+        for name, action in _STEPS.items():
+            if name in step:
+                return action(self, step[name])
+        raise BadStep(f"unknown step {sorted(step)}")
+
+    # -- steps
+
+    def event(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        response = self._send(given)
+        if response.transition.outcome != "ok":
+            return error_of(_error_text(response), "run")
+        if given.get("nowait"):
+            return {"eid": response.eid}
+        return {"eid": response.eid, "directives": list(response.directives)}
+
+    def _send(self, given: Mapping[str, Any]) -> Response:
+        domain, name = given.get("domain"), given.get("name") or given.get("type")
+        attrs = given.get("attrs")
+        if not isinstance(domain, str) or not domain.strip():
+            raise BadStep("missing event.domain")
+        if not isinstance(name, str) or not name.strip():
+            raise BadStep("missing event.name")
+        if not isinstance(attrs, dict | None):
+            raise BadStep("Expected a JSON map for event.data.attrs")
+        response = self.engine.send(
+            self.pico, domain.strip(), name.strip(), attrs, eci=self._eci(given.get("eci"))
+        )
+        self.logs += [
+            {
+                "level": line.level,
+                "rid": line.rid,
+                "rule": line.rule,
+                "message": line.message,
+                "val": line.value,
+            }
+            for line in response.transition.logs
+        ]
+        return response
+
+    def _eci(self, name: str | None) -> str | None:
+        if name in (None, "root"):
+            return None
+        return self.pico if name == "self" else name
+
+    def query(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            value = self.engine.query(
+                self.pico,
+                given["rid"],
+                given["name"],
+                given.get("args") or {},
+                eci=self._eci(given.get("eci")),
+            )
+        except QueryFailed as problem:
+            return error_of(f"Error: {problem}", "run")
+        return result_of(value)
+
+    def event_query(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        response = self._send(given)
+        if response.transition.outcome != "ok":
+            return error_of(_error_text(response), "run")
+        return self.query({**given, "name": given["qname"]})
+
+    def advance(self, duration_ms: int) -> dict[str, Any]:
+        self.world.clock_ms += duration_ms
+        moment = datetime.fromtimestamp(self.world.clock_ms / 1000, UTC)
+        return {"now": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+
+    def install_step(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        return self.install(self._url(given.get("url") or given.get("rid")), given.get("config"))
+
+    def uninstall(self, rid: str) -> dict[str, Any]:
+        self.engine.uninstall(self.pico, rid)
+        return {"uninstalled": rid}
+
+    def set_krl(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        self.text_by_url[self._url(given.get("url") or given.get("rid"))] = given["krl"]
+        return {}
+
+    def flush(self, name: str) -> dict[str, Any]:
+        """Compiles again, and installs again where it is installed and has changed."""
+        url = self._url(name)
+        records = [item for item in self.engine.state(self.pico).rulesets() if item.url == url]
+        compiled = compile_text(self.text_by_url[url], url)
+        for record in records:
+            config = decode_value(record.config)
+            self.install(url, config if isinstance(config, dict) else {})
+        digest = hashlib.sha256(self.text_by_url[url].encode()).hexdigest()
+        return {"flushed": compiled.rid, "hash": digest}
+
+    def restart(self, _: Any) -> dict[str, Any]:
+        return {"restarted": True}  # a pico's state is all in its tree: there is nothing to lose
+
+    def dump(self, what: str) -> dict[str, Any]:
+        if what == "ent":
+            return {"ent": {self.pico: self.entities()}}
+        if what == "picos":
+            return {"picos": [{"id": pico} for pico, _ in self.engine.store.picos()]}
+        raise BadStep(f"unknown step dump {what}")
+
+    def _url(self, name: Any) -> str:
+        return self.url_by_rid.get(name, str(name))
+
+    def entities(self) -> dict[str, Any]:
+        """Entity variables by ruleset and name."""
+        found: dict[str, Any] = {}
+        for path, data in self.engine.state(self.pico).items(b"ent/"):
+            _, rid, name = path.decode("utf-8", "backslashreplace").split("/", 2)
+            found.setdefault(rid, {})[name] = decode_value(data)
+        return found
+
+
+_STEPS: dict[str, Callable[[_Case, Any], Any]] = {
+    "event": _Case.event,
+    "query": _Case.query,
+    "eventQuery": _Case.event_query,
+    "advance": _Case.advance,
+    "install": _Case.install_step,
+    "uninstall": _Case.uninstall,
+    "setKrl": _Case.set_krl,
+    "flush": _Case.flush,
+    "restart": _Case.restart,
+    "dump": _Case.dump,
+}
+
+
+def _error_text(response: Response) -> str:
+    done = response.transition
+    return f"Error: {done.message or done.outcome}"

@@ -1,0 +1,52 @@
+"""The compiler as a case uses it: a module, or an error in the shape of a recorded one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from krl.compiler import Compilation, compile_source
+from krl.diagnostic import Diagnostic, Source
+from picomesh.manifest import read_manifest
+from picomesh.scenario.values import error_of
+
+
+class CompileError(Exception):
+    """A ruleset that does not compile; `result` is what the case prints."""
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__(result["error"])
+        self.result = result
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    raw: bytes
+    rid: str
+    warnings: list[dict[str, Any]]
+
+    def summary(self) -> dict[str, Any]:
+        """The result of a successful install or compile."""
+        return {"rid": self.rid, **({"warnings": self.warnings} if self.warnings else {})}
+
+
+def compile_text(text: str, name: str) -> Compiled:
+    """Compiles a ruleset. Raises CompileError."""
+    compilation = compile_source(Source(name, text))
+    if compilation.module is None:
+        raise CompileError(_first_error(compilation))
+    warnings = [_warning(compilation.source, item) for item in compilation.diagnostics]
+    return Compiled(compilation.module, read_manifest(compilation.module).rid, warnings)
+
+
+def _first_error(compilation: Compilation) -> dict[str, Any]:
+    for item in compilation.diagnostics:
+        if item.severity == "error":
+            line, column = compilation.source.position(item.span.start)
+            return error_of(f"CompileError: {item.title}", "compile", line=line, col=column)
+    raise AssertionError("a compilation without a module has an error")
+
+
+def _warning(source: Source, item: Diagnostic) -> dict[str, Any]:
+    line, column = source.position(item.span.start)
+    return {"message": item.title, "line": line, "col": column}
