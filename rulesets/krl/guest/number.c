@@ -149,7 +149,7 @@ static bool all_digits_below(const char *text, int radix) {
     for (; *text; text++) {
         char lower = *text >= 'A' && *text <= 'Z' ? *text | 0x20 : *text;
         const char *digit = strchr(DIGITS, lower);
-        if (digit - DIGITS >= radix) return false;
+        if (digit == NULL || digit - DIGITS >= radix) return false;
     }
     return true;
 }

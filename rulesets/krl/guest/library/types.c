@@ -93,26 +93,32 @@ LIBRARY(typeof) {
     return from_string(type_name(argument(0)));
 }
 
+static void emit_message(const char *level, const String *message, Value v) {
+    Map *effect = map_new(5);
+    set_field(effect, "kind", from_ascii("log"));
+    set_field(effect, "level", from_ascii(level));
+    set_field(effect, "message", from_string(message));
+    set_field(effect, "value", vanishes(v) ? KRL_NULL : v);
+    set_field(effect, "rule", context_get("rule"));
+    emit_effect(effect);
+}
+
 LIBRARY(defaultsTo) {
     if (!is_null(argument(0))) {
         return argument(0);
     }
     if (!is_null(argument(2))) {
-        StringBuilder message;
-        builder_start(&message);
-        builder_ascii(&message, "[DEFAULTSTO] ");
-        builder_string(&message, to_string(argument(2)));
-        rt_log(from_ascii("debug"), from_string(builder_finish(&message)));
+        const String *message =
+            string_concat(string_from_ascii("[DEFAULTSTO] "), to_string(argument(2)));
+        emit_message("debug", message, KRL_NULL);
     }
     return argument(1);
 }
 
 LIBRARY(klog) {
-    Map *entry = map_new(2);
-    map_set_ascii(entry, "message",
-                  is_null(argument(1)) ? from_ascii("klog") : from_string(to_string(argument(1))));
-    map_set_ascii(entry, "val", argument(0));
-    rt_log(from_ascii("klog"), from_map(entry));
+    const String *message =
+        is_null(argument(1)) ? string_from_ascii("klog") : to_string(argument(1));
+    emit_message("klog", message, argument(0));
     return argument(0);
 }
 
