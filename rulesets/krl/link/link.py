@@ -49,7 +49,7 @@ def link(emitted: Emitted, guest: Guest, source_text: str) -> Module:
         memories=(_memory(emitted, guest),),
         exports=_exports(emitted, guest),
         elements=guest.module.elements + _elements(emitted, guest),
-        data=guest.module.data + _data(emitted, guest),
+        data=_data(emitted, guest),
     )
     module = prune(module, guest)
     return replace(module, customs=_customs(emitted, guest, source_text))
@@ -78,15 +78,26 @@ def _elements(emitted: Emitted, guest: Guest) -> tuple[ElementSegment, ...]:
 
 
 def _data(emitted: Emitted, guest: Guest) -> tuple[DataSegment, ...]:
-    """The program's data, and what tells the library where its arena and the manifest begin."""
+    """The library's data, told where its arena and the manifest begin, then the program's."""
     end = emitted.data_start + len(emitted.data)
     arena = struct.pack("<I", -(-end // 16) * 16)
     manifest = struct.pack("<II", emitted.manifest_address, len(emitted.manifest))
-    return (
-        DataSegment(_address(emitted.data_start), emitted.data),
-        DataSegment(_address(guest.address("rt_arena_next")), arena),
-        DataSegment(_address(guest.address("rt_manifest")), manifest),
-    )
+    segments = list(guest.module.data)
+    _patch(segments, guest.address("rt_arena_next"), arena)
+    _patch(segments, guest.address("rt_manifest"), manifest)
+    return (*segments, DataSegment(_address(emitted.data_start), emitted.data))
+
+
+def _patch(segments: list[DataSegment], address: int, content: bytes) -> None:
+    """Writes into the segment that covers the address; what none covers gets its own."""
+    for index, segment in enumerate(segments):
+        start, _ = wasm.read_sleb(segment.start, 1, 32)
+        offset = address - start
+        if 0 <= offset and offset + len(content) <= len(segment.payload):
+            payload = segment.payload[:offset] + content + segment.payload[offset + len(content) :]
+            segments[index] = replace(segment, payload=payload)
+            return
+    segments.append(DataSegment(_address(address), content))
 
 
 def _address(value: int) -> bytes:
