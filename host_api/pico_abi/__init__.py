@@ -4,8 +4,9 @@ Pure functions over bytes, standard library only, so that a verifier can ship it
 below the compiler and the runtime; both read the same limits, host functions and opcodes here.
 """
 
+from pico_abi.check import check
 from pico_abi.meter import OffsetMap, meter, offset_map
 from pico_abi.refused import ModuleRefused
 from pico_abi.validate import validate
 
-__all__ = ["ModuleRefused", "OffsetMap", "meter", "offset_map", "validate"]
+__all__ = ["ModuleRefused", "OffsetMap", "check", "meter", "offset_map", "validate"]

@@ -1,0 +1,531 @@
+"""Checks one metered body, by accounting instead of rewriting: docs/formats/pico-1.md §8.
+
+It reads instruction by instruction with a purse: inserted code puts fuel in, the ruleset's own
+instructions take their price out, and wherever a transition could end or control could go
+elsewhere the purse must be empty. What the ruleset wrote itself is collected, so that the module
+without its meter can pass the validator. Nothing here knows how the rewriter works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pico_abi import prices
+from pico_abi.context import Context
+from pico_abi.opcode_facts import BLIND_TO_NAN, CAN_TRAP, MAKES_NAN
+from pico_abi.prices import PRICES
+from pico_abi.refused import ModuleRefused
+from pico_abi.stack_words import VALUE_WEIGHTS, frame_words, result_weight, variable_words
+from pico_abi.wasm import opcodes as op
+from pico_abi.wasm.instructions import EMPTY_BLOCK, Instruction, instruction, instructions
+from pico_abi.wasm.module import F32, F64, I32, Function
+from pico_abi.wasm.signatures import SIGNATURES
+
+Pattern = Sequence[tuple[int, ...]]
+
+_TRAP: Pattern = ((op.IF, EMPTY_BLOCK), (op.UNREACHABLE,), (op.END,))
+_ANY = 1 << 40  # in a pattern: whatever number stands there
+_NANS = {F32: (op.F32_NE, op.F32_CONST, 0x7FC0_0000), F64: (op.F64_NE, op.F64_CONST, 0x7FF8 << 48)}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the module's sections say about the meter: global and function indices."""
+
+    fuel: int
+    stack: int
+    import_count: int
+    thunks: int  # the first function in front of an import
+
+    def charge(self) -> Pattern:
+        """Take an amount; trap when that was too much."""
+        negative = ((op.GLOBAL_GET, self.fuel), (op.I64_CONST, 0), (op.I64_LT_S,))
+        return (*self.take(), *negative, *_TRAP)
+
+    def take(self) -> Pattern:
+        get, put = (op.GLOBAL_GET, self.fuel), (op.GLOBAL_SET, self.fuel)
+        return (get, (op.I64_CONST, _ANY), (op.I64_SUB,), put)
+
+    def require(self) -> Pattern:
+        """Trap when there is less than an amount, leaving a negative counter."""
+        return (
+            (op.GLOBAL_GET, self.fuel),
+            (op.I64_CONST, _ANY),
+            (op.I64_LT_S,),
+            (op.IF, EMPTY_BLOCK),
+            (op.I64_CONST, -1),
+            (op.GLOBAL_SET, self.fuel),
+            (op.UNREACHABLE,),
+            (op.END,),
+        )
+
+    def computed(self, opcode: int) -> Pattern:
+        """Charge by a number on the stack, kept in a local, before memory is changed."""
+        scale: Pattern = ((op.I64_CONST, prices.BULK_BYTES_PER_FUEL_LOG2), (op.I64_SHR_U,))
+        if opcode == op.MEMORY_GROW:
+            scale = ((op.I64_CONST, prices.GROW_PAGE_PRICE), (op.I64_MUL,))
+        get, put = (op.GLOBAL_GET, self.fuel), (op.GLOBAL_SET, self.fuel)
+        negative = (get, (op.I64_CONST, 0), (op.I64_LT_S,))
+        number = ((op.LOCAL_GET, _ANY), (op.I64_EXTEND_I32_U,), *scale)
+        return ((op.LOCAL_TEE, _ANY), get, *number, (op.I64_SUB,), put, *negative, *_TRAP)
+
+    def enter(self) -> Pattern:
+        get, put = (op.GLOBAL_GET, self.stack), (op.GLOBAL_SET, self.stack)
+        take = (get, (op.I32_CONST, _ANY), (op.I32_SUB,), put)
+        return (*take, get, (op.I32_CONST, 0), (op.I32_LT_S,), *_TRAP)
+
+    def leave(self) -> Pattern:
+        get, put = (op.GLOBAL_GET, self.stack), (op.GLOBAL_SET, self.stack)
+        return (get, (op.I32_CONST, _ANY), (op.I32_ADD,), put)
+
+    def enter_leaf(self) -> Pattern:
+        return (
+            (op.GLOBAL_GET, self.stack),
+            (op.I32_CONST, _ANY),
+            (op.I32_LT_S,),
+            (op.IF, EMPTY_BLOCK),
+            (op.I32_CONST, -1),
+            (op.GLOBAL_SET, self.stack),
+            (op.UNREACHABLE,),
+            (op.END,),
+        )
+
+
+class Stream:
+    """The instructions of one body and a place in them; matches what inserted code looks like."""
+
+    def __init__(self, function: Function) -> None:
+        self.offset = function.offset
+        self.body = function.body
+        self.items: list[Instruction] = list(instructions(function.body))
+        self.at = 0
+
+    def refuse(self, reason: str) -> ModuleRefused:
+        last = self.items[min(self.at, len(self.items) - 1)].offset if self.items else 0
+        return ModuleRefused(self.offset + last, reason)
+
+    def next(self) -> Instruction:
+        if self.at >= len(self.items):
+            raise self.refuse("function ends too early")
+        self.at += 1
+        return self.items[self.at - 1]
+
+    def peek(self) -> int:
+        """The opcode that comes next, -1 at the end."""
+        return self.items[self.at].opcode if self.at < len(self.items) else -1
+
+    def match(self, pattern: Pattern) -> list[int] | None:
+        """The numbers where a pattern allows any; None if something else stands there."""
+        found: list[int] = []
+        here = self.items[self.at : self.at + len(pattern)]
+        if len(here) != len(pattern):
+            return None
+        for item, (opcode, *expected) in zip(here, pattern, strict=True):
+            if item.opcode != opcode:
+                return None
+            for actual, wanted in zip(item.immediates, expected, strict=False):
+                if wanted == _ANY:
+                    found.append(actual)
+                elif actual != wanted:
+                    return None
+        self.at += len(pattern)
+        return found
+
+    def expect(self, pattern: Pattern, what: str) -> list[int]:
+        found = self.match(pattern)
+        if found is None:
+            raise self.refuse(f"expected {what}")
+        return found
+
+
+@dataclass(slots=True)
+class _Block:
+    opcode: int
+    height: int  # below its parameters
+    params: int
+    results: int
+    branched_to: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BareBody:
+    """What the ruleset wrote: locals, body, and the block type its meter wrapped it in."""
+
+    locals: tuple[tuple[int, int], ...]
+    body: bytes
+    wrapper_type: int | None
+    types_used: frozenset[int]
+
+
+def check_body(function: Function, context: Context, plan: Plan) -> BareBody:
+    """Refuses a body that is not metered exactly; returns it without its meter."""
+    return _Account(function, context, plan).run()
+
+
+class _Account:
+    def __init__(self, function: Function, context: Context, plan: Plan) -> None:
+        self.function = function
+        self.context = context
+        self.plan = plan
+        self.stream = Stream(function)
+        self.params, self.results = context.types[function.type_index]
+        self.purse = 0  # taken from the counter, not yet spent
+        self.promised = 0  # known to be in the counter, to be taken in this block
+        self.fresh = True  # nothing has run since the block began
+        self.after_trap = False
+        self.entry_cost: int | None = None  # what the first block paid beyond its instructions
+        self.blocks: list[_Block] = [_Block(op.BLOCK, 0, 0, len(self.results))]
+        self.height = 0
+        self.height_max = 0
+        self.weight = 0
+        self.calls = False
+        self.reachable = True
+        self.bare: list[bytes] = []
+        self.scratch: dict[int, int] = {}
+        self.locals_max = -1
+        self.types_used: set[int] = set()
+
+    def run(self) -> BareBody:
+        stream, plan = self.stream, self.plan
+        wrapper_type: int | None = None
+        leaf = stream.match(plan.enter_leaf())
+        if leaf is not None:
+            words = leaf[0]
+        else:
+            words = stream.expect(plan.enter(), "a check of the stack at function entry")[0]
+            wrapper_type = self.wrapper()
+        while self.blocks:
+            self.step()
+        if leaf is None and stream.expect(plan.leave(), "stack words given back") != [words]:
+            raise stream.refuse("other stack words given back than taken")
+        if leaf is None:
+            stream.expect(((op.END,),), "the end of the function")
+        if stream.at != len(stream.items):
+            raise stream.refuse("code after the end of the function")
+        return self.conclude(words, leaf is not None, wrapper_type)
+
+    def wrapper(self) -> int | None:
+        """The block that everything leaves through; its type is the function's results."""
+        item = self.stream.next()
+        if item.opcode != op.BLOCK:
+            raise self.stream.refuse("expected a block around the function")
+        (block_type,) = item.immediates
+        if self.block_signature(block_type) != ((), self.results):
+            raise self.stream.refuse("the block around the function has another type")
+        return block_type if block_type >= 0 else None
+
+    def block_signature(self, block_type: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if block_type >= 0:
+            if block_type >= len(self.context.types):
+                raise self.stream.refuse("block of a type that is not there")
+            return self.context.types[block_type]
+        return ((), ()) if block_type == EMPTY_BLOCK else ((), (block_type + 128,))
+
+    def conclude(self, words: int, leaf: bool, wrapper_type: int | None) -> BareBody:
+        """What only the whole body tells: its frame, its scratch locals, its entry price."""
+        runs = self.function.locals
+        kept = len(runs) - len(self.scratch)
+        total = len(self.params) + sum(count for count, _ in runs)
+        variables = total - len(self.scratch)
+        declared = [(variables + at, run) for at, run in enumerate(runs[kept:])]
+        used = [(local, (1, value_type)) for local, value_type in sorted(self.scratch.items())]
+        if declared != used or self.locals_max >= variables:
+            raise self.stream.refuse("locals of inserted code are not its own")
+        parameters = variable_words((1, value_type) for value_type in self.params)
+        needed = frame_words(
+            parameters + variable_words(runs[:kept]), self.height_max, self.weight
+        )
+        if words != needed:
+            raise self.stream.refuse(f"{words} stack words counted, the frame has {needed}")
+        if leaf == self.calls:
+            raise self.stream.refuse("calls without giving stack words back, or the reverse")
+        if (self.entry_cost or 0) != (variables + prices.LOCALS_PER_FUEL - 1) // (
+            prices.LOCALS_PER_FUEL
+        ):
+            raise self.stream.refuse("function entry has another price")
+        return BareBody(runs[:kept], b"".join(self.bare), wrapper_type, frozenset(self.types_used))
+
+    # --- the purse ---
+
+    def settle(self) -> None:
+        """Here a transition may end or control go elsewhere: everything paid must be spent."""
+        if self.entry_cost is None:
+            self.entry_cost = self.purse
+            self.purse = 0
+        if self.purse or self.promised:
+            raise self.stream.refuse(f"block is charged {self.purse + self.promised} too much")
+        self.fresh = True
+
+    def fill(self) -> None:
+        """Reads inserted code that charges, in front of an instruction of the ruleset."""
+        stream, plan = self.stream, self.plan
+        if self.fresh:
+            if (found := stream.match(plan.charge())) is not None:
+                self.purse += self.positive(found[0])
+            elif (found := stream.match(plan.require())) is not None:
+                self.promised = self.positive(found[0])
+                first = stream.expect(plan.take(), "the first portion of a block")[0]
+                self.pay_portion(first)
+                if not self.promised:
+                    raise stream.refuse("a block of one portion asks for it apart")
+        elif self.after_trap and self.promised:
+            found = stream.match(plan.take())
+            if found is not None:
+                self.pay_portion(found[0])
+
+    def pay_portion(self, amount: int) -> None:
+        self.promised -= self.positive(amount)
+        self.purse += amount
+        if self.promised < 0:
+            raise self.stream.refuse("block takes more fuel than it asked for")
+
+    def positive(self, amount: int) -> int:
+        if not 0 < amount < 1 << 40:
+            raise self.stream.refuse(f"charge of {amount}")
+        return amount
+
+    # --- the ruleset's instructions ---
+
+    def step(self) -> None:
+        if not self.reachable and self.stream.peek() not in (op.END, op.ELSE):
+            raise self.stream.refuse("code that nothing reaches")
+        if self.reachable:
+            self.fill()
+        if self.stream.peek() == op.LOCAL_TEE and self.computed_charge():
+            return
+        item = self.stream.next()
+        self.fresh = self.after_trap = False
+        self.purse -= PRICES[item.opcode]
+        self.weight += VALUE_WEIGHTS[item.opcode]
+        rule = _RULES.get(item.opcode)
+        if rule is None:
+            self.operator(item)
+        else:
+            rule(self, item)
+        if self.height > self.height_max:
+            self.height_max = self.height
+
+    def keep(self, item: Instruction) -> None:
+        self.bare.append(self.stream.body[item.offset : item.end])
+
+    def operator(self, item: Instruction) -> None:
+        """An instruction of fixed type."""
+        opcode = item.opcode
+        if opcode in (op.MEMORY_COPY, op.MEMORY_FILL, op.MEMORY_GROW):
+            raise self.stream.refuse("memory changed in bulk before it is charged for")
+        pops, pushes = SIGNATURES[opcode]
+        self.height += len(pushes) - len(pops)
+        self.keep(item)
+        if opcode in CAN_TRAP:
+            self.settle_portion()
+        if opcode in MAKES_NAN and self.stream.peek() not in BLIND_TO_NAN:
+            self.canonical(MAKES_NAN[opcode])
+
+    def settle_portion(self) -> None:
+        if self.entry_cost is None:
+            self.entry_cost = self.purse
+            self.purse = 0
+        if self.purse:
+            raise self.stream.refuse(f"fuel is off by {self.purse} where the instruction may trap")
+        self.after_trap = True
+
+    def canonical(self, value_type: int) -> None:
+        not_equal, constant, bits = _NANS[value_type]
+        found = self.stream.expect(
+            (
+                (op.LOCAL_TEE, _ANY),
+                (op.LOCAL_GET, _ANY),
+                (not_equal,),
+                (op.IF, EMPTY_BLOCK),
+                (constant, bits),
+                (op.LOCAL_SET, _ANY),
+                (op.END,),
+                (op.LOCAL_GET, _ANY),
+            ),
+            "a canonical NaN",
+        )
+        self.own_scratch(found, value_type)
+
+    def own_scratch(self, found: list[int], value_type: int) -> None:
+        if len(set(found)) != 1 or self.scratch.setdefault(found[0], value_type) != value_type:
+            raise self.stream.refuse("inserted code mixes up its locals")
+
+    def computed_charge(self) -> bool:
+        """A bulk instruction with its charge in front, taken as one."""
+        stream, plan = self.stream, self.plan
+        for opcode, pattern in _bulk_patterns(plan):
+            start = stream.at
+            found = stream.match(pattern)
+            if found is not None and stream.peek() == opcode:
+                self.own_scratch(found, I32)
+                self.purse -= PRICES[opcode]
+                self.weight += VALUE_WEIGHTS[opcode]
+                self.settle()
+                self.keep(stream.next())
+                pops, pushes = SIGNATURES[opcode]
+                self.height += len(pushes) - len(pops)
+                return True
+            stream.at = start
+        return False
+
+    def unreachable(self) -> None:
+        self.settle()
+        self.reachable = False
+
+    def branch_to(self, depth: int) -> None:
+        if depth >= len(self.blocks):
+            raise self.stream.refuse("branch out of the function past its end")
+        self.blocks[-1 - depth].branched_to = True
+
+
+def _bulk_patterns(plan: Plan) -> list[tuple[int, Pattern]]:
+    bulk = (op.MEMORY_COPY, op.MEMORY_FILL, op.MEMORY_GROW)
+    return [(opcode, plan.computed(opcode)) for opcode in bulk]
+
+
+_Rule = Callable[[_Account, Instruction], None]
+
+
+def _block(account: _Account, item: Instruction) -> None:
+    (block_type,) = item.immediates
+    params, results = account.block_signature(block_type)
+    if block_type >= 0:
+        account.types_used.add(block_type)
+    if item.opcode == op.IF:
+        account.height -= 1
+    if item.opcode != op.BLOCK:
+        account.settle()
+    account.keep(item)
+    height = account.height - len(params)
+    account.blocks.append(_Block(item.opcode, height, len(params), len(results)))
+
+
+def _else(account: _Account, item: Instruction) -> None:
+    block = account.blocks[-1]
+    if block.opcode != op.IF:
+        raise account.stream.refuse("else without if")
+    if account.reachable:
+        account.settle()
+    account.fresh = account.reachable = True
+    block.opcode = op.ELSE
+    account.height = block.height + block.params
+    account.keep(item)
+
+
+def _end(account: _Account, item: Instruction) -> None:
+    block = account.blocks.pop()
+    account.height = block.height + block.results
+    only_way = block.opcode == op.LOOP or (block.opcode == op.BLOCK and not block.branched_to)
+    if not account.reachable:
+        account.fresh = True
+    elif not only_way or not account.blocks:
+        account.settle()
+    account.reachable = True
+    account.keep(item)
+
+
+def _branch(account: _Account, item: Instruction) -> None:
+    (depth,) = item.immediates
+    account.branch_to(depth)
+    if depth == len(account.blocks) - 1:
+        account.bare.append(instruction(op.RETURN))
+    else:
+        account.keep(item)
+    account.unreachable()
+
+
+def _branch_if(account: _Account, item: Instruction) -> None:
+    account.branch_to(item.immediates[0])
+    account.height -= 1
+    account.keep(item)
+    account.settle()
+
+
+def _branch_table(account: _Account, item: Instruction) -> None:
+    for depth in item.immediates:
+        account.branch_to(depth)
+    account.keep(item)
+    account.unreachable()
+
+
+def _unreachable(account: _Account, item: Instruction) -> None:
+    account.keep(item)
+    account.unreachable()
+
+
+def _return(account: _Account, item: Instruction) -> None:
+    raise account.stream.refuse("return passes by the place where stack words are given back")
+
+
+def _call(account: _Account, item: Instruction) -> None:
+    (index,) = item.immediates
+    if index < account.plan.import_count or index >= len(account.context.functions):
+        raise account.stream.refuse("host function called without paying, or no function at all")
+    params, results = account.context.functions[index]
+    if index >= account.plan.thunks:
+        account.bare.append(instruction(op.CALL, index - account.plan.thunks))
+    else:
+        account.keep(item)
+    _called(account, params, results)
+
+
+def _called(account: _Account, params: tuple[int, ...], results: tuple[int, ...]) -> None:
+    account.calls = True
+    account.weight += result_weight(results)
+    account.height += len(results) - len(params)
+    account.settle()
+
+
+def _call_indirect(account: _Account, item: Instruction) -> None:
+    index = item.immediates[0]
+    if index >= len(account.context.types):
+        raise account.stream.refuse("call of a type that is not there")
+    account.types_used.add(index)
+    account.height -= 1
+    account.keep(item)
+    _called(account, *account.context.types[index])
+
+
+def _local(account: _Account, item: Instruction) -> None:
+    (index,) = item.immediates
+    account.locals_max = max(account.locals_max, index)
+    _plain(account, item)
+
+
+def _global(account: _Account, item: Instruction) -> None:
+    if item.immediates[0] >= account.plan.fuel:
+        raise account.stream.refuse("a counter is touched outside of inserted code")
+    _plain(account, item)
+
+
+def _plain(account: _Account, item: Instruction) -> None:
+    account.height += _HEIGHTS[item.opcode]
+    account.keep(item)
+
+
+_HEIGHTS = {
+    op.NOP: 0,
+    op.DROP: -1,
+    op.SELECT: -2,
+    op.LOCAL_GET: 1,
+    op.LOCAL_SET: -1,
+    op.LOCAL_TEE: 0,
+    op.GLOBAL_GET: 1,
+    op.GLOBAL_SET: -1,
+}
+_RULES: dict[int, _Rule] = {
+    **dict.fromkeys((op.NOP, op.DROP, op.SELECT), _plain),
+    **dict.fromkeys((op.LOCAL_GET, op.LOCAL_SET, op.LOCAL_TEE), _local),
+    **dict.fromkeys((op.GLOBAL_GET, op.GLOBAL_SET), _global),
+    **dict.fromkeys((op.BLOCK, op.LOOP, op.IF), _block),
+    op.ELSE: _else,
+    op.END: _end,
+    op.BR: _branch,
+    op.BR_IF: _branch_if,
+    op.BR_TABLE: _branch_table,
+    op.RETURN: _return,
+    op.UNREACHABLE: _unreachable,
+    op.CALL: _call,
+    op.CALL_INDIRECT: _call_indirect,
+}
