@@ -46,12 +46,15 @@ _LIBC = (*_OWN, "-fno-builtin")  # or strlen would be compiled into a call of st
 _FOREIGN = ("-w",)
 _LINK = (
     *("--no-entry", "--stack-first", "-z", f"stack-size={STACK_BYTES}"),
-    *(f"--max-memory={MEMORY_BYTES_MAX}", "--export-table", "--strip-debug", "-O2"),
-    "--compress-relocations",
+    *(f"--max-memory={MEMORY_BYTES_MAX}", "--export-table", "-O2"),
     *("--export=__heap_base", "--export=__stack_pointer"),
     # Data that the linker of a ruleset fills in: krl/link.
     *("--export=rt_arena_next", "--export=rt_manifest"),
 )
+
+
+# The linker writes short numbers only where it writes no names, so it links once for each.
+_SHORT = ("--strip-debug", "--compress-relocations")
 
 
 class GuestBuildError(Exception):
@@ -90,7 +93,8 @@ def write_pin(guest: bytes) -> None:
 def sources_hash() -> str:
     """One hash over everything that decides the bytes of guest.wasm."""
     digest = hashlib.sha256()
-    settings = (ZIG_REQUIREMENT, QUICKJS_SHA256, _COMPILE, _OWN, _LIBC, _FOREIGN, _LINK)
+    flags = (_COMPILE, _OWN, _LIBC, _FOREIGN, _LINK, _SHORT)
+    settings = (ZIG_REQUIREMENT, QUICKJS_SHA256, flags)
     digest.update(repr(settings).encode())
     for path in sorted(HERE.rglob("*.[ch]")):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -111,9 +115,8 @@ def build_guest() -> bytes:
         sources = own_sources() + foreign
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda source: _compile(source, scratch), sources))
-        linked = scratch / "guest.wasm"
-        _zig("wasm-ld", *_LINK, *map(str, objects), "-o", str(linked))
-        return linked.read_bytes()
+        named = _link(objects, scratch / "named.wasm")
+        return _link(objects, scratch / "short.wasm", *_SHORT) + _name_section(named)
 
 
 def _compile(source: Path, scratch: Path) -> Path:
@@ -125,6 +128,34 @@ def _compile(source: Path, scratch: Path) -> Path:
     includes = [f"-I{folder}" for folder in folders]
     _zig("cc", *_COMPILE, *warnings, *includes, "-c", str(source), "-o", str(target))
     return target
+
+
+def _link(objects: list[Path], target: Path, *more: str) -> bytes:
+    _zig("wasm-ld", *_LINK, *more, *map(str, objects), "-o", str(target))
+    return target.read_bytes()
+
+
+def _name_section(module: bytes) -> bytes:
+    """The custom section with the functions' names: diagnostics show them."""
+    at = len(b"\0asm") + 4
+    while at < len(module):
+        start = at
+        size, at = _read_size(module, start + 1)
+        if module[start] == 0 and module[at : at + 5] == b"\4name":
+            return module[start : at + size]
+        at += size
+    raise GuestBuildError("the linker wrote no names")
+
+
+def _read_size(module: bytes, at: int) -> tuple[int, int]:
+    """A LEB128 number and where it ends; pico_abi is not there yet when a wheel is built."""
+    size = shift = 0
+    while True:
+        byte = module[at]
+        size |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return size, at
 
 
 def _zig(*arguments: str) -> None:
