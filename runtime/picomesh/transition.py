@@ -356,6 +356,10 @@ def _selects(ruleset: Ruleset, event: Event) -> bool:
     return ruleset.selects is None or (event.domain, event.name) in ruleset.selects
 
 
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else ""
+
+
 class _Calls:
     """The host functions of one guest: its part of the state, and what it may do."""
 
@@ -417,8 +421,9 @@ class _Calls:
                 raise GuestTrap(f"an effect of unknown kind {message.get('kind')!r}")
 
     def _log(self, level: Value, text: Value, value: Value, rule: Value) -> None:
-        words = [item if isinstance(item, str) else "" for item in (rule, level, text)]
-        self._attempt.logs.append(LogLine(self._ruleset.rid, *words, value))
+        rid = self._ruleset.rid
+        line = LogLine(rid, _text(rule), _text(level), _text(text), value)
+        self._attempt.logs.append(line)
 
     def _directive(self, effect: bytes, name: Value, options: Value, rule: Value) -> None:
         attempt = self._attempt

@@ -61,8 +61,7 @@ def _emit(compilation: Compilation, emit: str) -> bytes:
 
             return module_text(module).encode()
         case "ir":
-            text: str = pprint.pformat(compilation.program, width=100)
-            return (text + "\n").encode()
+            return (pprint.pformat(compilation.program, width=100) + "\n").encode()
         case "manifest":
             from picomesh.ledger.codec import decode_block
             from picomesh.manifest import read_manifest

@@ -58,7 +58,8 @@ def print_response(response: Response) -> None:
     print_logs(done)
     for directive in done.directives:
         meta = directive["meta"]
-        where = f"{meta['rid']}, rule {meta['rule_name']}" if isinstance(meta, dict) else ""
+        assert isinstance(meta, dict), "the transition makes it"
+        where = f"{to_json(meta['rid'])}, rule {to_json(meta['rule_name'])}".replace('"', "")
         name = directive["name"]
         shown = name if isinstance(name, str) else to_json(name)
         click.echo(f"  directive {shown} {to_json(directive['options'])}")

@@ -54,7 +54,7 @@ def verify_home(store: Store, engine: bytes) -> Verified:
             problems.append(Problem(place, problem.text))
     problems += _check_orphans(store, picos)
     blocks, damaged = _check_blocks(store)
-    return Verified(len(picos), receipts, blocks, tuple([*problems, *damaged]))
+    return Verified(len(picos), receipts, blocks, (*problems, *damaged))
 
 
 def verify_pico(store: Store, engine: bytes, pico: str, name: str | None = None) -> int:

@@ -186,11 +186,12 @@ class Store:
             database.execute("INSERT INTO answer VALUES (?, ?, ?, ?, ?)", (*row, row_hash(*row)))
 
     def answers(self, arrival: int) -> list[tuple[bytes, bytes]]:
-        where = "WHERE arrival = ? ORDER BY position"
-        rows = self._rows(
-            f"SELECT arrival, position, question, answer, hash FROM answer {where}", arrival
+        statement = (
+            "SELECT arrival, position, question, answer, hash FROM answer "
+            "WHERE arrival = ? ORDER BY position"
         )
-        return [tuple(checked_row("answer", row)[2:]) for row in rows]
+        rows = [checked_row("answer", row) for row in self._rows(statement, arrival)]
+        return [(question, answer) for _, _, question, answer in rows]
 
     # -- everything, for checking
 
