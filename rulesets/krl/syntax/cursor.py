@@ -69,6 +69,11 @@ class Cursor:
     def is_word(self, word: str) -> bool:
         return self.texts[self.at] == word and self.kinds[self.at] == "symbol"
 
+    def is_any_word(self, ahead: int = 0) -> bool:
+        """A symbol or a reserved word, so many tokens on."""
+        kind = self.kinds[self.at + ahead]
+        return kind == "symbol" or kind in RESERVED
+
     def is_words(self, first: str, second: str) -> bool:
         """A word and then a token with the given text."""
         return self.is_word(first) and self.texts[self.at + 1] == second

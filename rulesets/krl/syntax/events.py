@@ -16,6 +16,7 @@ from krl.syntax.tree import (
     EventGroup,
     EventOperator,
     Expression,
+    Identifier,
     SelectWhen,
     SelectWhere,
     SettingName,
@@ -100,7 +101,7 @@ def _parse_prefix(cursor: Cursor) -> EventExpression:
         inner = parse_event(cursor)
         cursor.expect_close(")", opening)
         return inner
-    if cursor.kinds[cursor.at] not in ("symbol", "setting"):
+    if cursor.kinds[cursor.at] not in ("symbol", "return", "setting"):
         cursor.fail_expected("an event: a domain and a type")
     word = cursor.texts[cursor.at]
     if word in _PREFIX_OPERATORS:
@@ -162,22 +163,36 @@ def _parse_aggregator(cursor: Cursor) -> EventAggregator | None:
 
 def _parse_base(cursor: Cursor) -> EventBase:
     start = cursor.starts[cursor.at]
-    domain = _expect_event_word(cursor, "an event's domain")
+    domain = cursor.texts[cursor.at]
+    if cursor.kinds[cursor.at] not in ("symbol", "return", "setting"):
+        cursor.fail_expected("an event's domain")
+    cursor.at += 1
     cursor.take(":")
-    type_ = _expect_event_word(cursor, "an event's type")
+    type_ = cursor.texts[cursor.at]
+    if not cursor.is_any_word() or (type_ == "setting" and cursor.next_kind() == "("):
+        cursor.fail_expected("an event's type")
+    cursor.at += 1
     matches = _parse_matches(cursor)
     where_at = cursor.at
     where = parse_expression(cursor) if cursor.take_word("where") else None
     where_span = cursor.span_from(cursor.starts[where_at])
     setting: tuple[SettingName, ...] = ()
-    if cursor.kinds[cursor.at] == "setting":
-        cursor.at += 1
+    if cursor.take("setting") or (matches and _complain_missing_setting(cursor)):
         setting = parse_setting_names(cursor)
         if where is not None:
             _warn_order(cursor, where_span)
     if where is None and cursor.take_word("where"):
         where = parse_expression(cursor)
     return EventBase(cursor.span_from(start), domain, type_, matches, where, setting)
+
+
+def _complain_missing_setting(cursor: Cursor) -> bool:
+    if cursor.kinds[cursor.at] != "(":
+        return False
+    here = cursor.starts[cursor.at]
+    fix = Fix(Span(here, here), "setting")
+    cursor.complain("missing `setting`", "", "write setting before the names", fixes=(fix,))
+    return True
 
 
 def _parse_matches(cursor: Cursor) -> tuple[AttributeMatch, ...]:
@@ -193,7 +208,8 @@ def _parse_matches(cursor: Cursor) -> tuple[AttributeMatch, ...]:
             _fail_string_match(cursor)
         elif not _at_match(cursor, 0):
             return tuple(matches)
-        name = cursor.expect_name()
+        name = Identifier(cursor.span_here(), cursor.texts[cursor.at])
+        cursor.at += 1
         if cursor.kinds[cursor.at] == "string":
             _fail_string_match(cursor)
         pattern = take_regexp(cursor)
@@ -201,11 +217,11 @@ def _parse_matches(cursor: Cursor) -> tuple[AttributeMatch, ...]:
 
 
 def _at_match(cursor: Cursor, ahead: int) -> bool:
-    at = cursor.at + ahead
-    if cursor.kinds[at] != "symbol":
+    if not cursor.is_any_word(ahead):
         return False
-    pattern = cursor.kinds[at + 1]
-    return pattern == "regexp" or (pattern == "string" and cursor.texts[at] != "where")
+    pattern = cursor.kinds[cursor.at + ahead + 1]
+    is_where = cursor.texts[cursor.at + ahead] == "where"
+    return pattern == "regexp" or (pattern == "string" and not is_where)
 
 
 def _fail_string_match(cursor: Cursor) -> None:
@@ -228,13 +244,6 @@ def _warn_order(cursor: Cursor, where: Span) -> None:
         "move the `where` behind the `setting`",
         (Fix(Span(where.start, end), f"{setting} {condition}"),),
     )
-
-
-def _expect_event_word(cursor: Cursor, what: str) -> str:
-    if cursor.kinds[cursor.at] not in ("symbol", "setting"):
-        cursor.fail_expected(what)
-    cursor.at += 1
-    return cursor.texts[cursor.at - 1]
 
 
 def _parse_within(cursor: Cursor) -> Within | None:

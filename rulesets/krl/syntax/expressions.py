@@ -13,6 +13,7 @@ from typing import NoReturn
 from krl.diagnostic import Fix
 from krl.syntax import literals
 from krl.syntax.cursor import DEPTH_MAX, Cursor
+from krl.syntax.patterns import PatternError, check_pattern
 from krl.syntax.tree import (
     Array,
     Boolean,
@@ -234,6 +235,12 @@ def _parse_regexp(cursor: Cursor) -> Expression:
 def take_regexp(cursor: Cursor) -> Regexp:
     span = cursor.span_here()
     source, flags = literals.regexp_value(cursor.texts[cursor.at])
+    try:
+        check_pattern(source)
+    except PatternError as error:
+        cursor.complain("invalid regular expression", str(error))
+    if len(set(flags)) < len(flags):
+        cursor.complain("regular expression with a flag twice", f"The flags are `{flags}`.")
     cursor.at += 1
     return Regexp(span, source, flags)
 

@@ -196,11 +196,11 @@ def parse_rid(cursor: Cursor) -> tuple[str, Span]:
     kinds = cursor.kinds
     first = cursor.at
     at = first
-    if not _is_word(cursor, at):
+    if not cursor.is_any_word():
         cursor.fail_expected("a ruleset identifier such as `com.example.name`")
     while kinds[at + 1] in (".", "-") and cursor.starts[at + 1] == cursor.ends[at]:
         at += 2
-        if not _is_word(cursor, at) or cursor.starts[at] != cursor.ends[at - 1]:
+        if not cursor.is_any_word(at - first) or cursor.starts[at] != cursor.ends[at - 1]:
             cursor.at = at - 1
             cursor.fail(
                 f"a ruleset identifier cannot end in `{kinds[at - 1]}`",
@@ -209,12 +209,6 @@ def parse_rid(cursor: Cursor) -> tuple[str, Span]:
     cursor.at = at + 1
     span = cursor.span_from(cursor.starts[first])
     return cursor.source.text[span.start : span.end], span
-
-
-def _is_word(cursor: Cursor, at: int) -> bool:
-    """A symbol or a reserved word."""
-    kind = cursor.kinds[at]
-    return kind == "symbol" or (kind.isalpha() and kind == cursor.texts[at])
 
 
 _PROPERTIES: dict[str, Callable[[Cursor, int], MetaProperty]] = {

@@ -81,7 +81,7 @@ class _Parts:
             return "block" if over and at_action(cursor) else word
         if word in POSTLUDE_WORDS:
             return "postlude"
-        return "block" if at_action_block(cursor) and not at_misplaced(cursor) else ""
+        return "block" if at_action_block(cursor) and word not in ("else", "finally") else ""
 
     def _advance(self, cursor: Cursor, stage: int) -> None:
         word = cursor.texts[cursor.at]
