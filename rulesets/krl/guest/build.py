@@ -43,7 +43,11 @@ _COMPILE = (
 )
 _OWN = ("-Wall", "-Wextra", "-Wno-unused-parameter")
 _LIBC = (*_OWN, "-fno-builtin")  # or strlen would be compiled into a call of strlen
+# KRL has no flag u, so \p{..} never reaches the tables behind these: 30 KB (regexp.c has them).
+_PROPERTIES = ("general_category", "prop", "script", "sequence_prop")
 _FOREIGN = ("-w",)
+_PATTERNS = (*_FOREIGN, *(f"-Dunicode_{name}=no_unicode_{name}" for name in _PROPERTIES))
+_SPECIAL = {"libc_min.c": _LIBC, "libregexp.c": _PATTERNS}
 _LINK = (
     *("--no-entry", "--stack-first", "-z", f"stack-size={STACK_BYTES}"),
     *(f"--max-memory={MEMORY_BYTES_MAX}", "--export-table", "-O2"),
@@ -93,7 +97,7 @@ def write_pin(guest: bytes) -> None:
 def sources_hash() -> str:
     """One hash over everything that decides the bytes of guest.wasm."""
     digest = hashlib.sha256()
-    flags = (_COMPILE, _OWN, _LIBC, _FOREIGN, _LINK, _SHORT)
+    flags = (_COMPILE, _OWN, _LIBC, _FOREIGN, _PATTERNS, _LINK, _SHORT)
     settings = (ZIG_REQUIREMENT, QUICKJS_SHA256, flags)
     digest.update(repr(settings).encode())
     for path in sorted(HERE.rglob("*.[ch]")):
@@ -121,12 +125,12 @@ def build_guest() -> bytes:
 
 def _compile(source: Path, scratch: Path) -> Path:
     is_own = HERE in source.parents
-    warnings = (_LIBC if source.name == "libc_min.c" else _OWN) if is_own else _FOREIGN
+    flags = _SPECIAL.get(source.name, _OWN if is_own else _FOREIGN)
     folder = source.parent.relative_to(HERE).as_posix() if is_own else "quickjs"
     target = scratch / f"{folder.replace('.', 'core')}-{source.stem}.o"
     folders = (HERE / "include", HERE / "freestanding", scratch / "quickjs")
     includes = [f"-I{folder}" for folder in folders]
-    _zig("cc", *_COMPILE, *warnings, *includes, "-c", str(source), "-o", str(target))
+    _zig("cc", *_COMPILE, *flags, *includes, "-c", str(source), "-o", str(target))
     return target
 
 

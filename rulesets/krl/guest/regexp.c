@@ -41,6 +41,27 @@ void *lre_realloc(void *opaque, void *old, size_t size) {
     return block->bytes;
 }
 
+/* Unicode properties need the flag u, which KRL does not have: build.py puts these in their place,
+ * and the tables behind the real ones are not linked. Declared by libunicode.h under other names. */
+int no_unicode_script(CharRange *range, const char *name, bool is_extended) {
+    (void)range, (void)name, (void)is_extended;
+    return -1;
+}
+
+int no_unicode_general_category(CharRange *range, const char *name) {
+    return no_unicode_script(range, name, false);
+}
+
+int no_unicode_prop(CharRange *range, const char *name) {
+    return no_unicode_script(range, name, false);
+}
+
+int no_unicode_sequence_prop(const char *name, UnicodeSequencePropCB *each, void *opaque,
+                             CharRange *range) {
+    (void)each, (void)opaque;
+    return no_unicode_script(range, name, false);
+}
+
 /* ---- patterns ---- */
 
 Regexp *regexp_from(const String *source, uint32_t flags) {
