@@ -151,8 +151,17 @@ class Cursor:
     # ---- telling ---------------------------------------------------------------------------
 
     def fail_expected(self, what: str, hint: str = "") -> NoReturn:
-        hint = hint or _FOUND_HINTS.get(self.texts[self.at], "")
+        hint = hint or _FOUND_HINTS.get(self.texts[self.at], "") or self._hint_quote()
         self.fail(f"expected {what}", f"found {self.describe()}", hint)
+
+    def _hint_quote(self) -> str:
+        """After a string of several lines that runs into the present token."""
+        before = self.at - 1
+        if self.kinds[before] != "string" or self.ends[before] != self.starts[self.at]:
+            return ""
+        if "\n" not in self.texts[before]:
+            return ""
+        return f'the string before it began on line {self.line_of(before)}: is a `"` missing?'
 
     def fail(
         self,

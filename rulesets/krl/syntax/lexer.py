@@ -65,6 +65,13 @@ class Tokens:
         self.starts.append(start)
         self.ends.append(end)
 
+    def cut(self, index: int) -> None:
+        """Forget the token at the index and all after it."""
+        for items in (self.kinds, self.texts):
+            del items[index:]
+        for offsets in (self.starts, self.ends):
+            del offsets[index:]
+
 
 def read_tokens(source: Source, diagnostics: Diagnostics) -> Tokens:
     """Every token of the source, the last ones of kind "end"."""
@@ -175,17 +182,45 @@ class _Lexer:
 
         The second one of a kind takes all the rest, lest hostile input be read again and again.
         """
-        mistakes.report_unclosed(self.text, opening, start, self.diagnostics)
-        self.tokens.cut_off = True
-        end = self.text.find("\n", start)
-        if end < 0 or opening in self.unclosed_seen:
-            end = len(self.text)
+        first_time = opening not in self.unclosed_seen
         self.unclosed_seen.add(opening)
+        if first_time and opening == '"':
+            start = self._rewind(start)
+        mistakes.report_unclosed(self.text, opening, start, self.diagnostics)
+        end = self.text.find("\n", start)
+        if end < 0 or not first_time:
+            end = len(self.text)
+            self.tokens.cut_off = True
         if opening == '"':
             self.tokens.add("string", self.text[start:end] + opening, start, end)
         elif opening == "re#":
             self.tokens.add("regexp", self.text[start:end] + "#", start, end)
         return end
+
+    def _rewind(self, start: int) -> int:
+        """Where the string that lacks its close likely began.
+
+        A missing quote turns the file inside out: what was between strings becomes strings. The
+        first of them that runs over a line's end into a word is taken for the culprit, and what
+        was read after it is forgotten.
+        """
+        tokens = self.tokens
+        chevrons = 0
+        for index, kind in enumerate(tokens.kinds):
+            chevrons += (kind == "<<") - (kind == ">>")
+            if kind != "string" or chevrons or "\n" not in tokens.texts[index]:
+                continue
+            after = self.text[tokens.ends[index] : tokens.ends[index] + 1]
+            if after.isalnum() or after == "_":
+                start = tokens.starts[index]
+                tokens.cut(index)
+                self.diagnostics.items[:] = [
+                    item for item in self.diagnostics.items if item.span.start < start
+                ]
+                self.chevrons.clear()
+                self.beestings.clear()
+                break
+        return start
 
     def _finish(self, at: int) -> Tokens:
         if self.chevrons:
