@@ -25,6 +25,7 @@ for _opcode, (_pops, _pushes) in SIGNATURES.items():
     if op.I32_EQZ <= _opcode <= op.I64_EXTEND32_S:
         _FIXED[_opcode] = (_pops[::-1], _pushes[0])
 
+
 class _Mismatch(Exception):
     """A rule does not hold at the current instruction; the loop adds the offset."""
 

@@ -146,4 +146,3 @@ def _bare_export(item: m.Export, plan: Plan) -> m.Export:
 def _bare_element(item: m.ElementSegment, plan: Plan) -> m.ElementSegment:
     indices = [_bare_index(index, item.offset, plan) for index in item.function_indices]
     return replace(item, function_indices=tuple(indices))
-

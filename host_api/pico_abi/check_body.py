@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pico_abi import prices
-from pico_abi.context import Context
+from pico_abi.context import Context, Memo, References, references
 from pico_abi.opcode_facts import BLIND_TO_NAN, CAN_TRAP, MAKES_NAN
 from pico_abi.prices import PRICES
 from pico_abi.refused import ModuleRefused
@@ -156,11 +156,27 @@ class BareBody:
     body: bytes
     wrapper_type: int | None
     types_used: frozenset[int]
+    used: References
 
 
 def check_body(function: Function, context: Context, plan: Plan) -> BareBody:
     """Refuses a body that is not metered exactly; returns it without its meter."""
-    return _Account(function, context, plan).run()
+    extra = (plan.fuel, plan.stack, plan.import_count)
+    known = _checked.get(function, context, extra)
+    if known is not None and _below_thunks(known[0], plan):
+        return known[1]
+    bare = _Account(function, context, plan).run()
+    if _below_thunks(bare.used, plan):
+        _checked.put(function, context, extra, bare.used, bare)
+    return bare
+
+
+_checked: Memo[BareBody] = Memo()
+
+
+def _below_thunks(used: References, plan: Plan) -> bool:
+    """Whether a body calls no import: where those functions stand differs between modules."""
+    return not used.functions or used.functions[-1] < plan.thunks
 
 
 class _Account:
@@ -185,6 +201,7 @@ class _Account:
         self.scratch: dict[int, int] = {}
         self.locals_max = -1
         self.types_used: set[int] = set()
+        self.functions_used: set[int] = set()
 
     def run(self) -> BareBody:
         stream, plan = self.stream, self.plan
@@ -229,13 +246,11 @@ class _Account:
         total = len(self.params) + sum(count for count, _ in runs)
         variables = total - len(self.scratch)
         declared = [(variables + at, run) for at, run in enumerate(runs[kept:])]
-        used = [(local, (1, value_type)) for local, value_type in sorted(self.scratch.items())]
-        if declared != used or self.locals_max >= variables:
+        own = [(local, (1, value_type)) for local, value_type in sorted(self.scratch.items())]
+        if declared != own or self.locals_max >= variables:
             raise self.stream.refuse("locals of inserted code are not its own")
         parameters = variable_words((1, value_type) for value_type in self.params)
-        needed = frame_words(
-            parameters + variable_words(runs[:kept]), self.height_max, self.weight
-        )
+        needed = frame_words(parameters + variable_words(runs[:kept]), self.height_max, self.weight)
         if words != needed:
             raise self.stream.refuse(f"{words} stack words counted, the frame has {needed}")
         if leaf == self.calls:
@@ -244,7 +259,10 @@ class _Account:
             prices.LOCALS_PER_FUEL
         ):
             raise self.stream.refuse("function entry has another price")
-        return BareBody(runs[:kept], b"".join(self.bare), wrapper_type, frozenset(self.types_used))
+        wrappers = () if wrapper_type is None else (wrapper_type,)
+        used = references(self.functions_used, {*self.types_used, *wrappers}, ())
+        body = b"".join(self.bare)
+        return BareBody(runs[:kept], body, wrapper_type, frozenset(self.types_used), used)
 
     # --- the purse ---
 
@@ -462,6 +480,7 @@ def _call(account: _Account, item: Instruction) -> None:
     (index,) = item.immediates
     if index < account.plan.import_count or index >= len(account.context.functions):
         raise account.stream.refuse("host function called without paying, or no function at all")
+    account.functions_used.add(index)
     params, results = account.context.functions[index]
     if index >= account.plan.thunks:
         account.bare.append(instruction(op.CALL, index - account.plan.thunks))

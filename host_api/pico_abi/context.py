@@ -69,9 +69,7 @@ class References:
 def references(
     functions: Iterable[int], types: Iterable[int], globals_used: Iterable[int]
 ) -> References:
-    return References(
-        tuple(sorted(functions)), tuple(sorted(types)), tuple(sorted(globals_used))
-    )
+    return References(tuple(sorted(functions)), tuple(sorted(types)), tuple(sorted(globals_used)))
 
 
 Result = TypeVar("Result")

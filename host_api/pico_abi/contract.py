@@ -8,9 +8,13 @@ the call, the host charges for the answer after it, through the same counter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from enum import IntEnum
 
+from pico_abi import limits, prices, stack_words
+from pico_abi.wasm import opcodes as op
 from pico_abi.wasm.module import I32, FunctionType
 
 PACKAGE = "picomesh:pico@1.0.0"
@@ -126,3 +130,29 @@ REQUIRED_EXPORTS: tuple[RequiredExport, ...] = (
         "query", "func(request: list<u8>) -> list<u8>", FunctionType((I32, I32), (I32,))
     ),
 )
+
+
+def profile_text() -> str:
+    """Everything that decides what a module may do and what it pays, one fact a line."""
+    return "\n".join([f"profile {PROFILE}", *_profile_facts()]) + "\n"
+
+
+def _profile_facts() -> Iterator[str]:
+    for code, price in sorted(prices.PRICES.items()):
+        weight = stack_words.VALUE_WEIGHTS[code]
+        yield f"opcode 0x{code:02x} {op.text_name(code)} price {price} weight {weight}"
+    for part in (limits, prices, stack_words):
+        for name, value in sorted(vars(part).items()):
+            if name.isupper() and type(value) is int:
+                yield f"constant {name} {value}"
+    for item in HOST_FUNCTIONS:
+        yield f"import {astuple(item)}"
+    for required in REQUIRED_EXPORTS:
+        yield f"export {required.name} {required.type.params} {required.type.results}"
+    for outcome in Outcome:
+        yield f"outcome {outcome.value} {outcome.name}"
+
+
+def profile_hash() -> str:
+    """SHA-256 of `profile_text`. A test freezes it: another hash is another profile."""
+    return hashlib.sha256(profile_text().encode()).hexdigest()

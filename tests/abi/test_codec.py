@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import wasmtime
+
 from pico_abi import ModuleRefused
 from pico_abi.wasm import (
     decode_module,
