@@ -37,6 +37,7 @@ class Manifest:
     shares: tuple[Shared, ...]
     provides: tuple[Shared, ...]
     uses: tuple[str, ...]
+    compiler: str
     selects: frozenset[tuple[str, str]] | None
 
 
@@ -56,6 +57,7 @@ def read_manifest(module: bytes) -> Manifest:
         _shared(block.get("shares")),
         _shared(block.get("provides")),
         tuple(str(use["rid"]) for use in _maps(block.get("uses")) if "rid" in use),
+        str(block.get("compiler", "")),
         _selects(block.get("rules")),
     )
 

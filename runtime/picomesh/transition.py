@@ -67,6 +67,9 @@ class Ruleset:
     program: Program
     selects: frozenset[tuple[str, str]] | None  # None: every event
     config: dict[str, Value]
+    url: str = ""
+    provides: frozenset[str] = frozenset()
+    computes_globals: bool = False  # by the query without a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +166,11 @@ def ask(
     return _finish(_Attempt(sandbox, state, rulesets, given, may_write=False), query)
 
 
-def describe(sandbox: Sandbox, program: Program, given: Circumstances) -> Transition:
+def describe(
+    sandbox: Sandbox, ruleset: Ruleset, others: Sequence[Ruleset], given: Circumstances
+) -> Transition:
     """Asks a module for its manifest, as an install does; the answer is in `answer`."""
-    ruleset = Ruleset("", program, frozenset(), {})
-    attempt = _Attempt(sandbox, _NoState(), [ruleset], given, may_write=False)
+    attempt = _Attempt(sandbox, _NoState(), [ruleset, *others], given, may_write=False)
     return _finish(attempt, None)
 
 
@@ -179,7 +183,7 @@ def _finish(attempt: _Attempt, work: Event | Query | None) -> Transition:
             case Query():
                 answer = attempt.answer(work)
             case None:
-                answer = attempt.guest(attempt.rulesets[0], None).describe()
+                answer = attempt.describe()
     except GuestStop as stop:
         outcome, message = stop.outcome, str(stop)
     finally:
@@ -248,7 +252,8 @@ class _Attempt:
         self.overlay = _Overlay(state)
         self.meter = Meter(given.fuel_limit, given.stack_words_limit)
         self.machine: Machine = sandbox.machine(self.meter)
-        self.queue: deque[Event] = deque()
+        self.queue: deque[tuple[Ruleset, Event]] = deque()
+        self.eci = ""
         self.effects: list[Effect] = []
         self.directives: list[dict[str, Value]] = []
         self.logs: list[LogLine] = []
@@ -257,6 +262,7 @@ class _Attempt:
         self.emitted = 0
         self.eid = ""
         self._guests: dict[tuple[str, ...], Guest] = {}
+        self._calls: dict[tuple[str, ...], _Calls] = {}
         self._entered = 0
 
     def result(self, outcome: str, message: str, answer: bytes) -> Transition:
@@ -280,12 +286,19 @@ class _Attempt:
     def react(self, event: Event) -> None:
         """Offers an event to every ruleset, then every raised event, first in first out."""
         self.eid = event.eid
-        self.queue.append(event)
+        self.eci = event.eci
+        self.offer(event)
         while self.queue:
-            current = self.queue.popleft()
-            for ruleset in self.rulesets:
-                if _selects(ruleset, current):
-                    self._handle(ruleset, current)
+            ruleset, current = self.queue.popleft()
+            self._handle(ruleset, current)
+
+    def offer(self, event: Event) -> None:
+        """Queues an event for every ruleset that selects it, in the order of installation."""
+        self.queue.extend((ruleset, event) for ruleset in self.rulesets if _selects(ruleset, event))
+
+    def abandon(self) -> None:
+        """Drops all that is still queued, for every ruleset (`error error`)."""
+        self.queue.clear()
 
     def _handle(self, ruleset: Ruleset, event: Event) -> None:
         self.meter.charge(DISPATCH_FUEL)
@@ -311,8 +324,18 @@ class _Attempt:
                 case _:
                     raise GuestTrap("handle returned what is not a list of [rule, fired]")
 
+    def describe(self) -> bytes:
+        """The manifest; and a KRL module computes its globals, which shows whether it can."""
+        ruleset = self.rulesets[0]
+        guest = self.guest(ruleset, None)
+        manifest = guest.describe()
+        if ruleset.computes_globals:
+            message = {**self._common(ruleset, ""), "args": Encoded(b"\xa0"), "name": ""}
+            guest.query(encode_plain(message))
+        return manifest
+
     def answer(self, query: Query) -> bytes:
-        self.eid = query.eid
+        self.eid, self.eci = query.eid, query.eci
         ruleset = self.ruleset(query.rid)
         if ruleset is None:
             raise Thrown(f"Pico doesn't have {query.rid} installed.")
@@ -323,6 +346,28 @@ class _Attempt:
             "name": query.name,
         }
         return self.guest(ruleset, None).query(encode_plain(message))
+
+    def call_module(
+        self, caller: _Calls, kind: str, rid: str, name: str, args: dict[str, Value], rule: Value
+    ) -> bytes:
+        """What one ruleset asks of another one of the same pico (docs/formats/module.md)."""
+        if len(caller.key) >= CALL_DEPTH_MAX:
+            raise GuestTrap(f"modules used more than {CALL_DEPTH_MAX} deep")
+        ruleset = self.ruleset(rid)
+        if ruleset is None:
+            raise Thrown(f"Module not found: {rid}")
+        if name not in ruleset.provides:
+            raise Thrown(f"{rid} does not provide {name}")
+        self.meter.charge(DISPATCH_FUEL)
+        guest = self.guest(ruleset, caller)
+        self._calls[(*caller.key, rid)].rule = caller.rule if caller.rule is not None else rule
+        message = {
+            **self._common(ruleset, self.eci),
+            "args": Encoded(encode_value(args)),
+            "kind": kind,
+            "name": name,
+        }
+        return guest.query(encode_plain(message))
 
     def ruleset(self, rid: str) -> Ruleset | None:
         return next((item for item in self.rulesets if item.rid == rid), None)
@@ -338,6 +383,7 @@ class _Attempt:
             "seed": digest_of(self.given.seed + self._entered.to_bytes(8, "big")),
             "time": self.given.time_ms,
             "txn": self.eid,
+            "url": ruleset.url,
         }
 
     def guest(self, ruleset: Ruleset, caller: _Calls | None) -> Guest:
@@ -345,8 +391,8 @@ class _Attempt:
         key = (*(caller.key if caller else ()), ruleset.rid)
         if key not in self._guests:
             self.meter.charge(START_FUEL)
-            calls = _Calls(self, ruleset, key)
-            self._guests[key] = self.machine.start(ruleset.program, calls)
+            self._calls[key] = _Calls(self, ruleset, key)
+            self._guests[key] = self.machine.start(ruleset.program, self._calls[key])
         return self._guests[key]
 
 
@@ -367,6 +413,7 @@ class _Calls:
         self._attempt = attempt
         self._ruleset = ruleset
         self.key = key
+        self.rule: Value = None  # of the user of this module, which its directives name
 
     # -- state: guest path `ent/x` of ruleset R is `ent/R/x` (docs/formats/state.md §1)
 
@@ -413,8 +460,11 @@ class _Calls:
                 raise Thrown(text if isinstance(text, str) else str(text))
             case {"kind": "log", "level": level, "message": text, "value": value}:
                 self._log(level, text, value, message.get("rule"))
-            case {"kind": "directive", "name": name, "options": options, "rule": rule}:
-                self._directive(effect, name, options, rule)
+            case {"kind": "directive"}:
+                self._directive(effect, message)
+            case {"kind": "abandon"}:
+                self._writable()
+                self._attempt.abandon()
             case {"kind": "raise", "domain": str(domain), "name": str(name), "attrs": attrs}:
                 self._raise(domain, name, attrs, message.get("for"))
             case _:
@@ -425,23 +475,23 @@ class _Calls:
         line = LogLine(rid, _text(rule), _text(level), _text(text), value)
         self._attempt.logs.append(line)
 
-    def _directive(self, effect: bytes, name: Value, options: Value, rule: Value) -> None:
+    def _directive(self, effect: bytes, message: dict[str, Value]) -> None:
         attempt = self._attempt
         self._writable()
         host_rid = self.key[0]  # a module's directive carries the rid of who uses it
         attempt.effects.append(Effect("directive", host_rid, effect))
-        meta: Value = {"rid": host_rid, "rule_name": rule, "txnId": attempt.eid}
-        attempt.directives.append(
-            {"type": "directive", "name": name, "options": options, "meta": meta}
-        )
+        directive: dict[str, Value] = {"type": "directive"}
+        directive |= {key: message[key] for key in ("name", "options") if key in message}
+        rule = self.rule if self.rule is not None else message.get("rule")
+        directive["meta"] = {"rid": host_rid, "rule_name": rule, "txnId": attempt.eid}
+        attempt.directives.append(directive)
 
     def _raise(self, domain: str, name: str, attrs: Value, only: Value) -> None:
         attempt = self._attempt
         self._writable()
         if not isinstance(attrs, dict) or not (only is None or isinstance(only, str)):
             raise GuestTrap("a raised event's attributes are not a map")
-        event = Event("", domain, name, encode_value(attrs), attempt.eid, only)
-        attempt.queue.append(event)
+        attempt.offer(Event(attempt.eci, domain, name, encode_value(attrs), attempt.eid, only))
 
     # -- questions and other rulesets
 
@@ -457,6 +507,21 @@ class _Calls:
         return entry.answer
 
     def call(self, request: bytes) -> bytes:
-        if len(self.key) >= CALL_DEPTH_MAX:
-            raise GuestTrap(f"modules used more than {CALL_DEPTH_MAX} deep")
-        raise GuestTrap("no ruleset provides this")
+        """Runs a function of another ruleset, in an instance that only this user has."""
+        try:
+            message = decode_plain(request)
+        except CodecError as problem:
+            raise GuestTrap(f"a request that is not a message: {problem}") from problem
+        match message:
+            case {
+                "kind": "function" | "action" as kind,
+                "rid": str(rid),
+                "name": str(name),
+                "args": list(positional),
+                "named": dict(named),
+            }:
+                args = {**{str(at): item for at, item in enumerate(positional)}, **named}
+                rule = message.get("rule")
+                return self._attempt.call_module(self, str(kind), rid, name, args, rule)
+            case _:
+                raise GuestTrap("a request without kind, rid, name, args and named")

@@ -167,17 +167,21 @@ def _install(
     metered, manifest = programs.admit(blocks.block(given.raw))
     metered_cid = cid_of_bytes(metered)
     blocks.new[metered_cid] = metered
-    program = programs.load(metered)
-    said = transition.describe(programs.sandbox, program, _circumstances(work, ""))
+    before = {record.rid: record for record in state.rulesets()}
+    position = before[given.rid].position if given.rid in before else work.seq
+    record = RulesetRecord(
+        given.rid, position, given.raw, metered_cid, given.source, given.url, given.config
+    )
+    said = transition.describe(
+        programs.sandbox,
+        programs.ruleset(record, blocks),
+        [programs.ruleset(item, blocks) for rid, item in before.items() if rid != given.rid],
+        _circumstances(work, ""),
+    )
     if said.outcome != "ok":
         return said
     if said.answer != manifest.data or manifest.rid != given.rid:
         return Transition("trap", said.fuel, message="describe does not return the manifest")
-    before = {record.rid: record for record in state.rulesets()}.get(given.rid)
-    position = work.seq if before is None else before.position
-    record = RulesetRecord(
-        given.rid, position, given.raw, metered_cid, given.source, given.url, given.config
-    )
     # A new version starts with fresh event expressions: their states mean nothing to it.
     resets = [(path, None) for path in state.paths(b"select/" + given.rid.encode() + b"/")]
     writes = [(RULESETS + given.rid.encode(), encode_ruleset(record)), *resets]

@@ -69,4 +69,7 @@ class Programs:
             program=self.load(blocks.block(record.metered)),
             selects=manifest.selects,
             config=config if isinstance(config, dict) else {},
+            url=record.url,
+            provides=frozenset(item.name for item in manifest.provides),
+            computes_globals=manifest.compiler.startswith("krl "),
         )
