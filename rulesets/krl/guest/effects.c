@@ -76,8 +76,10 @@ void rt_log(Value level, Value v) {
     emit_effect(effect);
 }
 
-/* system:error, for this ruleset only. At level error the event ends here; the caller sees to it. */
+/* system:error, for this ruleset only. At level error nothing else that waits in this transition
+ * happens, and the rule ends; generated code sees to that. */
 void rt_error(Value level, Value v) {
+    if (string_equals_ascii(to_string(level), "error")) emit_effect(effect_of("abandon"));
     Map *attributes = map_new(5);
     Value rid = manifest_get("rid");
     set_field(attributes, "level", level);

@@ -73,7 +73,6 @@ static Map *map_field(const Map *stored, const char *name) {
     return map_new(2);
 }
 
-/* An end that nothing leaves is no place to go on from: the machine is at its start again. */
 static void load_states(Step *step, const Map *stored) {
     Value states;
     bool any = false;
@@ -81,9 +80,7 @@ static void load_states(Step *step, const Map *stored) {
         const Array *list = address_of(states);
         for (uint32_t i = 0; i < list->length; i++) {
             uint32_t state = (uint32_t)number_of(list->items[i]);
-            if (state >= step->machine->state_count) continue;
-            if (state == END && !leaves_end(step->machine)) continue;
-            step->in[state] = any = true;
+            if (state < step->machine->state_count) step->in[state] = any = true;
         }
     }
     step->in[START] |= !any;
@@ -111,7 +108,8 @@ static void forget(Step *step) {
     step->gathered = map_new(2);
 }
 
-/* The clock starts with the event that leaves the start; too late an event finds a new machine. */
+/* The clock starts with the event that leaves the start, and runs on after a match; too late an
+ * event finds a new machine. */
 static void check_within(Step *step, Value within, double now) {
     if (!is_number(within)) return;
     if (!step->has_started) step->started = now;
@@ -243,6 +241,8 @@ EXPORT(rt_select_step) int32_t rt_select_step(const Machine *machine, Value with
     const String *path = machine_path(machine);
     load(&step, path);
     check_within(&step, within, as_number(context_get("time")));
+    /* An end that nothing leaves is no place to go on from. */
+    if (step.in[END] && !leaves_end(machine)) step.in[START] = true;
     advance(&step);
     bool selected = step.reached[END], moved = false;
     for (uint32_t i = 0; i < machine->state_count; i++) {

@@ -93,7 +93,7 @@ def _patch(segments: list[DataSegment], address: int, content: bytes) -> None:
     for index, segment in enumerate(segments):
         start, _ = wasm.read_sleb(segment.start, 1, 32)
         offset = address - start
-        if 0 <= offset and offset + len(content) <= len(segment.payload):
+        if offset >= 0 and offset + len(content) <= len(segment.payload):
             payload = segment.payload[:offset] + content + segment.payload[offset + len(content) :]
             segments[index] = replace(segment, payload=payload)
             return

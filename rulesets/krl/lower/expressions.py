@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from krl.lower import calls, ir
 from krl.lower.body import Body
+from krl.lower.testing import describe_for_testing
 from krl.resolve import (
     Binding,
     EntityVariable,
     LibraryName,
     ModuleMember,
+    TestingName,
     UnknownMember,
     VariableName,
 )
@@ -122,6 +124,9 @@ def read(body: Body, binding: Binding, at: int) -> ir.Value:
             return ir.LibraryValue(function.export, function.kind)
         case ModuleMember():
             return calls.module_call(binding, at, [], [])
+        case TestingName():
+            described = describe_for_testing(body.context.resolution.ruleset)
+            return ir.Library(at, "lib_decode", (ir.Text(described),))
         case UnknownMember(message):
             return ir.Runtime(at, "rt_throw_value", (ir.Text(message),))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from krl.lower import expressions, functions, ir, rules
 from krl.lower.body import Body, Context
 from krl.lower.manifest import make_manifest
-from krl.resolve import Resolution, Variable
+from krl.resolve import TESTING, Resolution, TestingName, Variable
 from krl.syntax import tree
 
 
@@ -77,4 +77,10 @@ def _exposed(context: Context, key: str) -> tuple[ir.Share, ...]:
                     if isinstance(value, ir.StaticFunction):
                         context.program.functions[value.function].as_value = True
                     exposed[name.name] = ir.Share(name.name, value)
+    if key == "shares" and TESTING not in exposed:
+        variable = by_name.get(TESTING)
+        value = (
+            expressions.read(body, TestingName(), 0) if variable is None else body.read(variable)
+        )
+        exposed[TESTING] = ir.Share(TESTING, value)
     return tuple(exposed.values())

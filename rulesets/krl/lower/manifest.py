@@ -26,7 +26,9 @@ def make_manifest(
         "compiler": COMPILER,
         "rid": ruleset.rid,
         "meta": _texts(ruleset),
-        "shares": [_exposed(share.name, by_name) for share in program.shares],
+        "shares": [
+            _exposed(share.name, by_name) for share in program.shares if share.name in by_name
+        ],
         "provides": [_exposed(share.name, by_name) for share in program.provides],
         "uses": [{"rid": use.rid, "alias": use.alias or use.rid} for use in resolution.uses],
         "rules": [

@@ -94,7 +94,15 @@ class UnknownMember:
     message: str
 
 
-Binding = VariableName | LibraryName | EntityVariable | ModuleMember | UnknownMember
+TESTING = "__testing"
+
+
+@dataclass(frozen=True, slots=True)
+class TestingName:
+    """`__testing` where the ruleset does not declare it: the description made for it."""
+
+
+Binding = VariableName | LibraryName | EntityVariable | ModuleMember | UnknownMember | TestingName
 
 
 @dataclass(slots=True)

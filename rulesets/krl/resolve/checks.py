@@ -61,7 +61,14 @@ def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics
             "an action does something, so it may stand only in an action block",
             "move the call into the rule's action block, or make it a function",
         )
-    if isinstance(binding, LibraryName) and _is_event_attributes(binding):
+    if isinstance(binding, LibraryName) and binding.function.full_name == "event:attr":
+        diagnostics.warning(
+            "event:attr(key) is deprecated",
+            node.span,
+            "it answers null where an attribute is missing, and only takes one name",
+            "write event:attrs{key}",
+        )
+    if isinstance(binding, LibraryName) and binding.function.full_name == "event:attrs":
         argument = '{"name"}' if node.positional else ""
         diagnostics.warning(
             "event:attrs is a map, not a function",
@@ -69,10 +76,6 @@ def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics
             "the parentheses are from an older KRL",
             f"write event:attrs{argument}",
         )
-
-
-def _is_event_attributes(binding: LibraryName) -> bool:
-    return (binding.function.domain, binding.function.name) == ("event", "attrs")
 
 
 def check_argument_order(
@@ -132,6 +135,16 @@ def check_event_operator(node: tree.EventOperator, diagnostics: Diagnostics) -> 
             node.span,
             "the number must be greater than 0 and less than the number of events",
             "for all of them in any order write and(..), for one of them or(..)",
+        )
+
+
+def check_guard(node: tree.Guarded, diagnostics: Diagnostics) -> None:
+    if isinstance(node.statement, tree.Declaration):
+        diagnostics.error(
+            "a declaration with a guard",
+            node.span,
+            f"`{node.statement.name}` would have a value only sometimes",
+            "write `name = condition => value | other`",
         )
 
 
@@ -237,13 +250,6 @@ def check_rule_names(node: tree.Ruleset, diagnostics: Diagnostics) -> None:
 
 
 def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> None:
-    if node.version is not None:
-        diagnostics.warning(
-            "version outside meta",
-            node.version.span,
-            "the ruleset's own version property is deprecated",
-            "move it into the meta block",
-        )
     if node.meta is None:
         return
     seen: set[str] = set()

@@ -13,6 +13,7 @@ from krl import library
 from krl.diagnostic import Diagnostics, Fix, nearest
 from krl.resolve import checks
 from krl.resolve.bindings import (
+    TESTING,
     Binding,
     EntityVariable,
     FunctionNode,
@@ -20,6 +21,7 @@ from krl.resolve.bindings import (
     ModuleMember,
     Resolution,
     Scope,
+    TestingName,
     Unit,
     UnknownMember,
     Variable,
@@ -190,6 +192,7 @@ class _Resolver:
             case tree.Log() | tree.Error():
                 self.expression(node.value)
             case tree.Guarded():
+                checks.check_guard(node, self.diagnostics)
                 if not isinstance(node.condition, tree.OnFinal):
                     self.expression(node.condition)
                 self.statement(node.statement)
@@ -373,6 +376,8 @@ class _Resolver:
         function = library.find(None, node.name)
         if function is not None:
             return LibraryName(function)
+        if node.name == TESTING:
+            return TestingName()
         self.undefined(node)
         return UnknownMember(f"{node.name} is not defined")
 
