@@ -347,24 +347,27 @@ class _Attempt:
         }
         return self.guest(ruleset, None).query(encode_plain(message))
 
-    def call_module(
-        self, caller: _Calls, kind: str, rid: str, name: str, args: dict[str, Value], rule: Value
-    ) -> bytes:
+    def call_module(self, caller: _Calls, request: dict[str, Value]) -> bytes:
         """What one ruleset asks of another one of the same pico (docs/formats/module.md)."""
         if len(caller.key) >= CALL_DEPTH_MAX:
             raise GuestTrap(f"modules used more than {CALL_DEPTH_MAX} deep")
+        rid, name = str(request["rid"]), str(request["name"])
+        use = str(request.get("use", 0))
         ruleset = self.ruleset(rid)
         if ruleset is None:
             raise Thrown(f"Module not found: {rid}")
         if name not in ruleset.provides:
             raise Thrown(f"{rid} does not provide {name}")
         self.meter.charge(DISPATCH_FUEL)
-        guest = self.guest(ruleset, caller)
-        self._calls[(*caller.key, rid)].rule = caller.rule if caller.rule is not None else rule
-        message = {
-            **self._common(ruleset, self.eci),
-            "args": Encoded(encode_value(args)),
-            "kind": kind,
+        guest = self.guest(ruleset, caller, use)
+        calls = self._calls[(*caller.key, f"{rid}#{use}")]
+        calls.rule = caller.rule if caller.rule is not None else request.get("rule")
+        message = self._common(ruleset, self.eci)
+        del message["eci"]  # a module does not see who called
+        message |= {
+            "args": Encoded(encode_value(request["args"])),
+            "config": Encoded(encode_value(request.get("config") or {})),
+            "kind": str(request["kind"]),
             "name": name,
         }
         return guest.query(encode_plain(message))
@@ -386,9 +389,9 @@ class _Attempt:
             "url": ruleset.url,
         }
 
-    def guest(self, ruleset: Ruleset, caller: _Calls | None) -> Guest:
-        """The instance of a ruleset; each user of a module has an instance of its own."""
-        key = (*(caller.key if caller else ()), ruleset.rid)
+    def guest(self, ruleset: Ruleset, caller: _Calls | None, use: str = "") -> Guest:
+        """The instance of a ruleset; each use of it as a module has an instance of its own."""
+        key = (ruleset.rid,) if caller is None else (*caller.key, f"{ruleset.rid}#{use}")
         if key not in self._guests:
             self.meter.charge(START_FUEL)
             self._calls[key] = _Calls(self, ruleset, key)
@@ -514,14 +517,11 @@ class _Calls:
             raise GuestTrap(f"a request that is not a message: {problem}") from problem
         match message:
             case {
-                "kind": "function" | "action" as kind,
-                "rid": str(rid),
-                "name": str(name),
-                "args": list(positional),
-                "named": dict(named),
+                "kind": "function" | "action",
+                "rid": str(),
+                "name": str(),
+                "args": dict(),
             }:
-                args = {**{str(at): item for at, item in enumerate(positional)}, **named}
-                rule = message.get("rule")
-                return self._attempt.call_module(self, str(kind), rid, name, args, rule)
+                return self._attempt.call_module(self, message)
             case _:
-                raise GuestTrap("a request without kind, rid, name, args and named")
+                raise GuestTrap("a request without kind, rid, name and args")

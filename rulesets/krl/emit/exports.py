@@ -73,20 +73,27 @@ def _any_event(f: FunctionCode, events: tuple[tuple[str, str], ...]) -> None:
         code.op(opcodes.I32_OR)
 
 
+def _answers(f: FunctionCode, exposed: tuple[ir.Share, ...], asks: str, answers: str) -> None:
+    """For each name: if it is the one asked for, answers and returns."""
+    code, guest = f.code, f.layout.guest
+    for share in exposed:
+        code.i64(f.layout.data.string(share.name))
+        code.call(guest.function(asks))
+        with code.block(opcodes.IF):
+            values.value(f, share.value)
+            code.call(guest.function(answers))
+            code.call(guest.function("rt_query_end"))
+            code.op(opcodes.RETURN)
+
+
 def _query(layout: Layout) -> EmittedFunction:
     f = _start(layout, "query", HANDLE_TYPE)
     code, guest, data = f.code, layout.guest, layout.data
     code.get(_BYTES)
     code.get(_BYTE_COUNT)
     code.call(guest.function("rt_query_begin"))
-    for share in layout.program.shares:
-        code.i64(data.string(share.name))
-        code.call(guest.function("rt_query_is"))
-        with code.block(opcodes.IF):
-            values.value(f, share.value)
-            code.call(guest.function("rt_query_call"))
-            code.call(guest.function("rt_query_end"))
-            code.op(opcodes.RETURN)
+    _answers(f, layout.program.shares, "rt_query_is", "rt_query_call")
+    _answers(f, layout.program.provides, "rt_module_is", "rt_module_run")
     code.i64(data.string(""))
     code.call(guest.function("rt_query_is"))
     with code.block(opcodes.IF):

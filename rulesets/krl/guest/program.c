@@ -29,37 +29,45 @@ EXPORT(rt_fresh_regexp) Value rt_fresh_regexp(Value literal) {
 
 /* ---- modules: a request to rulesets.call (docs/formats/module.md) ---- */
 
-static Value named_arguments(uint32_t named_count, const Value *pairs) {
-    Map *named = map_new(named_count);
+/* In map form: by position "0", "1", .. and by name. What was not given is not there. */
+static Value module_arguments(uint32_t positional_count, uint32_t named_count,
+                              const Value *arguments) {
+    Map *given = map_new(positional_count + named_count);
+    for (uint32_t i = 0; i < positional_count; i++)
+        map_set(given, number_to_string(i), arguments[i]);
+    const Value *pairs = arguments + positional_count;
     for (uint32_t i = 0; i < named_count; i++)
-        map_set(named, string_of(pairs[2 * i]), pairs[2 * i + 1]);
-    return from_map(named);
+        map_set(given, string_of(pairs[2 * i]), pairs[2 * i + 1]);
+    return from_map(given);
 }
 
-static Value call_module(const char *kind, Value rid, Value name, uint32_t positional_count,
-                         uint32_t named_count, const Value *arguments) {
-    Map *request = map_new(5);
+static Value call_module(const char *kind, const Value *what, Value arguments) {
+    Map *request = map_new(8);
     set_field(request, "kind", from_string(string_from_ascii(kind)));
-    set_field(request, "rid", rid);
-    set_field(request, "name", name);
-    set_field(request, "args", rt_array(positional_count, arguments));
-    set_field(request, "named", named_arguments(named_count, arguments + positional_count));
+    set_field(request, "rid", what[0]);
+    set_field(request, "name", what[1]);
+    set_field(request, "use", what[2]);
+    set_field(request, "config", is_map(what[3]) ? what[3] : from_map(map_new(0)));
+    set_field(request, "args", arguments);
+    set_field(request, "rule", context_get("rule"));
     return call_ruleset(from_map(request));
 }
 
-/* `use` says which `use module` of the ruleset is meant, counted from 0. */
+/* `use` says which `use module` of the ruleset is meant, counted from 0; `config` is its `with`. */
 EXPORT(rt_module_call)
-Value rt_module_call(Value rid, Value name, Value use, uint32_t positional_count,
+Value rt_module_call(Value rid, Value name, Value use, Value config, uint32_t positional_count,
                      uint32_t named_count, const Value *arguments) {
-    (void)use;
-    return call_module("function", rid, name, positional_count, named_count, arguments);
+    Value what[] = {rid, name, use, config};
+    return call_module("function", what,
+                       module_arguments(positional_count, named_count, arguments));
 }
 
 EXPORT(rt_module_act)
-Value rt_module_act(Value rid, Value name, Value use, uint32_t positional_count,
+Value rt_module_act(Value rid, Value name, Value use, Value config, uint32_t positional_count,
                     uint32_t named_count, const Value *arguments) {
-    (void)use;
-    return call_module("action", rid, name, positional_count, named_count, arguments);
+    Value what[] = {rid, name, use, config};
+    return call_module("action", what,
+                       module_arguments(positional_count, named_count, arguments));
 }
 
 /* ---- schedule: an effect, carried out once the transition is durable ---- */

@@ -5,7 +5,7 @@
 
 ManifestPlace rt_manifest; /* exported as data: the linker of a ruleset fills it in */
 
-typedef enum { RUNNING_NOTHING, RUNNING_EVENT, RUNNING_QUERY } Running;
+typedef enum { RUNNING_NOTHING, RUNNING_EVENT, RUNNING_QUERY, RUNNING_MODULE } Running;
 
 static Running running;
 static const Map *context;
@@ -110,15 +110,18 @@ Value rt_capture(Value captures, uint32_t index) {
 
 /* ---- queries ---- */
 
+/* A request with a kind is another ruleset's: it reaches what this one provides, not what it
+ * shares (docs/formats/module.md). */
 void rt_query_begin(const uint8_t *bytes, uint32_t byte_count) {
     begin(bytes, byte_count, RUNNING_QUERY);
+    if (is_string(context_get("kind"))) running = RUNNING_MODULE;
 }
 
-int32_t rt_query_is(Value name) { return same_text(event_name, name); }
+int32_t rt_query_is(Value name) { return running == RUNNING_QUERY && same_text(event_name, name); }
+int32_t rt_module_is(Value name) { return running == RUNNING_MODULE && same_text(event_name, name); }
 
 /* In map form: each parameter takes the argument of its name, else that of its position. */
-Value rt_query_call(Value function) {
-    if (!is_function(function)) return function;
+static Value call_with_given(Value function, Value (*call)(Value, uint32_t, const Value *)) {
     const Function *f = address_of(function);
     Value given = context_get("args");
     uint32_t count = f->shape->parameter_count, passed = 0;
@@ -131,10 +134,22 @@ Value rt_query_call(Value function) {
             map_find(named, number_to_string(i), &arguments[i]))
             passed = i + 1;
     }
-    return rt_call(function, passed, arguments);
+    return call(function, passed, arguments);
+}
+
+Value rt_query_call(Value function) {
+    return is_function(function) ? call_with_given(function, rt_call) : function;
+}
+
+/* A module provides functions and actions; a plain value throws, saying that it is neither. */
+Value rt_module_run(Value provided) {
+    bool is_action = string_equals_ascii(to_string(context_get("kind")), "action");
+    Value (*call)(Value, uint32_t, const Value *) = is_action ? rt_act : rt_call;
+    return is_function(provided) ? call_with_given(provided, call) : call(provided, 0, NULL);
 }
 
 const void *rt_query_end(Value answer) {
+    if (running == RUNNING_MODULE) entities_flush();
     Bytes b = cbor_encode(answer);
     running = RUNNING_NOTHING;
     return return_area(b.bytes, b.byte_count);

@@ -17,6 +17,7 @@ class Context:
         self.program = ir.Program(rid)
         self.function_numbers: dict[int, int] = {}
         self.global_numbers: dict[int, int] = {}
+        self.use_configurations: dict[int, int] = {}
         self.late: dict[int, list[Variable]] = {}
         for variable in resolution.declared.values():
             if variable.late and variable.unit is not None:

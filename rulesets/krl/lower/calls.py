@@ -66,7 +66,7 @@ def call_name(
             if isinstance(variable.value, tree.Function | tree.Defaction):
                 return _call_known(body, variable.value, body.read(variable), positional, named, at)
         case ModuleMember():
-            return module_call(binding, at, positional, named, runtime)
+            return module_call(body, binding, at, positional, named, runtime)
     target = expressions.read(body, binding, at)
     return call_value(target, positional, named, at, runtime)
 
@@ -103,6 +103,7 @@ def call_value(
 
 
 def module_call(
+    body: Body,
     member: ModuleMember,
     at: int,
     positional: list[ir.Value],
@@ -110,7 +111,13 @@ def module_call(
     runtime: str = "rt_call",
 ) -> ir.Value:
     """A function or action that another ruleset of the pico provides (pico.wit, rulesets.call)."""
-    leading = (ir.Text(member.rid), ir.Text(member.name), ir.Number(member.use))
+    config = body.context.use_configurations.get(member.use)
+    leading = (
+        ir.Text(member.rid),
+        ir.Text(member.name),
+        ir.Number(member.use),
+        expressions.UNDEFINED if config is None else ir.ReadGlobal(config),
+    )
     items = (*positional, *_pairs(named))
     counts = (len(positional), len(named))
     name = "rt_module_call" if runtime == "rt_call" else "rt_module_act"

@@ -123,7 +123,7 @@ def read(body: Body, binding: Binding, at: int) -> ir.Value:
             assert function.kind != "property" and function.kind != "postlude"
             return ir.LibraryValue(function.export, function.kind)
         case ModuleMember():
-            return calls.module_call(binding, at, [], [])
+            return calls.module_call(body, binding, at, [], [])
         case TestingName():
             described = describe_for_testing(body.context.resolution.ruleset)
             return ir.Library(at, "lib_decode", (ir.Text(described),))

@@ -33,14 +33,34 @@ def _declare_globals(context: Context) -> None:
     for variable in context.resolution.globals:
         if context.captures.names_static(variable):
             continue
-        program = context.program
-        context.global_numbers[id(variable)] = len(program.global_names)
-        program.global_names.append(variable.name)
-        function = ir.Function(f"global {variable.name}", "global")
-        program.global_functions.append(context.add_function(function))
+        context.global_numbers[id(variable)] = _new_global(context, variable.name)
+    for number, use in enumerate(context.resolution.uses):
+        if use.configuration:
+            name = f"configuration of {use.alias or use.rid}"
+            context.use_configurations[number] = _new_global(context, name)
+
+
+def _new_global(context: Context, name: str) -> int:
+    program = context.program
+    program.global_names.append(name)
+    function = ir.Function(f"global {name}", "global")
+    program.global_functions.append(context.add_function(function))
+    return len(program.global_names) - 1
 
 
 def _lower_globals(context: Context) -> None:
+    for number, configuration in context.use_configurations.items():
+        function = context.program.functions[context.program.global_functions[configuration]]
+        body = Body(context, None, function)
+        given = [
+            part
+            for item in context.resolution.uses[number].configuration
+            for part in (ir.Text(item.name), expressions.value(body, item.value))
+        ]
+        at = context.resolution.uses[number].span.start
+        made = ir.RuntimeList(at, "rt_map", (), tuple(given), counts=(len(given) // 2,))
+        body.steps.append(ir.Return(made))
+        function.body = tuple(body.steps)
     for variable in context.resolution.globals:
         number = context.global_numbers.get(id(variable))
         if number is not None:

@@ -277,6 +277,8 @@ EXPORT(rt_event_is) int32_t rt_event_is(Value domain, Value name);
 EXPORT(rt_event_end) const void *rt_event_end(void);     /* canonical-ABI return area */
 EXPORT(rt_query_begin) void rt_query_begin(const uint8_t *bytes, uint32_t byte_count);
 EXPORT(rt_query_is) int32_t rt_query_is(Value name);
+EXPORT(rt_module_is) int32_t rt_module_is(Value name);
+EXPORT(rt_module_run) Value rt_module_run(Value provided);
 EXPORT(rt_query_call) Value rt_query_call(Value function); /* in map form; a plain value is its own answer */
 EXPORT(rt_query_end) const void *rt_query_end(Value answer);
 EXPORT(rt_query_unknown) NORETURN void rt_query_unknown(void);
@@ -315,6 +317,7 @@ Value manifest_get(const char *field);
 #define LIBRARY(name) \
     __attribute__((export_name("lib_" #name))) Value lib_##name(Function *self, uint32_t argument_count, const Value *arguments)
 #define argument(n) ((n) < argument_count ? arguments[n] : KRL_UNDEFINED)
+double size_of(Value v); /* library/length.c: how many symbols, items or keys */
 /* A library function as a value (`["a"].map(uc)`); kind: FunctionKind. */
 EXPORT(rt_library_function) Value rt_library_function(Entry entry, uint32_t kind);
 
