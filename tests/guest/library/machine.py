@@ -244,9 +244,12 @@ class Machine:
     def attempt(self, name: str, *arguments: Any) -> Any:
         """Like `call`, but a throw is a result: {"!": message}."""
         self.refresh()
+        stack = cast(wasmtime.Global, self._exports["__stack_pointer"])
+        before = stack.value(self._store)
         try:
             return self.call(name, *arguments)
         except Thrown as thrown:
+            stack.set_value(self._store, before)  # nobody else unwinds what was thrown through
             return {"!": thrown.args[0]}
 
     def refresh(self) -> None:

@@ -27,9 +27,6 @@ Value null_cleaned(Value v);      /* undefined and NaN, at any depth, become nul
 bool can_be_called(Value v);      /* a KRL function, or something that is both */
 Value wrap(Value v);              /* v, or [v] when it is not an array */
 
-/* ---- length.c ---- */
-double size_of(Value v);          /* how many symbols, items or keys */
-
 /* ---- replace.c ---- */
 /* What JavaScript puts in place of a match. `captures` holds offset pairs, group 0 first. */
 void expand_replacement(StringBuilder *out, const String *subject, const String *template,

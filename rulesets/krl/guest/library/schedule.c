@@ -1,6 +1,5 @@
 /* The schedule module: what the schedule statement does, and what looks after its entries. An
- * entry is {id, type: "at", time, event} or {id, type: "repeat", timespec, event}; the effect
- * {kind: "schedule", ..entry} puts it on the pico's schedule with the commit. */
+ * entry is {id, type: "at", time, event} or {id, type: "repeat", timespec, event}. */
 #include "calendar.h"
 
 /* "domain:name" given as one text, as the statement's dynamic form has it. */
@@ -37,17 +36,24 @@ static Value event_of(Value eci, Value domain, Value name, Value attributes) {
     return from_map(event);
 }
 
+/* The schedule is an entity variable, so it is part of the state, travels with the pico and is
+ * there after a restart; the engine reads it after each transition. */
+static Value schedule_name(void) { return from_ascii("_schedule"); }
+
+static const Map *entries(void) {
+    Value stored = rt_entity_get(schedule_name());
+    return is_map(stored) ? address_of(stored) : map_new(0);
+}
+
 static Value scheduled(const char *type, const char *when_field, Value when, Value event) {
-    Map *entry = map_new(4), *effect = map_new(5);
-    Value id = from_string(fresh_identifier());
-    set_field(effect, "kind", from_ascii("schedule"));
-    const struct { const char *name; Value v; } fields[] = {
-        {"id", id}, {"type", from_ascii(type)}, {when_field, when}, {"event", event}};
-    for (uint32_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        map_set_ascii(entry, fields[i].name, fields[i].v);
-        set_field(effect, fields[i].name, fields[i].v);
-    }
-    emit_effect(effect);
+    Map *entry = map_new(4), *all = map_copy(entries());
+    const String *id = fresh_identifier();
+    map_set_ascii(entry, "id", from_string(id));
+    map_set_ascii(entry, "type", from_ascii(type));
+    map_set_ascii(entry, when_field, when);
+    map_set_ascii(entry, "event", event);
+    map_set(all, id, from_map(entry));
+    rt_entity_put(schedule_name(), from_map(all));
     return from_map(entry);
 }
 
@@ -71,32 +77,28 @@ LIBRARY(schedule_repeat) {
 }
 
 LIBRARY(schedule_list) {
-    return ask_engine("schedule:list", 0, NULL);
+    ArrayBuilder all;
+    array_start(&all, 4);
+    const String *id;
+    Value entry;
+    for (uint32_t at = 0; map_next(entries(), &at, &id, &entry);) array_push(&all, entry);
+    return from_array(array_finish(&all));
 }
 
 LIBRARY(schedule_get) {
-    Value id = argument(0);
-    return ask_engine("schedule:get", 1, &id);
-}
-
-static void emit_change(const char *kind, uint32_t argument_count, const Value *arguments) {
-    Map *effect = map_new(2);
-    Array *copy = array_new(argument_count);
-    for (uint32_t i = 0; i < argument_count; i++) {
-        copy->items[i] = arguments[i];
-    }
-    set_field(effect, "kind", from_ascii(kind));
-    set_field(effect, "args", from_array(copy));
-    emit_effect(effect);
+    Value entry;
+    return map_find(entries(), to_string(argument(0)), &entry) ? entry : KRL_NULL;
 }
 
 LIBRARY(schedule_remove) {
-    Value id = argument(0);
-    emit_change("schedule.remove", 1, &id);
+    Map *left = map_copy(entries());
+    if (map_remove(left, to_string(argument(0)))) {
+        rt_entity_put(schedule_name(), from_map(left));
+    }
     return KRL_UNDEFINED;
 }
 
 LIBRARY(schedule_clear) {
-    emit_change("schedule.clear", 0, NULL);
+    rt_entity_put(schedule_name(), from_map(map_new(0)));
     return KRL_UNDEFINED;
 }

@@ -1,6 +1,6 @@
 /* strftime in UTC. A conversion is a percent sign, any of the flags - (no padding), _ (spaces),
- * 0 (zeros) and : (a colon in the zone), and a letter; a letter that means nothing stands for
- * itself after its percent sign, and an unfinished conversion vanishes. */
+ * 0 (zeros) and : (a colon in this zone and all that follow), and a letter; a letter that means
+ * nothing stands for itself after its percent sign, and an unfinished conversion vanishes. */
 #include "calendar.h"
 
 static const char *const weekdays[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
@@ -15,9 +15,10 @@ typedef struct {
     StringBuilder *out;
     Moment m;
     int64_t milliseconds;
+    bool colon;
 } Clock;
 
-static void append_format(const Clock *c, const char *format);
+static void append_format(Clock *c, const char *format);
 
 /* Two places, unless a flag says otherwise. */
 static void two_places(const Clock *c, int64_t number, int32_t pad, char usual) {
@@ -123,7 +124,7 @@ static bool append_two_places(const Clock *c, char letter, int32_t pad) {
 }
 
 /* The remaining conversions, whose padding no flag changes; false for other letters. */
-static bool append_other(const Clock *c, char letter, bool colon) {
+static bool append_other(const Clock *c, char letter) {
     switch (letter) {
     case 'a':
         abbreviated(c, weekdays[c->m.weekday]);
@@ -155,27 +156,27 @@ static bool append_other(const Clock *c, char letter, bool colon) {
         append_padded(c->out, c->m.year, 0, ' ');
         return true;
     case 'z':
-        builder_ascii(c->out, colon ? "+00:00" : "+0000");
+        builder_ascii(c->out, c->colon ? "+00:00" : "+0000");
         return true;
     default:
         return false;
     }
 }
 
-static void append_conversion(const Clock *c, uint16_t unit, int32_t pad, bool colon) {
+static void append_conversion(Clock *c, uint16_t unit, int32_t pad) {
     char letter = unit < 128 ? (char)unit : 0;
     const char *text = text_of(c, letter);
     if (expansion(letter)) {
         append_format(c, expansion(letter));
     } else if (text) {
         builder_ascii(c->out, text);
-    } else if (!append_two_places(c, letter, pad) && !append_other(c, letter, colon)) {
+    } else if (!append_two_places(c, letter, pad) && !append_other(c, letter)) {
         builder_unit(c->out, '%');
         builder_unit(c->out, unit);
     }
 }
 
-static void append_text(const Clock *c, const String *format) {
+static void append_text(Clock *c, const String *format) {
     for (uint32_t at = 0; at < format->length; at++) {
         uint16_t unit = unit_at(format, at);
         if (unit != '%') {
@@ -183,29 +184,28 @@ static void append_text(const Clock *c, const String *format) {
             continue;
         }
         int32_t pad = PAD_DEFAULT;
-        bool colon = false;
         for (at++; at < format->length; at++) {
             unit = unit_at(format, at);
             if (unit == ':') {
-                colon = true;
+                c->colon = true;
             } else if (unit == '-' || unit == '_' || unit == '0') {
                 pad = unit == '-' ? PAD_NONE : unit == '_' ? ' ' : '0';
             } else {
-                append_conversion(c, unit, pad, colon);
+                append_conversion(c, unit, pad);
                 break;
             }
         }
     }
 }
 
-static void append_format(const Clock *c, const char *format) {
+static void append_format(Clock *c, const char *format) {
     append_text(c, string_from_ascii(format));
 }
 
 const String *strftime_text(const String *format, int64_t milliseconds) {
     StringBuilder out;
     builder_start(&out);
-    Clock clock = {&out, moment_of(milliseconds), milliseconds};
+    Clock clock = {&out, moment_of(milliseconds), milliseconds, false};
     append_text(&clock, format);
     return builder_finish(&out);
 }
