@@ -120,7 +120,7 @@ class Circumstances:
 class Effect:
     """What the engine is asked to do once the transition is durable."""
 
-    kind: Literal["directive"]
+    kind: Literal["directive", "send"]
     rid: str
     data: bytes
 
@@ -465,6 +465,9 @@ class _Calls:
                 self._log(level, text, value, message.get("rule"))
             case {"kind": "directive"}:
                 self._directive(effect, message)
+            case {"kind": "send", "eci": str()}:
+                self._writable()
+                self._attempt.effects.append(Effect("send", self.key[0], effect))
             case {"kind": "abandon"}:
                 self._writable()
                 self._attempt.abandon()

@@ -1,8 +1,6 @@
 /* What only generated code calls and no part of KRL's library is: throwing in an expression,
- * configuration, regexp literals with state, modules, the `schedule` statement. */
+ * configuration, regexp literals with state, modules. */
 #include "core.h"
-
-LIBRARY(random_uuid);
 
 /* An expression that can only throw, where a value is wanted. */
 EXPORT(rt_throw_value) Value rt_throw_value(Value message) {
@@ -68,31 +66,4 @@ Value rt_module_act(Value rid, Value name, Value use, Value config, uint32_t pos
     Value what[] = {rid, name, use, config};
     return call_module("action", what,
                        module_arguments(positional_count, named_count, arguments));
-}
-
-/* ---- schedule: an effect, carried out once the transition is durable ---- */
-
-static Value schedule(const char *type, const char *field, Value domain, Value event, Value timing,
-                      Value attributes) {
-    Map *effect = map_new(8);
-    Value id = lib_random_uuid(NULL, 0, NULL);
-    set_field(effect, "kind", from_string(string_from_ascii("schedule")));
-    set_field(effect, "id", id);
-    set_field(effect, "type", from_string(string_from_ascii(type)));
-    set_field(effect, field, through_json(timing));
-    set_field(effect, "domain", is_null(domain) ? KRL_NULL : from_string(to_string(domain)));
-    set_field(effect, "name", from_string(to_string(event)));
-    set_field(effect, "attrs", is_map(attributes) ? through_json(attributes) : from_map(map_new(0)));
-    emit_effect(effect);
-    return id;
-}
-
-EXPORT(rt_schedule_at)
-Value rt_schedule_at(Value domain, Value event, Value at, Value attributes) {
-    return schedule("at", "at", domain, event, at, attributes);
-}
-
-EXPORT(rt_schedule_repeat)
-Value rt_schedule_repeat(Value domain, Value event, Value timespec, Value attributes) {
-    return schedule("repeat", "timespec", domain, event, timespec, attributes);
 }

@@ -62,9 +62,9 @@ def _lower_globals(context: Context) -> None:
         body.steps.append(ir.Return(made))
         function.body = tuple(body.steps)
     for variable in context.resolution.globals:
-        number = context.global_numbers.get(id(variable))
-        if number is not None:
-            function = context.program.functions[context.program.global_functions[number]]
+        slot = context.global_numbers.get(id(variable))
+        if slot is not None:
+            function = context.program.functions[context.program.global_functions[slot]]
             body = Body(context, None, function)
             _first_value(body, variable)
             function.body = tuple(body.steps)

@@ -155,13 +155,21 @@ class _RuleRun:
             self.do(node, "rt_raise", ir.Text(node.domain), event, attributes)
 
     def schedule(self, node: tree.Schedule) -> None:
-        domain = expressions.UNDEFINED if node.domain is None else ir.Text(node.domain)
         event = expressions.value(self.body, node.event)
         timing = expressions.value(self.body, node.timing)
         attributes = self.optional(node.attributes)
-        scheduled = ir.Runtime(
-            node.span.start, f"rt_schedule_{node.kind}", (domain, event, timing, attributes)
+        at = node.span.start
+        eci = ir.Library(at, "lib_meta_eci", ())
+        # Without a domain the event is "domain:type", and the library takes it apart.
+        named = (
+            (event, expressions.UNDEFINED)
+            if node.domain is None
+            else (
+                ir.Text(node.domain),
+                event,
+            )
         )
+        scheduled = ir.Library(at, f"lib_schedule_{node.kind}", (timing, eci, *named, attributes))
         if node.setting is None:
             self.body.steps.append(ir.Do(scheduled))
         else:
