@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pprint
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def compile_(source: Path, output: Path | None, emit: str) -> None:
     if output is None and emit == "wasm":
         output = source.with_suffix(".wasm")
     if output is None or str(output) == "-":
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
         return
     if output.absolute() == source.absolute():
         raise fail(f"the output {output} is the source", "choose another name with -o")

@@ -60,6 +60,8 @@ def verify_home(store: Store, engine: bytes) -> Verified:
 def verify_pico(store: Store, engine: bytes, pico: str, name: str | None = None) -> int:
     """Checks one pico; returns the number of its receipts. Raises BrokenHistory."""
     chain = Chain(pico, engine)
+    blocks = CheckedBlocks(_Fresh(store))
+    known: set[Cid] = set()
     rows = store.receipts(pico)
     if not rows:
         raise BrokenHistory(0, "seq", "the pico has no receipts")
@@ -70,7 +72,8 @@ def verify_pico(store: Store, engine: bytes, pico: str, name: str | None = None)
             raise BrokenHistory(row.seq, "core", "it is not bytes")
         receipt = chain.accept(row.core, row.envelope)
         try:
-            _check_links(store, receipt, name)
+            _check_links(blocks, receipt, name)
+            _check_state(blocks, receipt, known)
         except BrokenHistory:
             raise
         except LedgerError as problem:
@@ -78,9 +81,8 @@ def verify_pico(store: Store, engine: bytes, pico: str, name: str | None = None)
     return len(rows)
 
 
-def _check_links(store: Store, receipt: Receipt, name: str | None) -> None:
+def _check_links(blocks: CheckedBlocks, receipt: Receipt, name: str | None) -> None:
     """Every block that a receipt links to is there and is what it must be."""
-    blocks = CheckedBlocks(store)
     core = receipt.core
     given = decode_input(blocks.block(core.event))
     if isinstance(given, Create) and name is not None and given.name != name:
@@ -95,23 +97,19 @@ def _check_links(store: Store, receipt: Receipt, name: str | None) -> None:
     decode_block(blocks.block(core.outbox))
     if receipt.envelope.logs is not None:
         decode_block(blocks.block(receipt.envelope.logs))
-    for write in core.writes:
-        if write.value is not None:
-            blocks.block(write.value)
-    _check_state(blocks, receipt)
 
 
-def _check_state(blocks: CheckedBlocks, receipt: Receipt) -> None:
+def _check_state(blocks: CheckedBlocks, receipt: Receipt, known: set[Cid]) -> None:
     core = receipt.core
-    for _ in Tree(blocks, core.post).nodes():
-        pass
+    Tree(blocks, core.post).check(known)
     state = PicoState(blocks, core.post)
     code = tuple(Code(item.rid, item.raw, item.metered) for item in state.rulesets())
     if code != core.code:
         raise BrokenHistory(core.seq, "code", "it is not what the state says is installed")
-    for item in code:
-        blocks.block(item.raw)
-        blocks.block(item.metered)
+    for cid in (cid for item in code for cid in (item.raw, item.metered)):
+        if cid not in known:
+            blocks.block(cid)
+            known.add(cid)
 
 
 def _check_database(store: Store) -> Iterator[Problem]:
@@ -150,6 +148,16 @@ def _check_blocks(store: Store) -> tuple[int, list[Problem]]:
             shown = raw.hex() if isinstance(raw, bytes) else repr(raw)
             return count, [Problem(f"block {shown}", str(problem))]
     return count, []
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """Blocks from the database itself, not from what the store remembers."""
+
+    store: Store
+
+    def block(self, cid: Cid) -> bytes:
+        return self.store.read_block(cid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,10 +165,13 @@ class Tree:
         assert root is not None
         return root, new
 
-    def nodes(self) -> Iterator[Cid]:
-        """Every stored node's name, parents first; checks ranges and layers (state.md §4)."""
+    def check(self, known: set[Cid]) -> None:
+        """Reads every stored node and value, except below what is `known`, and adds them to it.
+
+        Raises MissingBlock, and CodecError for nodes that do not make a tree (state.md §4).
+        """
         if isinstance(self._root, Cid):
-            yield from self._check(self._root, None, b"", None)
+            self._check(self._root, known, None, b"", None)
 
     # -- reading
 
@@ -191,20 +194,27 @@ class Tree:
             yield node.paths[at], node.values[at]
             yield from self._walk(node.children[at + 1], start)
 
-    def _check(self, cid: Cid, above: int | None, low: bytes, high: bytes | None) -> Iterator[Cid]:
+    def _check(
+        self, cid: Cid, known: set[Cid], above: int | None, low: bytes, high: bytes | None
+    ) -> None:
+        if cid in known:
+            return
         node = self._load(cid)
-        assert node is not None
+        assert node is not None, "a stored child is a node"
         if above is not None and node.layer >= above:
             raise CodecError("a subtree stands as high as its parent")
-        if node.paths[0] <= low and above is not None and low:
-            raise CodecError("a subtree reaches before its gap")
-        if high is not None and node.paths[-1] >= high:
-            raise CodecError("a subtree reaches behind its gap")
-        yield cid
-        bounds: list[bytes | None] = [low, *node.paths, high]
-        for at, child in enumerate(node.children):
+        if node.paths[0] <= low or (high is not None and node.paths[-1] >= high):
+            raise CodecError("a subtree reaches beyond its gap")
+        for value in node.values:
+            if value not in known:
+                self._blocks.block(value)
+                known.add(value)
+        bounds = [low, *node.paths]
+        ends = [*node.paths, high]
+        for child, start, end in zip(node.children, bounds, ends, strict=True):
             if isinstance(child, Cid):
-                yield from self._check(child, node.layer, bounds[at] or b"", bounds[at + 1])
+                self._check(child, known, node.layer, start, end)
+        known.add(cid)
 
     # -- changing: new nodes share what did not change
 

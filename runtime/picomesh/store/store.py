@@ -98,12 +98,16 @@ class Store:
         """A block's bytes, as stored. Raises MissingBlock."""
         data = self._recent.get(cid)
         if data is None:
-            rows = self._rows("SELECT data FROM block WHERE cid = ?", cid.raw)
-            if not rows or not isinstance(rows[0][0], bytes):
-                raise MissingBlock(f"block {cid} is not there")
-            data = rows[0][0]
+            data = self.read_block(cid)
             self._remember(cid, data)
         return data
+
+    def read_block(self, cid: Cid) -> bytes:
+        """A block's bytes from the database itself. Raises MissingBlock."""
+        rows = self._rows("SELECT data FROM block WHERE cid = ?", cid.raw)
+        if not rows or not isinstance(rows[0][0], bytes):
+            raise MissingBlock(f"block {cid} is not there")
+        return rows[0][0]
 
     def _remember(self, cid: Cid, data: bytes) -> None:
         with self._lock:
