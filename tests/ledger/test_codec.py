@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from picomesh.ledger.errors import CodecError
 
 LINK = b"\xd8\x2a\x58\x25\x00\x01\x71\x1e\x20" + bytes(32)
 
-_texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+_texts = st.text(st.characters(codec="utf-8"), max_size=30)
 _leaves = (
     st.none()
     | st.booleans()
@@ -50,10 +52,8 @@ def test_a_flipped_bit_gives_another_block_or_none(block: Block, data: st.DataOb
     bit = data.draw(st.integers(0, 8 * len(encoded) - 1))
     flipped = bytearray(encoded)
     flipped[bit // 8] ^= 1 << (bit % 8)
-    try:
+    with contextlib.suppress(CodecError):
         assert encode_block(decode_block(bytes(flipped))) == bytes(flipped)
-    except CodecError:
-        pass
 
 
 REFUSED = {

@@ -127,6 +127,12 @@ class Tree:
         self._blocks = blocks
         self._root: Child = None if root == EMPTY_ROOT else root
 
+    def copy(self) -> Tree:
+        """Another tree of the same content; nodes are never changed, so this costs nothing."""
+        other = Tree(self._blocks)
+        other._root = self._root
+        return other
+
     def get(self, path: bytes) -> Cid | None:
         """The value's name at a path."""
         layer = layer_of(path)

@@ -48,9 +48,10 @@ class Chain:
         core = self._decode_core(core_bytes)
         self._check_place(core)
         self._check_failure(core)
-        self._check_state(core)
+        tree = self._check_state(core)
         envelope = self._decode_envelope(envelope_bytes)
         self._check_envelope(core_bytes, envelope)
+        self._tree = tree
         self.head = Receipt(core, core_bytes, envelope, envelope_bytes)
         return self.head
 
@@ -93,18 +94,20 @@ class Chain:
         if core.outcome != "ok" and core.outbox != EMPTY_LIST:
             raise self._broken("outbox", f"the outcome is {core.outcome}, yet it has effects")
 
-    def _check_state(self, core: Core) -> None:
+    def _check_state(self, core: Core) -> Tree:
         before = EMPTY_ROOT if self.head is None else self.head.core.post
         if core.pre != before:  # rule 7
             raise self._broken("pre", "it is not the state the receipt before it left")
+        tree = self._tree.copy()
         for write in core.writes:  # rule 8
             if write.value is None:
-                self._tree.delete(write.path)
+                tree.delete(write.path)
             else:
-                self._tree.put(write.path, write.value)
-        root, _ = self._tree.flush()
+                tree.put(write.path, write.value)
+        root, _ = tree.flush()
         if core.post != root:
             raise self._broken("post", f"the writes lead to {root}")
+        return tree
 
     def _check_envelope(self, core_bytes: bytes, envelope: Envelope) -> None:
         if envelope.core != cid_of_block(core_bytes):  # rule 9
