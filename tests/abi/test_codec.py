@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import wasmtime
 
+from abi import samples
 from pico_abi import ModuleRefused
 from pico_abi.wasm import (
     decode_module,
@@ -18,7 +18,7 @@ from pico_abi.wasm import (
     uleb,
 )
 
-EVERYTHING = wasmtime.wat2wasm("""
+EVERYTHING = samples.wat("""
 (module
   (type $t (func (param i32 i64) (result f64)))
   (import "a" "f" (func $f (type $t)))
