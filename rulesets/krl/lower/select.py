@@ -52,7 +52,8 @@ class _Expression:
     def lower(self, node: tree.SelectWhen) -> Events:
         body, at = self.body, node.span.start
         state_count, transitions = build_machine(node.event, self.number)
-        machine = ir.Machine(body.function.name, state_count, tuple(self.bases), transitions)
+        rule = body.function.name.removeprefix("rule ")
+        machine = ir.Machine(rule, state_count, tuple(self.bases), transitions)
         _leave_unless(body, ir.SelectStep(at, machine, _within(body, node.within)))
         for name in _setting_names(node.event):
             read = ir.Runtime(at, "rt_setting", (ir.Text(name.name),))
