@@ -15,44 +15,6 @@ Path path_from(Value path) {
     return (Path){.keys = keys, .count = array->length};
 }
 
-/* JavaScript's own String(v), which KRL's toString is not: "1,2", "[object Object]", "/a/g". */
-static const String *joined(const Array *a) {
-    StringBuilder b;
-    builder_start(&b);
-    for (uint32_t i = 0; i < a->length; i++) {
-        if (i > 0) builder_unit(&b, ',');
-        Value item = a->items[i];
-        bool shown = item != KRL_UNDEFINED && item != KRL_NULL;
-        if (shown) builder_string(&b, javascript_key(item));
-    }
-    return builder_finish(&b);
-}
-
-static const String *with_slashes(const Regexp *r) {
-    const String *shown = regexp_to_string(r); /* re#source#flags */
-    uint32_t end = shown->length;
-    while (unit_at(shown, end - 1) != '#') end--;
-    StringBuilder b;
-    builder_start(&b);
-    builder_unit(&b, '/');
-    builder_units(&b, shown, 3, end - 1);
-    builder_unit(&b, '/');
-    builder_units(&b, shown, end, shown->length);
-    return builder_finish(&b);
-}
-
-const String *javascript_key(Value v) {
-    if (is_number(v) && is_null(v)) return string_from_ascii("NaN");
-    if (is_number(v)) return number_to_string(number_of(v));
-    if (v == KRL_UNDEFINED) return string_from_ascii("undefined");
-    switch (tag_of(v)) {
-    case KRL_TAG_ARRAY: return joined(address_of(v));
-    case KRL_TAG_MAP: return string_from_ascii("[object Object]");
-    case KRL_TAG_REGEXP: return with_slashes(address_of(v));
-    default: return to_string(v);
-    }
-}
-
 /* ---- lodash's path syntax ---- */
 
 /* The index behind the quoted text that opens at `at`, or 0 if it is not closed before a `]`. */
@@ -70,7 +32,7 @@ static uint32_t after_quoted(const String *s, uint32_t at) {
 
 static bool is_quote(uint16_t unit) { return unit == '"' || unit == '\''; }
 
-/* The index behind `[..]` that opens at `at`, where the inside has no bracket or is quoted; 0: none. */
+/* The index behind `[..]` that opens at `at`, its inside without brackets or quoted; 0: none. */
 static uint32_t after_bracket(const String *s, uint32_t at) {
     for (uint32_t i = at + 1; i < s->length; i++) {
         uint16_t unit = unit_at(s, i);
@@ -168,7 +130,8 @@ static Value read_name(const String *s, uint32_t *at) {
 static Path split_path(const String *s) {
     ArrayBuilder names;
     array_start(&names, 4);
-    if (s->length > 0 && unit_at(s, 0) == '.') array_push(&names, from_string(string_from_ascii("")));
+    bool opens_empty = s->length > 0 && unit_at(s, 0) == '.';
+    if (opens_empty) array_push(&names, from_string(string_from_ascii("")));
     for (uint32_t at = 0; at < s->length;) {
         Value name = read_name(s, &at);
         if (name != KRL_UNDEFINED) array_push(&names, name);
@@ -180,10 +143,10 @@ Path lodash_path_from(Value path, Value object) {
     if (is_array(path)) {
         const Array *array = address_of(path);
         const String **keys = allocate(array->length * (uint32_t)sizeof(*keys));
-        for (uint32_t i = 0; i < array->length; i++) keys[i] = javascript_key(array->items[i]);
+        for (uint32_t i = 0; i < array->length; i++) keys[i] = js_string(array->items[i]);
         return (Path){.keys = keys, .count = array->length};
     }
-    const String *text = javascript_key(path);
+    const String *text = js_string(path);
     Value ignored;
     bool plain = is_number(path) || tag_of(path) == KRL_TAG_CONSTANT || !is_deep(text) ||
                  (is_map(object) && map_find(address_of(object), text, &ignored));

@@ -79,10 +79,6 @@ const String *number_to_radix(double d, int radix) {
         integer += 1;
         end = POINT_AT;
     }
-    while (integer >= 9007199254740992.0) { /* 2^53: digits a double does not carry are zeros */
-        integer /= radix;
-        text[--start] = '0';
-    }
     do {
         double rest = fmod(integer, radix);
         text[--start] = DIGITS[(int)rest];

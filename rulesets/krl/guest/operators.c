@@ -51,17 +51,17 @@ static NORETURN void throw_about_modulo(Value a, Value b) {
     throw_about(from_string(start), " modulo ", b);
 }
 
-Value rt_modulo(Value a, Value b) {
-    double left, right;
-    if (!both_numbers(a, b, &left, &right)) throw_about_modulo(a, b);
-    return from_number(right == 0 ? 0 : remainder_of(left, right));
-}
-
-double remainder_of(double dividend, double divisor) {
+static double remainder_of(double dividend, double divisor) {
     bool small = fabs(dividend) <= INT32_MAX && fabs(divisor) <= INT32_MAX;
     if (small && dividend == (int32_t)dividend && divisor == (int32_t)divisor && dividend > 0)
         return (int32_t)dividend % (int32_t)divisor;
     return fmod(dividend, divisor);
+}
+
+Value rt_modulo(Value a, Value b) {
+    double left, right;
+    if (!both_numbers(a, b, &left, &right)) throw_about_modulo(a, b);
+    return from_number(right == 0 ? 0 : remainder_of(left, right));
 }
 
 Value rt_plus(Value a) { return a; }

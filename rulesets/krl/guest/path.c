@@ -89,10 +89,9 @@ static Value empty_map(void) { return from_map(map_new(0)); }
 
 /* JavaScript's `array.length = v`, on a copy. */
 static Value with_length(const Array *a, Value v) {
-    Value number = is_collection(v) ? KRL_NULL : to_number_or_null(v);
-    double length = number == KRL_NULL ? -1 : number_of(number);
-    if (length < 0 || length != floor(length) || length > UINT32_MAX)
-        throw_text("Invalid array length");
+    double length = js_number(v);
+    bool is_length = length >= 0 && length <= UINT32_MAX && length == floor(length);
+    if (!is_length) throw_text("Invalid array length");
     return from_array(array_copy(a, (uint32_t)length));
 }
 

@@ -29,16 +29,16 @@ Value member_get(Value object, const String *key); /* JavaScript's object[key], 
 typedef struct { const String **keys; uint32_t count; } Path;
 Path path_from(Value path); /* KRL's reading: an array of keys, or one key */
 Path lodash_path_from(Value path, Value object); /* lodash's reading: "a.b[0]" has three keys */
-const String *javascript_key(Value v); /* what JavaScript makes of a value as a property key */
+
+/* library/common.c: JavaScript's own String(v) and Number(v), which KRL's are not */
+const String *js_string(Value v);
+double js_number(Value v);
 
 /* map.c */
 bool map_in_order(const Map *m); /* keys were set in the order in which they are read */
 
 /* array.c */
 Array *array_copy(const Array *a, uint32_t length); /* longer: padded with undefined */
-
-/* operators.c: a deep comparison as lodash isEqual has it; null, undefined and NaN are one */
-double remainder_of(double dividend, double divisor);
 
 /* host.c: lives where the canonical ABI wants a return value: {address, byte count} */
 const void *return_area(const uint8_t *bytes, uint32_t byte_count);
