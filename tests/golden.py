@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-_CASE = re.compile(r"^\[case (.+)\]\n(.*?)^\[out\]\n(.*?)(?=^\[case |\Z)", re.MULTILINE | re.DOTALL)
+_CASE = re.compile(r"(?ms)^\[case ([^\n]+)\]\n(.*?)^\[out\]\n(.*?)(?=^\[case |\Z)")
 
 
 @dataclass(frozen=True, slots=True)

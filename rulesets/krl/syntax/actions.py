@@ -75,7 +75,7 @@ def _complain_missing_every(cursor: Cursor) -> None:
     here = cursor.starts[cursor.at]
     cursor.complain(
         "missing `every`",
-        "A block of actions says how many of them are done.",
+        "a block of actions says how many of them are done",
         "write `every {` to do them all, `sample {` to do one of them",
         fixes=(Fix(Span(here, here), "every "),),
     )
@@ -95,7 +95,9 @@ def parse_action(cursor: Cursor) -> Action:
         action = DomainIdentifier(span, name.name, rest.name)
     opening = cursor.at
     cursor.expect("(")
+    cursor.descend(2)
     positional, named = parse_arguments(cursor, opening)
+    cursor.depth -= 2
     setting = parse_setting(cursor)
     if dialect.at_with(cursor):
         positional, named = _parse_action_with(cursor, action, opening, positional, named)
@@ -142,7 +144,7 @@ def _parse_action_with(
         hint = "write them as named arguments: name = value"
         named = (*named, *dialect.as_named(pairs))
         fixes = dialect.rewrite_as_named(pairs, cursor.starts[close], before)
-    text = "The arguments of an action stand in its parentheses."
+    text = "the arguments of an action stand in its parentheses"
     cursor.warn("`with` after an action", word, text, hint, fixes if adjacent else ())
     return positional, named
 

@@ -17,10 +17,12 @@ from krl.syntax.layout import Layout, lay_out
 from krl.syntax.lexer import RESERVED, read_tokens
 from krl.syntax.tree import Identifier, Span
 
-# How deeply expressions may nest, and how high the tree of one may be. The parser and the passes
-# after it recurse over trees with some three Python calls a level; the interpreter allows a
-# thousand in all.
+# How deeply expressions may nest. The parser recurses with some three Python calls a level, and
+# the interpreter allows a thousand in all.
 DEPTH_MAX = 200
+# How high the tree of an expression may be. A chain of operators is parsed by a loop, but makes a
+# tree as high as the chain is long, over which the passes after this one recurse.
+HEIGHT_MAX = 1000
 
 # What people who know other languages, or KRL's first engine, write.
 _FOUND_HINTS = {
@@ -30,8 +32,13 @@ _FOUND_HINTS = {
     "eq": "equality is written `==`",
     "with": "arguments stand in the parentheses of the call: name = value",
     "neq": "inequality is written `!=`",
-    ":=": "`:=` sets an entity variable, in a postlude: ent:name := value",
 }
+
+# Words that begin a line in the middle of an item.
+_CONTINUING = frozenset(
+    {"and", "or", "before", "then", "after", "between", "within", "where", "like", "cmp",
+     "attributes", "for", "with", "at", "repeat", "on", "alias", "else", "finally"}
+)  # fmt: skip
 
 Item = TypeVar("Item")
 
@@ -45,7 +52,7 @@ class Cursor:
 
     __slots__ = (
         "_layout", "at", "depth", "diagnostics", "ends", "failed_at", "failures", "height",
-        "kinds", "source", "starts", "texts", "tokens",
+        "kinds", "source", "starts", "texts", "tokens", "too_deep",
     )  # fmt: skip
 
     def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
@@ -61,6 +68,7 @@ class Cursor:
         self.depth = 0
         self.height = 0
         self.failed_at = -1
+        self.too_deep = False
         self.failures = 0
         self._layout: Layout | None = None
 
@@ -84,6 +92,11 @@ class Cursor:
 
     def at_declaration(self) -> bool:
         return self.kinds[self.at] == "symbol" and self.kinds[self.at + 1] == "="
+
+    def begins_line(self) -> bool:
+        """Is the present token the first of its line?"""
+        before = self.ends[self.at - 1] if self.at else 0
+        return "\n" in self.source.text[before : self.starts[self.at]]
 
     def at_rule(self) -> bool:
         """At `rule name {` or `rule name is`."""
@@ -134,7 +147,7 @@ class Cursor:
         place = "" if line == self.line_of(self.at) else f" on line {line}"
         shown = kind.rstrip("#")
         text = f"found {self.describe()}; the `{self.texts[opening]}`{place} is still open"
-        self.fail(f"expected `{shown}`", text, _FOUND_HINTS.get(self.texts[self.at], ""))
+        self.fail(f"expected `{shown}`", text, self._hint_found())
 
     def expect_word(self, word: str) -> None:
         if not self.take_word(word):
@@ -151,8 +164,12 @@ class Cursor:
     # ---- telling ---------------------------------------------------------------------------
 
     def fail_expected(self, what: str, hint: str = "") -> NoReturn:
-        hint = hint or _FOUND_HINTS.get(self.texts[self.at], "") or self._hint_quote()
+        hint = hint or self._hint_found() or self._hint_quote()
         self.fail(f"expected {what}", f"found {self.describe()}", hint)
+
+    def _hint_found(self) -> str:
+        """A hint that only the token found gives."""
+        return _FOUND_HINTS.get(self.texts[self.at], "")
 
     def _hint_quote(self) -> str:
         """After a string of several lines that runs into the present token."""
@@ -186,8 +203,11 @@ class Cursor:
         """Record an error about the present token, unless there is one about it already."""
         self.failures += 1
         kind = self.kinds[self.at]
-        told_already = self.at <= self.failed_at or kind == "illegal"
-        if not told_already and not (kind == "end" and self.tokens.cut_off):
+        if kind == "end":
+            told_already = self.tokens.cut_off
+        else:
+            told_already = kind == "illegal" or self.starts[self.at] in self.tokens.told
+        if not told_already and self.at > self.failed_at:
             self.diagnostics.error(title, span or self.span_here(), text, hint, fixes)
         self.failed_at = max(self.failed_at, self.at)
 
@@ -229,16 +249,22 @@ class Cursor:
 
     # ---- depth -----------------------------------------------------------------------------
 
-    def descend(self) -> None:
-        """Go one level down in the tree; the caller takes the level back."""
-        self.depth += 1
+    def descend(self, levels: int = 1) -> None:
+        """Go down in the tree; the caller takes the levels back.
+
+        A form whose parser takes more of the interpreter's stack counts for more than one.
+        """
+        self.depth += levels
         if self.depth > DEPTH_MAX:
             self.fail_too_deep()
 
     def fail_too_deep(self) -> NoReturn:
+        if self.too_deep:  # once is enough: what is nested too deeply holds more of its like
+            self.failed_at = max(self.failed_at, self.at)
+        self.too_deep = True
         self.fail(
             "nested too deeply",
-            f"An expression may be {DEPTH_MAX} levels deep, and so may a chain of operators.",
+            f"an expression may nest {DEPTH_MAX} levels, a chain have {HEIGHT_MAX} operators",
             "give parts of it names of their own",
         )
 
@@ -294,6 +320,14 @@ class Cursor:
             self._layout = lay_out(self.source.text, self.tokens)
         return self._layout
 
+    def _at_line(self, at: int, indent: int) -> bool:
+        """Does a line begin here that looks like an item, whatever it is?"""
+        layout = self.layout()
+        if not layout.heads[at] or layout.indents[at] != indent:
+            return False
+        kind = self.kinds[at]
+        return kind in RESERVED or (kind == "symbol" and self.texts[at] not in _CONTINUING)
+
     def _is_outside(self, opening: int, at: int) -> bool:
         """Does a token stand too far left for the block that opened at the index `opening`?"""
         layout = self.layout()
@@ -308,7 +342,7 @@ class Cursor:
         where = self.describe()
         if self.kinds[self.at] != "end":
             where += f" on line {self.line_of(self.at)}"
-        self.complain("missing `}`", f"The `{{` is still open at {where}.", "", span)
+        self.complain("missing `}`", f"the `{{` is still open at {where}", "", span)
 
     def _recover(self, opening: int, first: int, starts: Callable[[Cursor], bool]) -> None:
         """Skip from a failure to the next item of a list, or to the list's end.
@@ -335,7 +369,7 @@ class Cursor:
                     break
                 if layout.indents[at] <= indent and starts(self):
                     break
-            if depth <= level and starts(self):
+            if depth <= level and (starts(self) or self._at_line(at, indent)):
                 break
             self.at += 1
         self.failed_at = max(self.failed_at, self.at)

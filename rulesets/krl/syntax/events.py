@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 from krl.diagnostic import Fix
 from krl.syntax.actions import parse_setting_names
-from krl.syntax.cursor import DEPTH_MAX, Cursor
+from krl.syntax.cursor import HEIGHT_MAX, Cursor
 from krl.syntax.expressions import parse_expression, take_regexp
 from krl.syntax.tree import (
     AttributeMatch,
@@ -78,7 +78,7 @@ def parse_event(cursor: Cursor, power: int = 0) -> EventExpression:
             operands = (left, parse_event(cursor, binding))
         left = EventOperator(cursor.span_from(start), cast(_Operator, operator), operands)
         height = max(height, cursor.height) + 1
-        if height > DEPTH_MAX:
+        if height > HEIGHT_MAX:
             cursor.fail_too_deep()
     cursor.depth = depth
     cursor.height = max(height, height_before)
@@ -228,7 +228,7 @@ def _fail_string_match(cursor: Cursor) -> None:
     """The first engine matched attributes with strings, and took them for patterns."""
     cursor.fail(
         "attribute match by a string",
-        "An attribute is matched by a regular expression.",
+        "an attribute is matched by a regular expression",
         "write attribute re#...#, or where event:attrs{name} == value",
     )
 
@@ -240,7 +240,7 @@ def _warn_order(cursor: Cursor, where: Span) -> None:
     cursor.diagnostics.warning(
         "`where` before `setting`",
         where,
-        "The condition comes last in an event expression.",
+        "the condition comes last in an event expression",
         "move the `where` behind the `setting`",
         (Fix(Span(where.start, end), f"{setting} {condition}"),),
     )
@@ -254,6 +254,8 @@ def _parse_within(cursor: Cursor) -> Within | None:
     word = cursor.texts[cursor.at]
     period = word if word in _PERIODS else word.removesuffix("s")
     if cursor.kinds[cursor.at] != "symbol" or period not in _PERIODS:
-        cursor.fail_expected("a period of time: " + ", ".join(f"{p}s" for p in _PERIODS))
+        words = [f"{period}s" for period in _PERIODS]
+        hint = cursor.hint_spelling([*words, *_PERIODS])
+        cursor.fail_expected("a period of time", hint or "one of " + ", ".join(words))
     cursor.at += 1
     return Within(cursor.span_from(start), amount, period)

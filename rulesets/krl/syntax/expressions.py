@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from krl.diagnostic import Fix
 from krl.syntax import literals
-from krl.syntax.cursor import DEPTH_MAX, Cursor
+from krl.syntax.cursor import HEIGHT_MAX, Cursor
 from krl.syntax.patterns import PatternError, check_pattern
 from krl.syntax.tree import (
     Array,
@@ -89,7 +89,7 @@ def parse_expression(cursor: Cursor, power: int = 0) -> Expression:
         fail_expression(cursor)
     left = prefix(cursor)
     height = cursor.height + 1
-    if height > DEPTH_MAX:
+    if height > HEIGHT_MAX:
         cursor.fail_too_deep()
     while True:
         kind = kinds[cursor.at]
@@ -103,7 +103,7 @@ def parse_expression(cursor: Cursor, power: int = 0) -> Expression:
         cursor.height = 0
         left = _parse_operator(cursor, start, left, kind, binding)
         height = max(height, cursor.height) + 1
-        if height > DEPTH_MAX:
+        if height > HEIGHT_MAX:
             cursor.fail_too_deep()
     cursor.depth = depth
     cursor.height = max(height, height_before)
@@ -140,12 +140,10 @@ def _parse_conditional(cursor: Cursor, start: int, test: Expression) -> Expressi
     """The consequent binds tighter than `=>`, so a `=>` in it needs parentheses."""
     consequent = parse_expression(cursor, CONDITIONAL_POWER)
     if cursor.kinds[cursor.at] != "|":
-        cursor.fail_expected(
-            "`|` and the value for when the condition is false",
-            "a conditional within a conditional's first value needs parentheses"
-            if cursor.kinds[cursor.at] == "=>"
-            else "",
-        )
+        hint = "`condition => value | other value` has both values"
+        if cursor.kinds[cursor.at] == "=>":
+            hint = "a conditional within a conditional's first value needs parentheses"
+        cursor.fail_expected("`|`", hint)
     cursor.at += 1
     alternate = parse_expression(cursor)
     return Conditional(cursor.span_from(start), test, consequent, alternate)
@@ -177,7 +175,7 @@ def parse_arguments(
             if named:
                 cursor.complain(
                     "positional argument after a named one",
-                    "Once an argument is named, all that follow must be.",
+                    "once an argument is named, all that follow must be",
                 )
             positional.append(parse_expression(cursor))
         if not cursor.take(","):
@@ -197,6 +195,8 @@ def fail_expression(cursor: Cursor) -> NoReturn:
 
 def _parse_symbol(cursor: Cursor) -> Expression:
     at = cursor.at
+    if cursor.kinds[at + 1] == "=" and cursor.begins_line():
+        cursor.fail("expected an expression", f"found the declaration of `{cursor.texts[at]}`")
     cursor.at = at + 1
     name = Identifier(Span(cursor.starts[at], cursor.ends[at]), cursor.texts[at])
     if cursor.kinds[at + 1] == ":":
@@ -240,7 +240,7 @@ def take_regexp(cursor: Cursor) -> Regexp:
     except PatternError as error:
         cursor.complain("invalid regular expression", str(error))
     if len(set(flags)) < len(flags):
-        cursor.complain("regular expression with a flag twice", f"The flags are `{flags}`.")
+        cursor.complain("regular expression with a flag twice", f"the flags are `{flags}`")
     cursor.at += 1
     return Regexp(span, source, flags)
 
@@ -313,7 +313,7 @@ def _parse_pair(cursor: Cursor) -> MapPair:
     if cursor.kinds[cursor.at] in _POWER or cursor.texts[cursor.at] in _POWER:
         cursor.fail(
             "computed map key",
-            "The key of a map is a plain string.",
+            "the key of a map is a plain string",
             "write {}.put(key, value) for a key that is computed",
         )
     cursor.expect(":")
@@ -425,5 +425,6 @@ def _parse_named_function(cursor: Cursor) -> Declaration:
         "a function has no name of its own", "", f"write {form}(...) {{ ... }}",
         head, (Fix(head, form),),
     )  # fmt: skip
+    cursor.failed_at = at + 1  # lest the parameters' parser say it again
     value = parse_expression(cursor)
     return Declaration(cursor.span_from(head.start), name, name_span, value)

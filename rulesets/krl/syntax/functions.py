@@ -53,7 +53,7 @@ class _Body:
         elif cursor.kinds[cursor.at] == "return":
             if self.block is None:
                 cursor.complain(
-                    "defaction without an action", "An action comes before the `return`.",
+                    "defaction without an action", "an action comes before the `return`",
                     "for a computed value alone, write a function",
                 )  # fmt: skip
             cursor.at += 1
@@ -80,7 +80,7 @@ class _Body:
 def complain_second_block(cursor: Cursor, what: str) -> None:
     cursor.complain(
         "second action block",
-        f"A {what} has one action block.",
+        f"a {what} has one action block",
         "put the actions into one: every { ... }",
     )
 
@@ -110,15 +110,14 @@ def _parse_form(cursor: Cursor, is_defaction: bool) -> tuple[_Body, int, tuple[P
     cursor.expect("{")
     failures = cursor.failures
     body = _Body(is_defaction)
-    # A body costs more of the interpreter's stack than other levels do.
-    cursor.descend()
+    cursor.descend(2)
     cursor.parse_items(body.parse_item, starts_body_item)
-    cursor.depth -= 1
+    cursor.depth -= 2
     if body.result is None and not is_defaction and cursor.failures == failures:
         cursor.at -= 1
         cursor.complain(
             "function without a result",
-            "The last thing in a function is the expression it answers.",
+            "the last thing in a function is the expression it answers",
         )
         cursor.at += 1
     return body, start, parameters

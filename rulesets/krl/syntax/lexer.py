@@ -50,7 +50,8 @@ class Tokens:
 
     Kinds: "symbol", "number", "string", "regexp", "text" (a piece of a chevron), "illegal",
     "end" (three times); a reserved word or an operator is its own kind, as are `<<`, `>>`, `#{`
-    and "}#", the brace that closes a beesting. `cut_off`: the end came inside a token.
+    and "}#", the brace that closes a beesting. `cut_off`: the end came inside a token;
+    `told`: starts of tokens that have a diagnostic already.
     """
 
     kinds: list[str] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Tokens:
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     cut_off: bool = False
+    told: set[int] = field(default_factory=set)
 
     def add(self, kind: str, text: str, start: int, end: int) -> None:
         self.kinds.append(kind)
@@ -138,6 +140,7 @@ class _Lexer:
             tokens.kinds.pop()
         if kind:
             tokens.add(kind, text, start, end)
+            tokens.told.add(start)
         return end
 
     def _is_in_name(self, start: int) -> bool:

@@ -56,7 +56,7 @@ def _skip_sharing(cursor: Cursor) -> None:
     span = Span(cursor.starts[cursor.at], cursor.ends[cursor.at + 1])
     cursor.complain(
         "`sharing` is no longer a meta property",
-        "What queries may ask for is said name by name.",
+        "what queries may ask for is said name by name",
         "list the names in `shares`",
         span,
         (Fix(span, ""),),
@@ -99,7 +99,7 @@ def _skip_module_version(cursor: Cursor) -> None:
     span = Span(cursor.starts[at], cursor.starts[at + 2])
     cursor.complain(
         "a module has no version",
-        "A module is known by its ruleset identifier alone.",
+        "a module is known by its ruleset identifier alone",
         "remove it",
         fixes=(Fix(span, ""),),
     )
@@ -183,7 +183,7 @@ def _unsupported(cursor: Cursor, start: int, key: str) -> MetaUnsupported:
     cursor.diagnostics.error(
         f"meta property not supported: {key}",
         span,
-        "It parses, but no engine of this generation has it.",
+        "it parses, but no engine of this generation has it",
         "pass values to a module with `configure using` and `use module ... with`"
         if key != "errors"
         else "",
@@ -204,7 +204,7 @@ def parse_rid(cursor: Cursor) -> tuple[str, Span]:
             cursor.at = at - 1
             cursor.fail(
                 f"a ruleset identifier cannot end in `{kinds[at - 1]}`",
-                "It is words joined by dots, without spaces, such as `com.example.name`.",
+                "it is words joined by dots, without spaces, such as `com.example.name`",
             )
     cursor.at = at + 1
     span = cursor.span_from(cursor.starts[first])

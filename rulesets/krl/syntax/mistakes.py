@@ -29,7 +29,7 @@ def report_unclosed(text: str, opening: str, start: int, diagnostics: Diagnostic
     diagnostics.error(
         f"unterminated {_NAMES[opening]}",
         Span(start, start + len(opening)),
-        f"It starts here, and the file ends before a `{_CLOSES[opening]}` closes it.",
+        f"it starts here, and no `{_CLOSES[opening]}` closes it",
     )
 
 
@@ -58,11 +58,11 @@ def report_illegal(text: str, start: int, diagnostics: Diagnostics) -> tuple[int
         return start + 1, meant, meant
     name = character_name(character)
     if character in _INVISIBLE:
-        text = f"This is {name}."
+        text = f"this is {name}"
         diagnostics.error("invisible character", here, text, "remove it", (Fix(here, ""),))
         return start + 1, "", ""
     hint = _HINTS.get(character, "")
-    diagnostics.error("unsupported character", here, f"This is {name}.", hint)
+    diagnostics.error("unsupported character", here, f"this is {name}", hint)
     return start + 1, "illegal", character
 
 
@@ -70,7 +70,7 @@ def _report_letter(letter: str, span: Span, diagnostics: Diagnostics) -> None:
     diagnostics.error(
         "unsupported letter in a name",
         span,
-        f"This is {character_name(letter)}; names are made of A to Z, a to z, digits, `_` and `$`.",
+        f"this is {character_name(letter)}; names are made of A to Z, a to z, digits, `_` and `$`",
     )
 
 

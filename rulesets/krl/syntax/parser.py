@@ -15,7 +15,7 @@ from krl.syntax.expressions import PREFIX, parse_declaration_item, take_string
 from krl.syntax.expressions import parse_expression as _parse_expression
 from krl.syntax.functions import FUNCTION_FORMS
 from krl.syntax.meta import parse_meta, parse_rid
-from krl.syntax.rules import parse_rule
+from krl.syntax.rules import at_part, parse_rule
 from krl.syntax.tree import Declaration, Expression, Meta, Rule, Ruleset, Span, String
 
 PREFIX.update(FUNCTION_FORMS)
@@ -104,10 +104,10 @@ class _Parts:
             case "dispatch" if cursor.next_kind() == "{":
                 _skip_dispatch(cursor)
             case _:
-                cursor.fail_expected(
-                    "a part of the ruleset: meta, global or rule",
-                    cursor.hint_spelling(_ORDER),
-                )
+                hint = cursor.hint_spelling(_ORDER)
+                if at_part(cursor):
+                    hint = "a rule's part: is there a `}` too many before it?"
+                cursor.fail_expected("a part of the ruleset: meta, global or rule", hint)
 
     def _advance(self, cursor: Cursor, stage: int) -> None:
         word = cursor.texts[cursor.at]
@@ -116,7 +116,7 @@ class _Parts:
         elif stage < self.stage:
             cursor.complain(
                 f"`{word}` after `{_ORDER[self.stage]}`",
-                "The parts of a ruleset come in the order meta, global, rules.",
+                "the parts of a ruleset come in the order meta, global, rules",
             )
         self.stage = max(self.stage, stage)
 
@@ -125,17 +125,20 @@ def _parse_parts(cursor: Cursor, parts: _Parts) -> None:
     """After the ruleset's `{`, up to the end of the file."""
     opening = cursor.at - 1
     failures = cursor.failures
+    unmatched = False
     while True:
         cursor.skip_semicolons()
         kind = cursor.kinds[cursor.at]
         if kind == "end":
-            cursor.complain_unclosed(opening)
+            if not unmatched:
+                cursor.complain_unclosed(opening)
             return
         if kind == "}" and _is_last(cursor):
             return
         if kind == "}":
             if cursor.failures == failures:
                 _complain_unmatched(cursor)
+            unmatched = True
             cursor.at += 1
             _skip_to_part(cursor)
             continue
@@ -168,10 +171,10 @@ def _is_last(cursor: Cursor) -> bool:
 def _complain_unmatched(cursor: Cursor) -> None:
     cursor.at += 1
     if cursor.is_word("ruleset"):
-        cursor.complain("second ruleset", "A file holds one ruleset.")
+        cursor.complain("second ruleset", "a file holds one ruleset")
     else:
         span = Span(cursor.starts[cursor.at - 1], cursor.ends[cursor.at - 1])
-        text = f"It closes the ruleset, and {cursor.describe()} follows."
+        text = f"it closes the ruleset, and {cursor.describe()} follows"
         cursor.complain("unmatched `}`", text, "", span)
     cursor.at -= 1
 
@@ -208,7 +211,7 @@ def _skip_dispatch(cursor: Cursor) -> None:
     after, cursor.at = cursor.at, here
     cursor.complain(
         "`dispatch` is no longer part of a ruleset",
-        "Every event reaches every ruleset that selects it.",
+        "every event reaches every ruleset that selects it",
         "remove the block",
         fixes=(Fix(span, ""),),
     )

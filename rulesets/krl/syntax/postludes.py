@@ -63,7 +63,7 @@ def _complain_block(
         blocks[word] = _parse_block(cursor)
     else:
         hint = "a postlude is `always {}`, or `fired {} else {} finally {}`"
-        cursor.complain(title, "A rule has one postlude.", hint)
+        cursor.complain(title, "a rule has one postlude", hint)
         _parse_block(cursor)
 
 

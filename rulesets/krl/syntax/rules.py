@@ -89,11 +89,11 @@ class _Parts:
             cursor.complain(
                 f"`{word}` after the {_ORDER[self.stage]}" if self.stage > 2
                 else f"`{word}` after `{_ORDER[self.stage]}`",
-                f"The parts of a rule come in the order {', '.join(_ORDER)}.",
+                f"the parts of a rule come in the order {', '.join(_ORDER)}",
             )  # fmt: skip
         elif stage == self.stage and word != "foreach":
-            name = "postlude" if stage == 4 else f"`{word}`"
-            cursor.complain(f"second {name}", f"A rule has one {name.strip('`')}.")
+            name = "postlude" if stage == 4 else f"`{word}` block"
+            cursor.complain(f"second {name}", f"a rule has one {name}")
         self.stage = max(self.stage, stage)
 
     def _parse_block(self, cursor: Cursor) -> None:
@@ -114,7 +114,7 @@ class _Parts:
         cursor.fail_expected("a part of the rule", cursor.hint_spelling(_PART_WORDS))
 
 
-def _at_part(cursor: Cursor) -> bool:
+def at_part(cursor: Cursor) -> bool:
     if cursor.kinds[cursor.at] != "symbol":
         return False
     word = cursor.texts[cursor.at]
@@ -134,7 +134,7 @@ def parse_rule(cursor: Cursor) -> Rule:
     active = _parse_state(cursor)
     cursor.expect("{")
     parts = _Parts()
-    cursor.parse_items(parts.parse_item, _at_part)
+    cursor.parse_items(parts.parse_item, at_part)
     return Rule(
         cursor.span_from(start),
         name.name,

@@ -90,7 +90,7 @@ def _parse_unguarded(cursor: Cursor) -> Statement:
 
 
 def _fail_action(cursor: Cursor) -> None:
-    cursor.fail("action in a postlude", "Actions come before the postlude.")
+    cursor.fail("action in a postlude", "actions come before the postlude")
 
 
 # ---- entity variables --------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def _parse_attributes(cursor: Cursor) -> Expression | None:
     cursor.warn(
         "`with` instead of `attributes`",
         word,
-        "The attributes of an event are one map.",
+        "the attributes of an event are one map",
         "write attributes {...}",
         fixes,
     )
