@@ -107,16 +107,17 @@ class Machine:
             "ask": self._ask,
             "get": lambda *arguments: self._write(arguments[2], b"\0"),
         }.get(item.name or "", lambda *arguments: None)
+        assert callable(behaviour)
         return wasmtime.Func(self._store, cast(wasmtime.FuncType, item.type), behaviour)
 
     def _emit(self, address: int, byte_count: int) -> None:
-        effect = cbor2.loads(self._read(address, byte_count))
+        effect = _unfolded(cbor2.loads(self._read(address, byte_count)))
         if effect["kind"] == "throw":
             raise Thrown(effect.get("message"))
         self.host.effects.append(effect)
 
     def _ask(self, address: int, byte_count: int, return_area: int) -> None:
-        question = cbor2.loads(self._read(address, byte_count))
+        question = _unfolded(cbor2.loads(self._read(address, byte_count)))
         self.host.questions.append(question)
         answer = cbor2.dumps(self.host.answer(question), canonical=True)
         place = self._invoke("cabi_realloc", 0, 0, 1, len(answer))
@@ -264,6 +265,18 @@ class Machine:
 
     def _begin(self, kind: str, data: bytes) -> None:
         self._invoke(f"rt_{kind}_begin", self._place(data), len(data))
+
+
+def _unfolded(value: Any) -> Any:
+    """A decoded value with the maps whose order is not CBOR's as maps again."""
+    if isinstance(value, list):
+        return [_unfolded(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if list(value) == ["/"]:
+        flat = value["/"]
+        value = dict(zip(flat[::2], flat[1::2], strict=True))
+    return {key: _unfolded(item) for key, item in value.items()}
 
 
 def _signed(value: int) -> int:
