@@ -119,8 +119,8 @@ def build_guest() -> bytes:
         sources = own_sources() + foreign
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda source: _compile(source, scratch), sources))
-        named = _link(objects, scratch / "named.wasm")
-        return _link(objects, scratch / "short.wasm", *_SHORT) + _name_section(named)
+        named = _link(objects, scratch)
+        return _link(objects, scratch, *_SHORT) + _name_section(named)
 
 
 def _compile(source: Path, scratch: Path) -> Path:
@@ -134,7 +134,8 @@ def _compile(source: Path, scratch: Path) -> Path:
     return target
 
 
-def _link(objects: list[Path], target: Path, *more: str) -> bytes:
+def _link(objects: list[Path], scratch: Path, *more: str) -> bytes:
+    target = scratch / GUEST.name  # which the linker writes into the name section
     _zig("wasm-ld", *_LINK, *more, *map(str, objects), "-o", str(target))
     return target.read_bytes()
 

@@ -140,7 +140,7 @@ static Level *push(Stack *s, bool is_map) {
     }
     Level *level = &s->levels[s->count++];
     *level = (Level){.map = is_map ? map_new(0) : NULL};
-    if (!is_map) array_start(&level->items, 8);
+    if (!is_map) array_start(&level->items, 0);
     return level;
 }
 

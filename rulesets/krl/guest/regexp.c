@@ -137,25 +137,31 @@ uint32_t regexp_capture_count(Regexp *r) {
     return (uint32_t)lre_get_capture_count(bytecode_of(r));
 }
 
-/* JavaScript's source: a slash that would end a literal is escaped, so are line ends. */
+/* What a line end is written as behind a backslash; null: it is none. */
+static const char *line_end_escape(uint16_t unit) {
+    switch (unit) {
+    case '\n': return "n";
+    case '\r': return "r";
+    case 0x2028: return "u2028";
+    case 0x2029: return "u2029";
+    default: return NULL;
+    }
+}
+
+/* JavaScript's source: a slash that would end a literal is escaped, and so are line ends. */
 static void append_source(StringBuilder *b, const String *source) {
-    bool in_class = false;
+    bool in_class = false, escaped = false;
     for (uint32_t i = 0; i < source->length; i++) {
         uint16_t unit = unit_at(source, i);
-        if (unit == '\\' && i + 1 < source->length) {
-            builder_unit(b, unit);
-            unit = unit_at(source, ++i);
-        } else if (unit == '[') {
-            in_class = true;
-        } else if (unit == ']') {
-            in_class = false;
-        } else if (unit == '/' && !in_class) {
-            builder_unit(b, '\\');
-        }
-        if (unit == '\n')
-            builder_ascii(b, unit_at(source, i > 0 ? i - 1 : 0) == '\\' ? "n" : "\\n");
+        const char *line_end = line_end_escape(unit);
+        bool ends_literal = unit == '/' && !in_class;
+        if ((line_end != NULL || ends_literal) && !escaped) builder_unit(b, '\\');
+        if (line_end != NULL)
+            builder_ascii(b, line_end);
         else
             builder_unit(b, unit);
+        if (!escaped && (unit == '[' || unit == ']')) in_class = unit == '[';
+        escaped = unit == '\\' && !escaped;
     }
 }
 
