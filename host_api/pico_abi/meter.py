@@ -149,26 +149,35 @@ class OffsetMap:
 
     metered: tuple[int, ...]
     raw: tuple[int, ...]
+    lengths: tuple[int, ...]
 
     def raw_offset(self, metered_offset: int) -> int | None:
-        """The raw module's byte behind a metered module's; for inserted code, the byte after
-        the instruction it follows. None before the first function."""
+        """The byte of the raw module that a byte of the metered one comes from; for inserted
+        code, the instruction in front of which it stands. None where there is no raw code."""
         at = bisect_right(self.metered, metered_offset) - 1
-        if at < 0:
+        if at < 0 or self.raw[at] < 0:
             return None
         distance = metered_offset - self.metered[at]
-        return min(self.raw[at] + distance, self.raw_end(at))
-
-    def raw_end(self, at: int) -> int:
-        return self.raw[at + 1] if at + 1 < len(self.raw) else self.raw[at] + (1 << 32)
+        if distance < self.lengths[at]:
+            return self.raw[at] + distance
+        if self.lengths[at + 1]:
+            return self.raw[at + 1]
+        return self.raw[at] + self.lengths[at] - 1  # behind the body: its last byte
 
 
 def offset_map(raw: bytes) -> OffsetMap:
     """The map from the metered form of a module back to the raw one."""
     metered, bodies, module = _meter(raw)
-    placed = decode_module(encode_module(metered)).functions
-    pairs: list[tuple[int, int]] = []
+    encoded = encode_module(metered)
+    placed = decode_module(encoded).functions
+    slices: list[tuple[int, int, int]] = []
     for function, body, result in zip(module.functions, bodies, placed, strict=False):
-        for metered_at, raw_at, _ in body.slices:
-            pairs.append((result.offset + metered_at, function.offset + raw_at))
-    return OffsetMap(tuple([item[0] for item in pairs]), tuple([item[1] for item in pairs]))
+        # Of no length, so that the check at function entry belongs to its first instruction.
+        slices.append((result.offset, function.offset, 0))
+        for metered_at, raw_at, length in body.slices:
+            slices.append((result.offset + metered_at, function.offset + raw_at, length))
+    own = len(module.functions)
+    behind = placed[own].offset if own < len(placed) else len(encoded)
+    slices.append((behind, -1, 0))
+    starts, sources, lengths = zip(*slices, strict=True)
+    return OffsetMap(starts, sources, lengths)

@@ -1,0 +1,117 @@
+"""Random well-typed modules: every backend and a plain interpreter agree on all a receipt holds.
+
+`PICOMESH_MODULES` sets how many modules are tried (default 40); a failing seed is printed by
+Hypothesis and reproduces the module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import pico_abi
+from abi.engines import BACKENDS, Run, run
+from abi.generator import generate
+from abi.interpreter import Interpreter, OutOfFuel, OutOfStack, Trapped
+from pico_abi.contract import Outcome
+from pico_abi.wasm import decode_module, instructions
+
+MODULES = int(os.environ.get("PICOMESH_MODULES", "40"))
+FUEL_MAX = 30_000
+SETTINGS = settings(
+    max_examples=MODULES,
+    deadline=None,
+    derandomize="PICOMESH_MODULES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+SEEDS = st.integers(0, 2**48)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    raw: bytes
+    metered: bytes
+    arguments: tuple[int, int]
+    stack: int
+
+
+def case(seed: int) -> Case:
+    rng = random.Random(seed)
+    raw = generate(seed)
+    arguments = rng.getrandbits(31), rng.randrange(100)
+    return Case(raw, pico_abi.meter(raw), arguments, rng.choice((300, 3000)))
+
+
+def frame_words(metered: bytes, count: int) -> list[int]:
+    """What each function checks at its entry: the second instruction's number."""
+    functions = decode_module(metered).functions[:count]
+    return [list(instructions(item.body))[1].immediates[0] for item in functions]
+
+
+def interpreted(item: Case) -> tuple[Outcome, Interpreter, list[int]]:
+    count = len(decode_module(item.raw).functions)
+    words = frame_words(item.metered, count)
+    machine = Interpreter(item.raw, words, item.stack, FUEL_MAX)
+    try:
+        results = machine.call(len(machine.module.imports), list(item.arguments))
+        return Outcome.OK, machine, results
+    except Trapped:
+        return Outcome.TRAP, machine, []
+    except OutOfFuel:
+        return Outcome.OUT_OF_FUEL, machine, []
+    except OutOfStack:
+        return Outcome.OUT_OF_STACK, machine, []
+
+
+def execute(item: Case, backend: str, fuel: int) -> Run:
+    return run(item.metered, backend, fuel=fuel, stack=item.stack, arguments=item.arguments)
+
+
+@SETTINGS
+@given(SEEDS)
+def test_the_fuel_used_is_the_plain_sum_of_the_prices_of_what_ran(seed: int) -> None:
+    item = case(seed)
+    outcome, machine, results = interpreted(item)
+    fuel = FUEL_MAX if outcome == Outcome.OUT_OF_FUEL else 10**9
+    found = execute(item, "cranelift", fuel)
+    assert found.outcome == outcome
+    if outcome == Outcome.OUT_OF_FUEL:
+        return
+    assert found.fuel == machine.fuel
+    assert found.memory == hashlib.sha256(machine.memory).hexdigest()
+    integers = (found.globals[0] % 2**32, found.globals[1] % 2**64)
+    assert [*integers, found.globals[3]] == [*machine.globals[:2], machine.globals[3]]
+    if outcome == Outcome.OK:
+        assert [value % 2**32 for value in found.results if isinstance(value, int)] == results
+
+
+@SETTINGS
+@given(SEEDS)
+def test_all_backends_agree_on_outcome_fuel_memory_and_globals(seed: int) -> None:
+    item = case(seed)
+    runs = [execute(item, backend, FUEL_MAX) for backend in BACKENDS]
+    assert runs[1:] == runs[:-1]
+
+
+@SETTINGS
+@given(SEEDS, st.integers(0, FUEL_MAX))
+def test_a_stop_at_any_fuel_is_the_same_on_a_compiler_and_an_interpreter(
+    seed: int, fuel: int
+) -> None:
+    item = case(seed)
+    fuel %= max(execute(item, "cranelift", FUEL_MAX).fuel, 1)
+    runs = [execute(item, backend, fuel) for backend in ("cranelift", "pulley")]
+    assert runs[0] == runs[1]
+    assert runs[0].outcome in (Outcome.OUT_OF_FUEL, Outcome.OUT_OF_STACK, Outcome.TRAP)
+
+
+@SETTINGS
+@given(SEEDS)
+def test_the_checker_accepts_every_metered_module(seed: int) -> None:
+    pico_abi.check(pico_abi.meter(generate(seed)))
