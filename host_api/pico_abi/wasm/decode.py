@@ -7,6 +7,8 @@ reference types) has no place in `Module` and is refused here, by name.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pico_abi.refused import ModuleRefused
 from pico_abi.wasm import module as m
 from pico_abi.wasm.leb128 import read_sleb, read_uleb32
@@ -105,7 +107,8 @@ class _Decoder:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.sections: dict[int, tuple[object, ...]] = {}
+        # Items of the type that the section's reader in _ITEM_READERS makes.
+        self.sections: dict[int, tuple[Any, ...]] = {}
         self.start: int | None = None
         self.data_count: int | None = None
         self.customs: list[m.CustomSection] = []
@@ -152,24 +155,24 @@ class _Decoder:
     def module(self) -> m.Module:
         get = self.sections.get
         return m.Module(
-            types=get(m.TYPES, ()),  # type: ignore[arg-type]  # keyed by section, see _ITEM_READERS
-            imports=get(m.IMPORTS, ()),  # type: ignore[arg-type]  # as above
+            types=get(m.TYPES, ()),
+            imports=get(m.IMPORTS, ()),
             functions=self.functions(),
-            tables=get(m.TABLES, ()),  # type: ignore[arg-type]  # as above
-            memories=get(m.MEMORIES, ()),  # type: ignore[arg-type]  # as above
-            globals=get(m.GLOBALS, ()),  # type: ignore[arg-type]  # as above
-            exports=get(m.EXPORTS, ()),  # type: ignore[arg-type]  # as above
+            tables=get(m.TABLES, ()),
+            memories=get(m.MEMORIES, ()),
+            globals=get(m.GLOBALS, ()),
+            exports=get(m.EXPORTS, ()),
             start=self.start,
-            elements=get(m.ELEMENTS, ()),  # type: ignore[arg-type]  # as above
-            data=get(m.DATA, ()),  # type: ignore[arg-type]  # as above
+            elements=get(m.ELEMENTS, ()),
+            data=get(m.DATA, ()),
             data_count=self.data_count,
             customs=tuple(self.customs),
             empty_sections=tuple(self.empty),
         )
 
     def functions(self) -> tuple[m.Function, ...]:
-        types: tuple[int, ...] = self.sections.get(m.FUNCTIONS, ())  # type: ignore[assignment]  # as above
-        codes: tuple[_Code, ...] = self.sections.get(m.CODE, ())  # type: ignore[assignment]  # as above
+        types: tuple[int, ...] = self.sections.get(m.FUNCTIONS, ())
+        codes: tuple[_Code, ...] = self.sections.get(m.CODE, ())
         if len(types) != len(codes):
             raise ModuleRefused(
                 len(self.data), f"{len(types)} functions declared, {len(codes)} bodies"
