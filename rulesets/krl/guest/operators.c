@@ -93,6 +93,11 @@ static bool regexps_equal(const Regexp *a, const Regexp *b) {
     return a->flags == b->flags && string_equal(a->source, b->source);
 }
 
+/* A function that captures nothing is its code: `uc == uc`, wherever the two are written. */
+static bool functions_equal(const Function *a, const Function *b) {
+    return a->entry == b->entry && a->capture_count == 0 && b->capture_count == 0;
+}
+
 bool values_equal(Value a, Value b) {
     if (a == b) return true;
     if (is_null(a) || is_null(b)) return is_null(a) && is_null(b);
@@ -104,6 +109,7 @@ bool values_equal(Value a, Value b) {
     case KRL_TAG_ARRAY: return arrays_equal(address_of(a), address_of(b));
     case KRL_TAG_MAP: return maps_equal(address_of(a), address_of(b));
     case KRL_TAG_REGEXP: return regexps_equal(address_of(a), address_of(b));
+    case KRL_TAG_FUNCTION: return functions_equal(address_of(a), address_of(b));
     default: return false;
     }
 }
