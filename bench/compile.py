@@ -1,0 +1,174 @@
+"""How long does an author wait between saving a ruleset and having something that runs?
+
+Measured for one example ruleset of about 65 lines, each a median of N runs:
+
+- `metered`: source text to metered module in a warm process: all of our own Python, nothing of
+  wasmtime. The goal is 60 ms. Each run compiles a text that differs from all before it, so that
+  what is remembered by the bytes of a function helps with the library only, as it does for an
+  author who edits.
+- `native`: the same, and wasmtime's compilation to native code behind it. The goal is 250 ms.
+- `cached`: metered module to a program that can run, on an engine whose disk cache has it: what
+  every start of a process after the first pays. The goal is 10 ms.
+- `first`: `metered` once, in a process that did not compile before: what the command line pays.
+
+Goals: one number an author feels, comparable over time on one machine. `calibration` is a fixed
+piece of pure Python measured in the same run, so that a slow machine is not taken for a slow
+compiler: compare `metered_to_calibration` between machines.
+
+Non-goals: the start of the process and its imports, memory, rulesets of unusual size, and the
+speed of the compiled code. `module` is the hash of the metered module of the text as it stands:
+runs that differ in it did not measure the same thing.
+
+    python bench/compile.py            # the figures of bench/README.md
+    python bench/compile.py --small    # does it still run? (the test suite asks this)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from blake3 import blake3
+
+import pico_abi
+import pico_rulesets
+import picomesh
+from krl.compiler import compile_source
+from krl.diagnostic import Source
+from picomesh.sandbox.backends import WASMTIME_VERSION, BackendOptions
+from picomesh.sandbox.machine import WasmtimeSandbox
+
+EXAMPLE = Path(pico_rulesets.__file__).parent / "examples" / "greeting.krl"
+RUNS, RUNS_SMALL = 25, 2
+FIRST_RUNS_MAX = 5
+GOALS_MS = {"metered": 60, "native": 250, "cached": 10}
+
+
+def make_metered(source: Source) -> bytes:
+    """Source to metered module, as an install does it."""
+    module = compile_source(source).module
+    assert module is not None, f"{source.name} does not compile"
+    pico_abi.validate(module)
+    return pico_abi.meter(module)
+
+
+def make_native(source: Source) -> None:
+    """The same and wasmtime's part, on an engine that has seen nothing yet."""
+    WasmtimeSandbox(BackendOptions()).load(make_metered(source))
+
+
+def edited(source: Source, edit: int) -> Source:
+    """The same ruleset with one more constant: no function of it has the bytes it had before."""
+    before, found, after = source.text.partition("global {")
+    assert found, f"{source.name} has no global block"
+    constant = f'\n    edit_{edit} = "{"x" * edit}"\n'
+    return Source(source.name, before + found + constant + after)
+
+
+def calibrate() -> None:
+    """A piece of work that never changes: what this machine makes of plain Python."""
+    "".join(sorted(str(number * number) for number in range(60_000)))
+
+
+def measure(works: Iterable[Callable[[], object]]) -> dict[str, float]:
+    """Median and spread of some pieces of work, in milliseconds."""
+    elapsed_ms: list[float] = []
+    for work in works:
+        started_ns = time.perf_counter_ns()
+        work()
+        elapsed_ms.append((time.perf_counter_ns() - started_ns) / 1e6)
+    return summarize(elapsed_ms)
+
+
+def summarize(elapsed_ms: list[float]) -> dict[str, float]:
+    figures = {
+        "median": statistics.median(elapsed_ms),
+        "least": min(elapsed_ms),
+        "most": max(elapsed_ms),
+    }
+    return {name: round(figure, 2) for name, figure in figures.items()}
+
+
+def measure_first(path: Path, runs: int) -> dict[str, float]:
+    """The first compilation of a process, in `runs` processes."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, __file__, "--first", "--source", str(path)]
+    elapsed_ms = []
+    for _ in range(runs):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        elapsed_ms.append(float(done.stdout))
+    return summarize(elapsed_ms)
+
+
+def measure_all(path: Path, runs: int) -> dict[str, object]:
+    """Every figure of this bench, as the JSON line shows it."""
+    source = Source(path.name, path.read_text("utf-8"))
+    module = make_metered(source)  # the first run reads the guest library: not measured
+    edits = [edited(source, edit) for edit in range(1, 2 * runs + 1)]
+    calibration = measure([calibrate] * runs)
+    metered = measure(partial(make_metered, text) for text in edits[:runs])
+    native = measure(partial(make_native, text) for text in edits[runs:])
+    with tempfile.TemporaryDirectory() as folder:
+        WasmtimeSandbox(BackendOptions(), Path(folder)).load(module)
+        engines = [WasmtimeSandbox(BackendOptions(), Path(folder)) for _ in range(runs)]
+        cached = measure(partial(engine.load, module) for engine in engines)
+    return {
+        "bench": "compile",
+        "source": source.name,
+        "lines": source.text.count("\n"),
+        "module": blake3(module).hexdigest(),
+        "module_bytes": len(module),
+        "runs": runs,
+        "metered_ms": metered,
+        "native_ms": native,
+        "cached_ms": cached,
+        "first_ms": measure_first(path, min(runs, FIRST_RUNS_MAX)),
+        "calibration_ms": calibration,
+        "metered_to_calibration": round(metered["median"] / calibration["median"], 2),
+        "goals_ms": GOALS_MS,
+        "machine": describe_machine(),
+        "python": platform.python_version(),
+        "wasmtime": WASMTIME_VERSION,
+        "picomesh": picomesh.__version__,
+    }
+
+
+def describe_machine() -> str:
+    """The processor by name where the system tells it, and how many of it."""
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{os.cpu_count()} x {name}, {platform.system()} {platform.machine()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--small", action="store_true", help=f"{RUNS_SMALL} runs of each")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs of each ({RUNS})")
+    parser.add_argument("--source", type=Path, default=EXAMPLE, help="another ruleset")
+    parser.add_argument("--first", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    runs = RUNS_SMALL if options.small else max(options.runs, 1)
+    if options.first:
+        source = Source(options.source.name, options.source.read_text("utf-8"))
+        print(measure([partial(make_metered, source)])["median"])
+    else:
+        print(json.dumps(measure_all(options.source, runs)))
+
+
+if __name__ == "__main__":
+    main()

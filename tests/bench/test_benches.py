@@ -1,0 +1,41 @@
+"""Every bench still runs, and says of itself what it must."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).resolve().parent.parent.parent / "bench"
+SCRIPTS = sorted(BENCH.glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_bench_opens_with_its_question_its_goals_and_its_non_goals(script: Path) -> None:
+    text = script.read_text("utf-8")
+    head = text.split('"""')[1]
+    assert head.splitlines()[0].endswith("?")
+    assert "Goals:" in head and "Non-goals:" in head
+    assert script.name in (BENCH / "README.md").read_text("utf-8")
+
+
+def test_the_compile_bench_prints_one_line_with_a_hash_and_its_circumstances() -> None:
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "compile.py"), "--small"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = done.stdout.splitlines()
+    result = json.loads(line)
+    assert result["bench"] == "compile"
+    assert len(result["module"]) == 64
+    assert result["runs"] == 2
+    assert {"machine", "python", "wasmtime", "picomesh", "goals_ms"} <= set(result)
+    for figure in ("metered_ms", "native_ms", "cached_ms", "first_ms", "calibration_ms"):
+        assert 0 < result[figure]["least"] <= result[figure]["median"] <= result[figure]["most"]
