@@ -56,6 +56,7 @@ def _function(layout: Layout, function: ir.Function) -> EmittedFunction:
     result = FLAG if function.kind == "rule" else VALUE
     number = layout.program.functions.index(function)
     _emit_body(f, result, number)
+    _declare_slots(f)
     entry = _take_frame(f)
     marks = tuple((offset + len(entry), at) for offset, at in f.code.marks)
     return EmittedFunction(
@@ -93,6 +94,14 @@ def _emit_body(f: FunctionCode, result: int, number: int) -> None:
         code.i32(f.frame_bytes)
         code.op(opcodes.I32_ADD)
         code.global_set(f.layout.guest.global_index("__stack_pointer"))
+
+
+def _declare_slots(f: FunctionCode) -> None:
+    """The meter counts locals, so a frame declares one for each slot it takes in memory: then
+    recursion runs out of metered stack before it runs out of shadow stack."""
+    declared = len(f.parameters) + len(f.code.local_types)
+    for _ in range(f.slots_max - declared):
+        f.code.new_local(VALUE)
 
 
 def _take_frame(f: FunctionCode) -> bytes:

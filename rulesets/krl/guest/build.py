@@ -32,7 +32,9 @@ HERE = Path(__file__).resolve().parent
 GUEST = HERE / "guest.wasm"
 PIN = HERE / "guest.pin"
 
-STACK_BYTES = 64 * 1024
+# More than STACK_WORDS_MAX of profile pico-1 in bytes, so that recursion meets the metered limit
+# and never this one: generated frames declare a word for each slot they take here (krl/emit).
+STACK_BYTES = 512 * 1024
 MEMORY_BYTES_MAX = 256 * 64 * 1024  # MEMORY_PAGES_MAX of profile pico-1
 
 # Only what profile pico-1 allows: no reference types, no SIMD, no tail calls, no exceptions.

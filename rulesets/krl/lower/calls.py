@@ -75,6 +75,9 @@ def library_call(function: LibraryFunction, at: int, arguments: list[ir.Value]) 
     """A call of a library function; one that is not available throws, saying its name."""
     if not function.available:
         return ir.Library(at, function.export, (ir.Text(function.full_name),))
+    match arguments:
+        case [ir.Runtime(name="rt_entity_get", arguments=entity)] if function.name == "length":
+            return ir.Runtime(at, "rt_entity_length", entity)
     return ir.Library(at, function.export, tuple(arguments))
 
 

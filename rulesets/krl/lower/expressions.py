@@ -210,14 +210,28 @@ def _unary(body: Body, node: tree.Unary) -> ir.Value:
 
 def _member(body: Body, node: tree.Member) -> ir.Value:
     at = node.span.start
+    entity = _entity(body, node.object)
+    if entity is not None and node.method != "dot":
+        key = value(body, node.property)
+        path = ir.RuntimeList(at, "rt_array", (), (key,)) if node.method == "index" else key
+        return ir.Runtime(at, "rt_entity_path", (entity, path))
     target = value(body, node.object)
     match node.method, node.property:
-        case "index", key:
-            return ir.Runtime(at, "rt_index", (target, value(body, key)))
-        case "path", path:
-            return ir.Runtime(at, "rt_path", (target, value(body, path)))
+        case "index", key_node:
+            return ir.Runtime(at, "rt_index", (target, value(body, key_node)))
+        case "path", path_node:
+            return ir.Runtime(at, "rt_path", (target, value(body, path_node)))
         case "dot", tree.DomainIdentifier() as name:
             return calls.call_name(body, name, [target], [], at)
         case "dot", tree.Identifier() as name:
             return ir.Runtime(at, "rt_property", (target, ir.Text(name.name)))
     raise AssertionError(node)
+
+
+def _entity(body: Body, node: tree.Expression) -> ir.Text | None:
+    """The stored name of an entity variable: by key it is read without reading the whole."""
+    if isinstance(node, tree.DomainIdentifier):
+        binding = body.context.resolution.binding(node)
+        if isinstance(binding, EntityVariable):
+            return ir.Text(binding.name)
+    return None

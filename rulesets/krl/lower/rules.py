@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from krl.lower import calls, expressions, functions, ir, select
 from krl.lower.body import Body, Context
+from krl.resolve import LibraryName
 from krl.syntax import tree
 
 
@@ -130,11 +131,35 @@ class _RuleRun:
     def assign(self, node: tree.Assign) -> None:
         name = ir.Text(_stored_name(node))
         if node.path is None:
-            self.do(node, "rt_entity_put", name, expressions.value(self.body, node.value))
+            appended = self.appended(node)
+            if appended is not None:
+                added = tuple(expressions.value(self.body, item) for item in appended)
+                at = node.span.start
+                self.body.steps.append(
+                    ir.Do(ir.RuntimeList(at, "rt_entity_append", (name,), added))
+                )
+            else:
+                self.do(node, "rt_entity_put", name, expressions.value(self.body, node.value))
             return
         path = expressions.value(self.body, node.path)
         assigned = expressions.value(self.body, node.value)
         self.do(node, "rt_entity_put_path", name, path, assigned)
+
+    def appended(self, node: tree.Assign) -> tuple[tree.Expression, ...] | None:
+        """What `ent:x := ent:x.append(..)` appends, if the statement has that form."""
+        match node.value:
+            case tree.Call(
+                callee=tree.Member(
+                    object=tree.DomainIdentifier(domain=domain, name=name),
+                    method="dot",
+                    property=tree.Identifier(name="append") as operator,
+                ),
+                positional=positional,
+                named=(),
+            ) if (domain, name) == (node.domain, node.name):
+                binding = self.body.context.resolution.binding(operator)
+                return positional if isinstance(binding, LibraryName) else None
+        return None
 
     def clear(self, node: tree.Clear) -> None:
         name = ir.Text(_stored_name(node))
