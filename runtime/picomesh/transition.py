@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from pico_abi.limits import CALL_DEPTH_MAX, EFFECTS_MAX, SCAN_BYTES_MAX
+from picomesh.channels import CHANGES, CHANNELS, ChannelError
 from picomesh.ledger.cid import digest_of
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import (
@@ -35,6 +36,7 @@ from picomesh.sandbox.interface import (
 )
 
 DISPATCH_FUEL = 1_000  # for each event that is offered to a ruleset
+CHANNELS_MAX = 1_000  # of one pico
 START_FUEL = 10_000  # for each instance
 
 
@@ -468,6 +470,10 @@ class _Calls:
             case {"kind": "send", "eci": str()}:
                 self._writable()
                 self._attempt.effects.append(Effect("send", self.key[0], effect))
+            case {"kind": str(kind), "args": list(args), "answer": answer} if (
+                kind.startswith("ctx.") and kind[4:] in CHANGES
+            ):
+                self._change_channel(kind[4:], args, answer)
             case {"kind": "abandon"}:
                 self._writable()
                 self._attempt.abandon()
@@ -498,6 +504,21 @@ class _Calls:
         if not isinstance(attrs, dict) or not (only is None or isinstance(only, str)):
             raise GuestTrap("a raised event's attributes are not a map")
         attempt.offer(Event(attempt.eci, domain, name, encode_value(attrs), attempt.eid, only))
+
+    def _change_channel(self, name: str, args: list[Value], answer: Value) -> None:
+        """What a ruleset does to a channel; `answer` holds the identifier that was reserved."""
+        overlay = self._writable()
+        found = overlay.scan(CHANNELS, b"", CHANNELS_MAX)
+        channels = [item for _, data in found if isinstance(item := decode_value(data), dict)]
+        if len(channels) >= CHANNELS_MAX:
+            raise GuestTrap(f"more than {CHANNELS_MAX} channels")
+        eci = answer.get("id") if isinstance(answer, dict) else None
+        try:
+            changed, record = CHANGES[name](args, channels, eci if isinstance(eci, str) else "")
+        except ChannelError as problem:
+            raise GuestTrap(f"{name}: {problem}") from problem
+        value = None if record is None else encode_value(record)
+        overlay.written[CHANNELS + changed.encode()] = value
 
     # -- questions and other rulesets
 

@@ -18,6 +18,7 @@ import picomesh
 from pico_abi import limits
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
+from picomesh.channels import Use, refusal
 from picomesh.engine.answers import Answerer
 from picomesh.engine.errors import OperatorError, QueryFailed
 from picomesh.engine.inputs import (
@@ -56,6 +57,7 @@ from picomesh.transition import Circumstances, NeedsAnswer, Transition
 
 DEFAULT_HOST = "http://localhost:3000"
 QUESTIONS_MAX = 1_000  # of one transition
+QUESTION_DEPTH_MAX = 8  # queries that ask queries of other picos
 _EID_BYTES = 15
 
 Compile = Callable[[str], bytes]
@@ -113,6 +115,7 @@ class Engine:
         self._options = options
         self._world = options.world
         self._home = home
+        self._asking = 0
 
     @classmethod
     def ephemeral(cls, options: Options | None = None) -> Engine:
@@ -220,8 +223,10 @@ class Engine:
     ) -> int:
         """Makes an event durable and returns its place in the order of arrival."""
         pico = self.find(pico)
+        eci = eci or self.eci(pico)
+        self._check_policy(pico, eci, "event", domain, name)
         event = Event(
-            eci=eci or self.eci(pico),
+            eci=eci,
             domain=domain,
             name=name,
             attrs=encode_value(dict(attrs or {})),
@@ -268,7 +273,13 @@ class Engine:
     def _answer(self, pico: str, need: NeedsAnswer) -> bytes:
         if need.position >= QUESTIONS_MAX:
             raise OperatorError(f"more than {QUESTIONS_MAX} questions in one transition")
-        return self._options.answerer.answer(self.state(pico), pico, need.rid, need.question)
+        if self._asking >= QUESTION_DEPTH_MAX:
+            raise OperatorError(f"queries ask each other more than {QUESTION_DEPTH_MAX} deep")
+        self._asking += 1
+        try:
+            return self._options.answerer.answer(self, pico, need.rid, need.question)
+        finally:
+            self._asking -= 1
 
     # -- queries
 
@@ -301,9 +312,9 @@ class Engine:
         state = self.state(pico)
         blocks = Layered(self.store)
         rulesets = [self.programs.ruleset(record, blocks) for record in state.rulesets()]
-        query = transition.Query(
-            eci or self.eci(pico), rid, name, encode_value(dict(args or {})), self._new_eid()
-        )
+        eci = eci or self.eci(pico)
+        self._check_policy(pico, eci, "query", rid, name)
+        query = transition.Query(eci, rid, name, encode_value(dict(args or {})), self._new_eid())
         tape: list[transition.Answer] = []
         time_ms, seed = self._world.now_ms(), self._seed()
         while True:
@@ -325,6 +336,26 @@ class Engine:
         """A pico's state now."""
         head = self._head(self.find(pico))
         return PicoState(self.store, head.core.post if head else EMPTY_ROOT)
+
+    def pico_of(self, eci: str) -> str | None:
+        """The pico that a channel leads to; a pico's own id is a channel only it may use."""
+        for pico, _ in self.store.picos():
+            if pico == eci or self.state(pico).channel(eci) is not None:
+                return pico
+        return None
+
+    def random_bytes(self, count: int) -> bytes:
+        return self._world.random_bytes(count)
+
+    def _check_policy(self, pico: str, eci: str, use: Use, first: str, name: str) -> None:
+        if eci == pico:
+            return
+        channel = self.state(pico).channel(eci)
+        if channel is None:
+            raise OperatorError(f"ECI not found {eci}", "`picomesh show` lists the channels")
+        refused = refusal(channel, use, first, name)
+        if refused is not None:
+            raise OperatorError(refused, f"the channel {eci} does not let this through")
 
     def eci(self, pico: str) -> str:
         """A pico's first channel."""

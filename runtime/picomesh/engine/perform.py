@@ -11,21 +11,21 @@ from dataclasses import dataclass
 
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
+from picomesh.channels import CHANNELS, allow_all
 from picomesh.engine.inputs import Create, Event, Input, Install, Uninstall, encode_input, kind_of
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import (
-    CHANNELS,
     RULESETS,
     Layered,
     PicoState,
     RulesetRecord,
     encode_ruleset,
-    open_channel,
 )
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes, digest_of
 from picomesh.ledger.codec import Block, encode_block
 from picomesh.ledger.receipt import Code, Core, Write
 from picomesh.ledger.tree import Blocks, Tree
+from picomesh.ledger.value import encode_value
 from picomesh.transition import Circumstances, Transition
 
 _ECI_BYTES = 15
@@ -130,7 +130,7 @@ def _run(programs: Programs, blocks: Layered, state: PicoState, work: Work) -> T
     match work.given:
         case Create():
             path = CHANNELS + first_eci(work.seed).encode()
-            return Transition("ok", 0, ((path, open_channel(first_eci(work.seed))),))
+            return Transition("ok", 0, ((path, encode_value(allow_all(first_eci(work.seed)))),))
         case Install():
             return _install(programs, blocks, state, work, work.given)
         case Uninstall(rid=rid):

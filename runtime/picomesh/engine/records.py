@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from picomesh.channels import CHANNELS
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import MissingBlock
 from picomesh.ledger.fields import Fields
 from picomesh.ledger.tree import Blocks, Tree
-from picomesh.ledger.value import Value, decode_value, encode_value
+from picomesh.ledger.value import Value, decode_value
 
 RULESETS = b"pico/rulesets/"
-CHANNELS = b"pico/channels/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +62,6 @@ def decode_ruleset(rid: str, data: bytes) -> RulesetRecord:
     )
 
 
-def open_channel(eci: str) -> bytes:
-    """The record of a pico's first channel, which allows everything."""
-    policy: dict[str, Value] = {"allow": [{"domain": "*", "name": "*"}], "deny": []}
-    query_policy: dict[str, Value] = {"allow": [{"rid": "*", "name": "*"}], "deny": []}
-    return encode_value(
-        {
-            "id": eci,
-            "tags": [],
-            "eventPolicy": policy,
-            "queryPolicy": query_policy,
-            "familyChannelPicoID": None,
-        }
-    )
-
-
 class PicoState:
     """A pico's state at one root, read through the block store."""
 
@@ -113,6 +98,11 @@ class PicoState:
             for path, data in self.items(RULESETS)
         ]
         return sorted(records, key=lambda record: (record.position, record.rid))
+
+    def channel(self, eci: str) -> dict[str, Value] | None:
+        data = self.get(CHANNELS + eci.encode())
+        record = None if data is None else decode_value(data)
+        return record if isinstance(record, dict) else None
 
     def channels(self) -> list[dict[str, Value]]:
         decoded = [decode_value(data) for _, data in self.items(CHANNELS)]
