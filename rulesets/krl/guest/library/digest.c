@@ -10,28 +10,67 @@ static const Digest sha384 = {48, 128, sha512_run, sha384_start};
 static const Digest sha512 = {64, 128, sha512_run, sha512_start};
 static const Digest sha512_224 = {28, 128, sha512_run, sha512_224_start};
 static const Digest sha512_256 = {32, 128, sha512_run, sha512_256_start};
+static const Digest sha3_224 = {28, 144, sha3_run, NULL};
+static const Digest sha3_256 = {32, 136, sha3_run, NULL};
+static const Digest sha3_384 = {48, 104, sha3_run, NULL};
+static const Digest sha3_512 = {64, 72, sha3_run, NULL};
+static const Digest shake128 = {16, 168, shake_run, NULL};
+static const Digest shake256 = {32, 136, shake_run, NULL};
+static const Digest blake2b512 = {64, 128, blake2b_run, NULL};
+static const Digest blake2s256 = {32, 64, blake2s_run, NULL};
+static const Digest ripemd160 = {20, 64, ripemd160_run, NULL};
+static const Digest sm3 = {32, 64, sm3_run, NULL};
+
+static void md5_sha1_run(const Digest *d, const uint8_t *message, uint32_t byte_count,
+                         uint8_t *out) {
+    md5_run(d, message, byte_count, out);
+    sha1_run(d, message, byte_count, out + md5.digest_bytes);
+}
+
+static const Digest md5_sha1 = {36, 64, md5_sha1_run, NULL};
 
 static const struct {
     const char *name;
     const Digest *digest;
 } names[] = {
     {"RSA-MD5", &md5},
+    {"RSA-RIPEMD160", &ripemd160},
     {"RSA-SHA1", &sha1},
     {"RSA-SHA1-2", &sha1},
     {"RSA-SHA224", &sha224},
     {"RSA-SHA256", &sha256},
+    {"RSA-SHA3-224", &sha3_224},
+    {"RSA-SHA3-256", &sha3_256},
+    {"RSA-SHA3-384", &sha3_384},
+    {"RSA-SHA3-512", &sha3_512},
     {"RSA-SHA384", &sha384},
     {"RSA-SHA512", &sha512},
     {"RSA-SHA512/224", &sha512_224},
     {"RSA-SHA512/256", &sha512_256},
+    {"RSA-SM3", &sm3},
+    {"blake2b512", &blake2b512},
+    {"blake2s256", &blake2s256},
+    {"id-rsassa-pkcs1-v1_5-with-sha3-224", &sha3_224},
+    {"id-rsassa-pkcs1-v1_5-with-sha3-256", &sha3_256},
+    {"id-rsassa-pkcs1-v1_5-with-sha3-384", &sha3_384},
+    {"id-rsassa-pkcs1-v1_5-with-sha3-512", &sha3_512},
     {"md5", &md5},
+    {"md5-sha1", &md5_sha1},
     {"md5WithRSAEncryption", &md5},
+    {"ripemd", &ripemd160},
+    {"ripemd160", &ripemd160},
+    {"ripemd160WithRSA", &ripemd160},
+    {"rmd160", &ripemd160},
     {"sha1", &sha1},
     {"sha1WithRSAEncryption", &sha1},
     {"sha224", &sha224},
     {"sha224WithRSAEncryption", &sha224},
     {"sha256", &sha256},
     {"sha256WithRSAEncryption", &sha256},
+    {"sha3-224", &sha3_224},
+    {"sha3-256", &sha3_256},
+    {"sha3-384", &sha3_384},
+    {"sha3-512", &sha3_512},
     {"sha384", &sha384},
     {"sha384WithRSAEncryption", &sha384},
     {"sha512", &sha512},
@@ -40,6 +79,10 @@ static const struct {
     {"sha512-256", &sha512_256},
     {"sha512-256WithRSAEncryption", &sha512_256},
     {"sha512WithRSAEncryption", &sha512},
+    {"shake128", &shake128},
+    {"shake256", &shake256},
+    {"sm3", &sm3},
+    {"sm3WithRSAEncryption", &sm3},
     {"ssl3-md5", &md5},
     {"ssl3-sha1", &sha1},
 };
@@ -71,12 +114,12 @@ Bytes digest_padded(const uint8_t *message, uint32_t byte_count, uint32_t block_
     return out;
 }
 
-static bool is_base64(Value encoding, const char *function_error) {
+static bool is_base64(Value encoding, const char *unknown) {
     if (!rt_truthy(encoding) || text_is(encoding, "hex")) {
         return false;
     }
     if (!text_is(encoding, "base64")) {
-        throw_about(function_error, encoding, KRL_NULL);
+        throw_about(unknown, encoding, KRL_NULL);
     }
     return true;
 }
@@ -88,7 +131,8 @@ static Value digest_text(const uint8_t *bytes, uint32_t byte_count, bool base64)
 LIBRARY(math_hash) {
     const Digest *d = digest_named(argument(0), "math:hash doesn't recognize the hash algorithm @",
                                    "math:hash was given @ instead of a algorithm string");
-    bool base64 = is_base64(argument(2), "math:hash encoding must be \"hex\" or \"base64\" but was @");
+    bool base64 = is_base64(argument(2),
+                            "math:hash encoding must be \"hex\" or \"base64\" but was @");
     Bytes message = utf8_bytes(to_string(argument(1)));
     uint8_t digest[DIGEST_BYTES_MAX];
     d->run(d, message.bytes, message.byte_count, digest);
@@ -108,6 +152,13 @@ static void keyed(const Digest *d, const uint8_t *key_block, uint8_t pad, const 
     d->run(d, input, d->block_bytes + byte_count, out);
 }
 
+/* A sponge whose output has no fixed length makes no HMAC. */
+static void refuse_extendable(const Digest *d) {
+    if (d->run == shake_run) {
+        throw_text("math:hmac has no use for an extendable-output function");
+    }
+}
+
 LIBRARY(math_hmac) {
     enum { INNER_PAD = 0x36, OUTER_PAD = 0x5C };
     if (!is_string(argument(1))) {
@@ -115,7 +166,9 @@ LIBRARY(math_hmac) {
     }
     const Digest *d = digest_named(argument(0), "math:hmac doesn't recognize the hash algorithm @",
                                    "math:hmac was given @ instead of a algorithm string");
-    bool base64 = is_base64(argument(3), "math:hmac encoding must be \"hex\" or \"base64\" but was @");
+    refuse_extendable(d);
+    bool base64 = is_base64(argument(3),
+                            "math:hmac encoding must be \"hex\" or \"base64\" but was @");
     Bytes key = utf8_bytes(string_of(argument(1))), message = utf8_bytes(to_string(argument(2)));
     uint8_t block[BLOCK_BYTES_MAX] = {0}, inner[DIGEST_BYTES_MAX], outer[DIGEST_BYTES_MAX];
     if (key.byte_count > d->block_bytes) {

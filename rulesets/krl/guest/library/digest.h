@@ -4,7 +4,7 @@
 
 #include "library.h"
 
-enum { DIGEST_BYTES_MAX = 64, BLOCK_BYTES_MAX = 144 };
+enum { DIGEST_BYTES_MAX = 64, BLOCK_BYTES_MAX = 168 };
 
 typedef struct Digest Digest;
 struct Digest {
@@ -17,6 +17,12 @@ void md5_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8
 void sha1_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
 void sha256_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
 void sha512_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
+void sha3_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
+void shake_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
+void blake2b_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
+void blake2s_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
+void ripemd160_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
+void sm3_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
 extern const uint32_t sha224_start[8], sha256_start[8];
 extern const uint64_t sha384_start[8], sha512_start[8], sha512_224_start[8], sha512_256_start[8];
 
@@ -31,6 +37,9 @@ static inline uint32_t load_big(const uint8_t *b) {
 }
 static inline uint32_t load_little(const uint8_t *b) {
     return (uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 | b[0];
+}
+static inline uint64_t load_little_64(const uint8_t *b) {
+    return (uint64_t)load_little(b + 4) << 32 | load_little(b);
 }
 static inline void store_big(uint8_t *b, uint32_t word) {
     for (uint32_t i = 0; i < 4; i++) b[i] = (uint8_t)(word >> (24 - 8 * i));

@@ -4,7 +4,10 @@
  * {kind: "request", request, event} asks for the request and for an event with the answer. */
 #include "library.h"
 
-enum { URL, QUERY, HEADERS, BODY, AUTH, JSON, FORM, PARSE_JSON, AUTORAISE, AUTOSEND, NO_REDIRECT, PARAMETER_COUNT };
+enum {
+    URL, QUERY, HEADERS, BODY, AUTH, JSON, FORM, PARSE_JSON, AUTORAISE, AUTOSEND, NO_REDIRECT,
+    PARAMETER_COUNT
+};
 
 /* ---- forms: a[b][0]=value, percent-encoded but for RFC 3986's unreserved characters ---- */
 

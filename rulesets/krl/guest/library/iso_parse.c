@@ -42,7 +42,12 @@ static bool read_number(Reader *r, uint32_t digit_count, int32_t *number) {
     return true;
 }
 
-/* Monday of week 1 is the Monday on or before January 4. */
+/* The Monday that week 1 begins with: the one on or before January 4. */
+static int64_t first_monday(int64_t year) {
+    int64_t january_4 = days_from_civil(year, 1, 4);
+    return january_4 - (moment_of(january_4 * MILLISECONDS_PER_DAY).weekday + 6) % 7;
+}
+
 static bool read_week(Reader *r, int64_t year, int64_t *days, bool *whole) {
     int32_t week, weekday = 1;
     if (!read_number(r, 2, &week)) {
@@ -52,12 +57,9 @@ static bool read_week(Reader *r, int64_t year, int64_t *days, bool *whole) {
     if (*whole && !read_number(r, 1, &weekday)) {
         return false;
     }
-    int64_t january_4 = days_from_civil(year, 1, 4), next_january_4 = days_from_civil(year + 1, 1, 4);
-    int64_t monday = january_4 - (moment_of(january_4 * MILLISECONDS_PER_DAY).weekday + 6) % 7;
-    int64_t next_monday =
-        next_january_4 - (moment_of(next_january_4 * MILLISECONDS_PER_DAY).weekday + 6) % 7;
-    *days = monday + (week - 1) * 7 + weekday - 1;
-    return week >= 1 && week <= (next_monday - monday) / 7 && weekday >= 1 && weekday <= 7;
+    int64_t weeks = (first_monday(year + 1) - first_monday(year)) / 7;
+    *days = first_monday(year) + (week - 1) * 7 + weekday - 1;
+    return week >= 1 && week <= weeks && weekday >= 1 && weekday <= 7;
 }
 
 static bool read_day_of_year(Reader *r, int64_t year, int64_t *days) {

@@ -1,4 +1,4 @@
-/* The time module. Now is when the event or query came in: inside a transition time stands still. */
+/* The time module. Now is when the event or query came in: time stands still in a transition. */
 #include "calendar.h"
 
 static int64_t now(void) {
@@ -77,7 +77,9 @@ LIBRARY(time_strftime) {
 
 /* ---- time:add ---- */
 
-typedef enum { MILLISECOND, SECOND, MINUTE, HOUR, DAY, WEEK, ISO_WEEK, MONTH, QUARTER, YEAR, UNIT_COUNT } Unit;
+typedef enum {
+    MILLISECOND, SECOND, MINUTE, HOUR, DAY, WEEK, ISO_WEEK, MONTH, QUARTER, YEAR, UNIT_COUNT
+} Unit;
 
 /* A unit goes by its name, its plural, both in any case, and its letter as it stands. */
 static const struct {
