@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pico_abi.wasm import module as m
 from pico_abi.wasm import opcodes as op
-from pico_abi.wasm.module import F32, F64
 from pico_abi.wasm.signatures import SIGNATURES
 
 STACK_WORDS_MAX = 49_152
@@ -30,7 +30,7 @@ def _value_weight(opcode: int) -> int:
     if opcode not in SIGNATURES or op.I32_CONST <= opcode <= op.F64_CONST:
         return 0
     results = SIGNATURES[opcode][1]
-    return sum(2 if value_type in (F32, F64) else 1 for value_type in results)
+    return sum(2 if value_type in (m.F32, m.F64) else 1 for value_type in results)
 
 
 VALUE_WEIGHTS: dict[int, int] = {opcode: _value_weight(opcode) for opcode in op.NAMES}
@@ -38,12 +38,12 @@ VALUE_WEIGHTS: dict[int, int] = {opcode: _value_weight(opcode) for opcode in op.
 
 def result_weight(results: Iterable[int]) -> int:
     """Half words for what a call returns: on the operand stack already, but for wide floats."""
-    return sum(2 for value_type in results if value_type in (F32, F64))
+    return sum(2 for value_type in results if value_type in (m.F32, m.F64))
 
 
 def variable_words(types: Iterable[tuple[int, int]]) -> int:
     """Words of parameters and locals, given as runs of (count, type)."""
-    return sum(2 * n if value_type in (F32, F64) else n for n, value_type in types)
+    return sum(2 * n if value_type in (m.F32, m.F64) else n for n, value_type in types)
 
 
 def frame_words(variables: int, operands_max: int, value_weight: int) -> int:
