@@ -92,6 +92,7 @@ class Event:
     attrs: bytes
     eid: str
     only: str | None = None  # the one ruleset that sees it
+    fired: tuple[str, str] | None = None  # the ruleset and entry whose schedule sent it
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +290,23 @@ class _Attempt:
         """Offers an event to every ruleset, then every raised event, first in first out."""
         self.eid = event.eid
         self.eci = event.eci
+        if event.fired is not None:
+            self._remove_fired(*event.fired)
         self.offer(event)
         while self.queue:
             ruleset, current = self.queue.popleft()
             self._handle(ruleset, current)
+
+    def _remove_fired(self, rid: str, entry: str) -> None:
+        """An entry of type `at` fires once; it leaves the schedule with what it causes."""
+        path = b"ent/" + rid.encode() + b"/_schedule"
+        data = self.overlay.get(path)
+        entries = None if data is None else decode_value(data)
+        if isinstance(entries, dict):
+            found = entries.get(entry)
+            if isinstance(found, dict) and found.get("type") == "at":
+                del entries[entry]
+                self.overlay.written[path] = encode_value(entries)
 
     def offer(self, event: Event) -> None:
         """Queues an event for every ruleset that selects it, in the order of installation."""

@@ -30,10 +30,11 @@ from picomesh.engine.inputs import (
     decode_input,
     encode_input,
 )
-from picomesh.engine.perform import Performed, Work, perform
+from picomesh.engine.perform import Performed, Work, first_eci, perform
 from picomesh.engine.picos import find_pico
 from picomesh.engine.programs import Programs, admit_module
 from picomesh.engine.records import Layered, PicoState
+from picomesh.engine.schedules import Due, Schedules
 from picomesh.engine.world import RealWorld, World
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.codec import Block, encode_block
@@ -47,16 +48,18 @@ from picomesh.ledger.receipt import (
 )
 from picomesh.ledger.signature import SEED_BYTES, Signer
 from picomesh.ledger.tree import EMPTY_ROOT, EMPTY_ROOT_BLOCK
-from picomesh.ledger.value import Value, decode_value, encode_value
+from picomesh.ledger.value import Value, decode_plain, decode_value, encode_value
 from picomesh.sandbox.backends import BackendOptions
+from picomesh.sandbox.interface import EngineFault
 from picomesh.sandbox.machine import WasmtimeSandbox
 from picomesh.store.errors import StoreError
 from picomesh.store.home import Home, load_signer, open_home
-from picomesh.store.store import Accepted, Store, StoredReceipt
+from picomesh.store.store import Accepted, Sent, Store, StoredReceipt
 from picomesh.transition import Circumstances, NeedsAnswer, Transition
 
 DEFAULT_HOST = "http://localhost:3000"
 QUESTIONS_MAX = 1_000  # of one transition
+SETTLE_EVENTS_MAX = 1_000  # that picos send each other behind one event
 QUESTION_DEPTH_MAX = 8  # queries that ask queries of other picos
 _EID_BYTES = 15
 
@@ -116,6 +119,7 @@ class Engine:
         self._world = options.world
         self._home = home
         self._asking = 0
+        self._schedules = Schedules()
 
     @classmethod
     def ephemeral(cls, options: Options | None = None) -> Engine:
@@ -233,7 +237,10 @@ class Engine:
             eid=eid or self._new_eid(),
             host=self.host,
         )
-        return self.store.accept(pico, encode_input(event), self._world.now_ms(), self._seed())
+        return self.store.accept(self._sent(pico, event))
+
+    def _sent(self, pico: str, event: Event) -> Sent:
+        return Sent(pico, encode_input(event), self._world.now_ms(), self._seed())
 
     def send(
         self,
@@ -245,18 +252,81 @@ class Engine:
         eci: str | None = None,
         eid: str | None = None,
     ) -> Response:
-        """Accepts an event and runs everything that waits for this pico, this event last."""
+        """Accepts an event and runs everything that waits for this pico, this event last.
+
+        What picos of this engine send each other in turn is run as well.
+        """
+        pico = self.find(pico)
         arrival = self.accept(pico, domain, name, attrs, eci=eci, eid=eid)
+        response = self._run_up_to(pico, arrival)
+        self.settle()
+        return response
+
+    def _run_up_to(self, pico: str, arrival: int) -> Response:
         response: Response | None = None
-        for accepted in self.store.waiting(self.find(pico)):
+        for accepted in self.store.waiting(pico):
             if accepted.arrival <= arrival:
                 response = self._process(accepted)
         assert response is not None, "the accepted event was waiting"
         return response
 
+    def settle(self, events_max: int = SETTLE_EVENTS_MAX) -> int:
+        """Runs what waits, and what that sends in turn; returns how many events it ran.
+
+        Picos that send each other events without end go on with the next call. An event that this
+        engine cannot run now goes on waiting, and so does what waits behind it.
+        """
+        count = 0
+        stuck: set[str] = set()
+        while count < events_max:
+            waiting = next((item for item in self.store.waiting() if item.pico not in stuck), None)
+            if waiting is None:
+                break
+            try:
+                self._process(waiting)
+                count += 1
+            except EngineFault:
+                stuck.add(waiting.pico)
+        return count
+
     def process_waiting(self) -> list[Response]:
         """Runs every accepted event that has no receipt yet, as after a crash."""
         return [self._process(accepted) for accepted in self.store.waiting()]
+
+    # -- schedules
+
+    def next_due(self) -> Due | None:
+        """The entry of a schedule that fires next, of all picos."""
+        now_ms = self._world.now_ms()
+        found = (
+            item
+            for pico, _ in self.store.picos()
+            for item in self._schedules.due(pico, self.state(pico), now_ms)
+        )
+        return min(found, key=lambda item: item.at_ms, default=None)
+
+    def fire(self, due: Due) -> Response:
+        """Runs an entry of a schedule now, on its pico and past every policy."""
+        self._schedules.fired(due)
+        event = Event(
+            eci=due.eci,
+            domain=due.domain,
+            name=due.name,
+            attrs=encode_value(due.attrs),
+            eid=self._new_eid(),
+            host=self.host,
+            schedule=[due.rid, due.entry],
+        )
+        response = self._run_up_to(due.pico, self.store.accept(self._sent(due.pico, event)))
+        self.settle()
+        return response
+
+    def run_due(self) -> list[Response]:
+        """Fires every entry whose time has come."""
+        responses: list[Response] = []
+        while (due := self.next_due()) is not None and due.at_ms <= self._world.now_ms():
+            responses.append(self.fire(due))
+        return responses
 
     def _process(self, accepted: Accepted) -> Response:
         given = decode_input(accepted.event)
@@ -359,7 +429,11 @@ class Engine:
 
     def eci(self, pico: str) -> str:
         """A pico's first channel."""
-        channels = self.state(pico).channels()
+        genesis = self.store.receipt(pico, 0)
+        eci = "" if genesis is None else first_eci(decode_core(genesis.core).seed)
+        if self.state(pico).channel(eci) is not None:
+            return eci
+        channels = self.state(pico).channels()  # a ruleset deleted the first one
         return str(channels[0]["id"]) if channels else ""
 
     def log(self, pico: str, first: int = 0, last: int | None = None) -> list[Receipt]:
@@ -422,9 +496,42 @@ class Engine:
         new = {**layered.new, **performed.blocks}
         receipt = self._seal(performed, work, elapsed_us, new)
         stored = StoredReceipt(work.pico, work.seq, receipt.core_bytes, receipt.envelope_bytes)
-        self.store.commit(stored, new, arrival, name)
+        self.store.commit(stored, new, arrival, name, self._sends(performed.transition))
         eid = work.given.eid if isinstance(work.given, Event) else ""
         return Response(work.pico, eid, receipt, performed.transition)
+
+    def _sends(self, done: Transition) -> list[Sent]:
+        """Events that a transition sends to picos of this engine; unknown channels are dropped."""
+        sends = (effect.data for effect in done.effects if effect.kind == "send")
+        return [sent for data in sends if (sent := self._send_of(data)) is not None]
+
+    def _send_of(self, effect: bytes) -> Sent | None:
+        message = decode_plain(effect)
+        if message.get("host") not in (None, self.host):
+            return None
+        eci, domain, name = (message.get(key) for key in ("eci", "domain", "name"))
+        if not (isinstance(eci, str) and isinstance(domain, str) and isinstance(name, str)):
+            return None
+        pico = self.pico_of(eci)
+        if pico is None or not self._lets_through(pico, eci, domain, name):
+            return None
+        attrs, eid = message.get("attrs"), message.get("eid")
+        event = Event(
+            eci=eci,
+            domain=domain,
+            name=name,
+            attrs=encode_value(attrs if isinstance(attrs, dict) else {}),
+            eid=eid if isinstance(eid, str) else self._new_eid(),
+            host=self.host,
+        )
+        return self._sent(pico, event)
+
+    def _lets_through(self, pico: str, eci: str, domain: str, name: str) -> bool:
+        try:
+            self._check_policy(pico, eci, "event", domain, name)
+        except OperatorError:
+            return False
+        return True
 
     def _seal(
         self, performed: Performed, work: Work, elapsed_us: int, new: dict[Cid, bytes]

@@ -53,6 +53,7 @@ class Event:
     attrs: bytes
     eid: str
     host: str
+    schedule: list[Block] | None = None  # [rid, entry]: what fired it
 
 
 Input: TypeAlias = Create | Install | Uninstall | Event
@@ -61,7 +62,7 @@ _FIELDS = {
     "create": frozenset(["v", "kind", "engine", "nonce", "name"]),
     "install": frozenset(["v", "kind", "rid", "raw", "source", "url", "config"]),
     "uninstall": frozenset(["v", "kind", "rid"]),
-    "event": frozenset(["v", "kind", "eci", "domain", "name", "attrs", "eid", "host"]),
+    "event": frozenset(["v", "kind", "eci", "domain", "name", "attrs", "eid", "host", "schedule"]),
 }
 
 
@@ -108,4 +109,15 @@ def decode_input(data: bytes) -> Input:
                 fields.octets("attrs"),
                 fields.text("eid"),
                 fields.text("host"),
+                _schedule(fields),
             )
+
+
+def _schedule(fields: Fields) -> list[Block] | None:
+    match fields.any("schedule"):
+        case None:
+            return None
+        case [str(rid), str(entry)]:
+            return [rid, entry]
+        case _:
+            raise FieldError("schedule", "not [rid, entry]")

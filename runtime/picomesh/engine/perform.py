@@ -155,7 +155,10 @@ def _event(
     programs: Programs, blocks: Layered, state: PicoState, work: Work, given: Event
 ) -> Transition:
     rulesets = [programs.ruleset(record, blocks) for record in state.rulesets()]
-    event = transition.Event(given.eci, given.domain, given.name, given.attrs, given.eid)
+    fired = None if given.schedule is None else (str(given.schedule[0]), str(given.schedule[1]))
+    event = transition.Event(
+        given.eci, given.domain, given.name, given.attrs, given.eid, fired=fired
+    )
     circumstances = _circumstances(work, given.host)
     return transition.run(programs.sandbox, state, event, rulesets, circumstances)
 

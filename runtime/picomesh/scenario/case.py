@@ -24,6 +24,7 @@ from picomesh.scenario.values import error_of, resolve_refs, result_of
 from picomesh.scenario.world import START_MS, STEP_MS, VirtualWorld
 
 _RID = re.compile(r"ruleset\s+([^\s{]+)")
+FIRED_MAX = 100_000  # entries of schedules in one step
 _BASE_URL = "http://case.test/krl/"
 
 
@@ -111,7 +112,7 @@ class _Case:
         if "time" in step:
             self.world.clock_ms = step["time"]
         else:
-            self.world.clock_ms += self.options.get("stepMs", STEP_MS)
+            self._run_until(self.world.clock_ms + self.options.get("stepMs", STEP_MS))
         self.logs.clear()
         try:
             result = self._step(resolve_refs(step, self.results))
@@ -120,6 +121,16 @@ class _Case:
         if self.options.get("logs") and self.logs and isinstance(result, dict):
             result["logs"] = list(self.logs)
         return result
+
+    def _run_until(self, time_ms: int) -> None:
+        """Moves the clock, and fires what is due on the way at its own time."""
+        for _ in range(FIRED_MAX):
+            due = self.engine.next_due()
+            if due is None or due.at_ms > time_ms:
+                break
+            self.world.clock_ms = max(self.world.clock_ms, due.at_ms)
+            self.engine.fire(due)
+        self.world.clock_ms = max(self.world.clock_ms, time_ms)
 
     def _step(self, step: Mapping[str, Any]) -> Any:
         for name, action in _STEPS.items():
@@ -186,7 +197,7 @@ class _Case:
         return self.query({**given, "name": given["qname"]})
 
     def advance(self, duration_ms: int) -> dict[str, Any]:
-        self.world.clock_ms += duration_ms
+        self._run_until(self.world.clock_ms + duration_ms)
         moment = datetime.fromtimestamp(self.world.clock_ms / 1000, UTC)
         return {"now": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
 

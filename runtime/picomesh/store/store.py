@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,16 @@ class StoredReceipt:
     seq: int
     core: bytes
     envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An event for a pico of this engine, with the circumstances it will run in."""
+
+    pico: str
+    event: bytes
+    time_ms: int
+    seed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +157,12 @@ class Store:
         blocks: Mapping[Cid, bytes],
         arrival: int | None = None,
         name: str | None = None,
-    ) -> None:
-        """Makes one transition durable; `name` is given with a pico's first receipt."""
+        sent: Sequence[Sent] = (),
+    ) -> list[int]:
+        """Makes one transition durable, and accepts what it sent to picos of this engine.
+
+        `name` is given with a pico's first receipt. Returns the places of what was accepted.
+        """
         with self.transaction() as database:
             _insert_blocks(database, blocks)
             if name is not None:
@@ -158,21 +172,17 @@ class Store:
             if arrival is not None:
                 database.execute("DELETE FROM inbox WHERE arrival = ?", (arrival,))
                 database.execute("DELETE FROM answer WHERE arrival = ?", (arrival,))
+            arrivals = [_accept(database, item) for item in sent]
         for cid, data in blocks.items():
             self._remember(cid, data)
+        return arrivals
 
     # -- the inbox
 
-    def accept(self, pico: str, event: bytes, time_ms: int, seed: bytes) -> int:
+    def accept(self, sent: Sent) -> int:
         """Makes an event durable; returns its place in the order of arrival."""
         with self.transaction() as database:
-            row = (pico, event, time_ms, seed, b"")
-            statement = "INSERT INTO inbox (pico, event, time_ms, seed, hash) VALUES (?,?,?,?,?)"
-            arrival = database.execute(statement, row).lastrowid
-            assert arrival is not None
-            digest = row_hash(arrival, pico, event, time_ms, seed)
-            database.execute("UPDATE inbox SET hash = ? WHERE arrival = ?", (digest, arrival))
-        return arrival
+            return _accept(database, sent)
 
     def waiting(self, pico: str | None = None) -> list[Accepted]:
         """Accepted events without a receipt, in order of arrival."""
@@ -255,6 +265,16 @@ def checked_row(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
             f"a row of {table} is damaged: arrival {columns[0]}", "bring the home back"
         )
     return tuple(columns)
+
+
+def _accept(database: sqlite3.Connection, sent: Sent) -> int:
+    row = (sent.pico, sent.event, sent.time_ms, sent.seed)
+    statement = "INSERT INTO inbox (pico, event, time_ms, seed, hash) VALUES (?, ?, ?, ?, x'')"
+    arrival = database.execute(statement, row).lastrowid
+    assert arrival is not None, "an insert has a row"
+    statement = "UPDATE inbox SET hash = ? WHERE arrival = ?"
+    database.execute(statement, (row_hash(arrival, *row), arrival))
+    return arrival
 
 
 def _insert_blocks(database: sqlite3.Connection, blocks: Mapping[Cid, bytes]) -> None:
