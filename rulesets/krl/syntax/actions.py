@@ -53,7 +53,10 @@ def _parse_block(
 ) -> tuple[BlockKind, Expression | None, tuple[Action, ...]]:
     kind: BlockKind = "every"
     discriminant: Expression | None = None
-    if cursor.take_word("choose"):
+    if cursor.is_word("choose") and cursor.next_kind() == "{" and _at_old_choose(cursor):
+        _complain_old_choose(cursor)
+        kind = "sample"
+    elif cursor.take_word("choose"):
         kind = "choose"
         # Only calls bind tighter than this; anything else needs parentheses.
         discriminant = parse_expression(cursor, MEMBER_POWER)
@@ -67,8 +70,22 @@ def _parse_block(
         if not at_action(cursor) or cursor.texts[cursor.at] in POSTLUDE_WORDS:
             cursor.fail_expected("an action after `then`" if conditional else "an action")
         return kind, None, (parse_action(cursor),)
-    cursor.expect("{")
-    return kind, discriminant, tuple(cursor.parse_items(parse_action, at_action))
+    return kind, discriminant, tuple(cursor.parse_block(parse_action, at_action))
+
+
+def _at_old_choose(cursor: Cursor) -> bool:
+    """At a `choose {` that is no choice by a map: the first engine's word for `sample`."""
+    return cursor.kinds[cursor.at + 2] == "symbol"
+
+
+def _complain_old_choose(cursor: Cursor) -> None:
+    cursor.complain(
+        "`choose` without a value to choose by",
+        "",
+        "write `sample {` to do one of the actions at random",
+        fixes=(Fix(cursor.span_here(), "sample"),),
+    )
+    cursor.at += 1
 
 
 def _complain_missing_every(cursor: Cursor) -> None:
@@ -108,7 +125,7 @@ def parse_action(cursor: Cursor) -> Action:
 
 
 def _end_item(cursor: Cursor) -> None:
-    if cursor.kinds[cursor.at] == ",":
+    if cursor.kinds[cursor.at] == "," and cursor.next_kind() in ("symbol", "}"):
         cursor.complain(
             "`,` between actions", "", "actions follow each other without a separator, or with `;`",
             fixes=(Fix(cursor.span_here(), ";"),),

@@ -29,6 +29,7 @@ _FOUND_HINTS = {
     "=": "`==` compares; `=` declares and stands behind a name",
     "and": "a logical and is written `&&`",
     "or": "a logical or is written `||`",
+    "attrs": "the attributes of an event stand behind `attributes`",
     "eq": "equality is written `==`",
     "with": "arguments stand in the parentheses of the call: name = value",
     "neq": "inequality is written `!=`",
@@ -48,11 +49,13 @@ class Stop(Exception):
 
 
 class Cursor:
-    """`height` is the height of the highest expression since it was last set to 0."""
+    """`height` is the height of the highest expression since it was last set to 0; `failures`
+    counts what went wrong, told or not, and `stops` the items that were given up.
+    """
 
     __slots__ = (
         "_layout", "at", "depth", "diagnostics", "ends", "failed_at", "failures", "height",
-        "kinds", "source", "starts", "texts", "tokens", "too_deep",
+        "kinds", "source", "starts", "stops", "texts", "tokens", "too_deep",
     )  # fmt: skip
 
     def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
@@ -70,6 +73,7 @@ class Cursor:
         self.failed_at = -1
         self.too_deep = False
         self.failures = 0
+        self.stops = 0
         self._layout: Layout | None = None
 
     # ---- looking ---------------------------------------------------------------------------
@@ -97,6 +101,10 @@ class Cursor:
         """Is the present token the first of its line?"""
         before = self.ends[self.at - 1] if self.at else 0
         return "\n" in self.source.text[before : self.starts[self.at]]
+
+    def begins_word(self) -> bool:
+        """Is there something between the present token and the one before it?"""
+        return self.starts[self.at] > self.ends[self.at - 1]
 
     def at_rule(self) -> bool:
         """At `rule name {` or `rule name is`."""
@@ -235,7 +243,7 @@ class Cursor:
         """Fail at a reserved word that stands where a name is declared or wanted."""
         word = self.texts[self.at]
         if word in RESERVED and self.kinds[self.at] == word:
-            self.fail("reserved word as a name", f"`{word}` has a meaning of its own in KRL.")
+            self.fail("reserved word as a name", f"`{word}` has a meaning of its own in KRL")
 
     def hint_spelling(self, words: Iterable[str]) -> str:
         """A hint when the present word is nearly one of these."""
@@ -270,6 +278,17 @@ class Cursor:
 
     # ---- lists of items, and recovering -----------------------------------------------------
 
+    def parse_block(
+        self, parse_item: Callable[[Cursor], Item | None], starts: Callable[[Cursor], bool]
+    ) -> list[Item]:
+        """`{` items `}`; a missing `{` is told, and passed over where an item begins."""
+        if not self.take("{"):
+            if not starts(self):
+                self.fail_expected("`{`")
+            self.complain("missing `{`", f"found {self.describe()}")
+            self.failed_at = self.at - 1
+        return self.parse_items(parse_item, starts)
+
     def parse_items(
         self, parse_item: Callable[[Cursor], Item | None], starts: Callable[[Cursor], bool]
     ) -> list[Item]:
@@ -290,20 +309,28 @@ class Cursor:
             first = self.at
             depth = self.depth
             told = len(self.diagnostics.items)
+            failed_at = self.failed_at
             try:
                 item = parse_item(self)
                 if item is not None:
                     items.append(item)
             except Stop:
                 self.depth = depth
+                self.stops += 1
                 if self.failed_at <= first + 1 and self._is_outside(opening, first):
                     # It was no item at all, but what comes after the block.
                     del self.diagnostics.items[told:]
                     self.at = first
-                    self.failed_at = first - 1
+                    self.failed_at = failed_at
                     self.complain_unclosed(opening)
                     return items
                 self._recover(opening, first, starts)
+
+    def skip_mistaken(self, kind: str, title: str) -> None:
+        """Complain about a token that should not be here, and step over it."""
+        if self.kinds[self.at] == kind:
+            self.complain(title, "", "remove it", fixes=(Fix(self.span_here(), ""),))
+            self.at += 1
 
     def skip_semicolons(self) -> None:
         """A `;` where nothing needs separating."""
@@ -327,6 +354,15 @@ class Cursor:
             return False
         kind = self.kinds[at]
         return kind in RESERVED or (kind == "symbol" and self.texts[at] not in _CONTINUING)
+
+    def _closes(self, opening: int, at: int, level: int) -> bool:
+        """Is this the brace that closes a block? Where braces fail, the indentation says."""
+        layout = self.layout()
+        if self.kinds[at] not in ("}", "}#"):
+            return False
+        if layout.is_indented(opening) and not layout.balanced:
+            return layout.heads[at] and layout.indents[at] <= layout.indents[opening]
+        return layout.brackets[at] <= level
 
     def _is_outside(self, opening: int, at: int) -> bool:
         """Does a token stand too far left for the block that opened at the index `opening`?"""
@@ -353,23 +389,24 @@ class Cursor:
         """
         layout = self.layout()
         level = layout.brackets[first]
-        indent = layout.indents[first] if layout.heads[first] else -1
+        indent = layout.indents[first]
         self.at = max(self.at, first + 1)
         while True:
             at = self.at
             kind = self.kinds[at]
             depth = layout.brackets[at]
-            if kind == "end" or (depth <= level and kind in ("}", "}#")):
+            is_head = layout.heads[at]
+            if kind == "end" or self._closes(opening, at, level):
+                break
+            if is_head and (self.at_rule() or (kind == "symbol" and self._is_outside(opening, at))):
                 break
             if depth <= level and kind == ";":
                 self.at += 1
-                break
-            if layout.heads[at]:
-                if self.at_rule() or (kind == "symbol" and self._is_outside(opening, at)):
-                    break
-                if layout.indents[at] <= indent and starts(self):
-                    break
+                return
             if depth <= level and (starts(self) or self._at_line(at, indent)):
-                break
+                return
+            if is_head and layout.indents[at] <= indent and starts(self):
+                return
             self.at += 1
+        # The list ends here, and not to the author's surprise.
         self.failed_at = max(self.failed_at, self.at)

@@ -206,6 +206,9 @@ def _parse_matches(cursor: Cursor) -> tuple[AttributeMatch, ...]:
             cursor.at += 1
         elif kind == "string":
             _fail_string_match(cursor)
+        elif _at_slashed(cursor):
+            cursor.at += 1
+            cursor.fail("regexp in slashes", "", "a regexp is written re#...#")
         elif not _at_match(cursor, 0):
             return tuple(matches)
         name = Identifier(cursor.span_here(), cursor.texts[cursor.at])
@@ -214,6 +217,12 @@ def _parse_matches(cursor: Cursor) -> tuple[AttributeMatch, ...]:
             _fail_string_match(cursor)
         pattern = take_regexp(cursor)
         matches.append(AttributeMatch(cursor.span_from(name.span.start), name.name, pattern))
+
+
+def _at_slashed(cursor: Cursor) -> bool:
+    """At `name re/`, which the first engine took for the beginning of a regexp."""
+    at = cursor.at
+    return cursor.is_any_word() and cursor.texts[at + 1] == "re" and cursor.kinds[at + 2] == "/"
 
 
 def _at_match(cursor: Cursor, ahead: int) -> bool:

@@ -366,8 +366,19 @@ PREFIX: dict[str, Callable[[Cursor], Expression]] = {
 def parse_declaration(cursor: Cursor) -> Declaration:
     """`name = value [;]`, at the name."""
     declaration = parse_bare_declaration(cursor)
-    cursor.take(";")
+    _end_declaration(cursor)
     return declaration
+
+
+def _end_declaration(cursor: Cursor) -> None:
+    following = cursor.kinds[cursor.at + 1 : cursor.at + 3]
+    if cursor.kinds[cursor.at] == "," and (following == ["symbol", "="] or following[0] == "}"):
+        cursor.complain(
+            "`,` between declarations", "", "they follow each other without a separator",
+            fixes=(Fix(cursor.span_here(), ";"),),
+        )  # fmt: skip
+        cursor.at += 1
+    cursor.take(";")
 
 
 def parse_bare_declaration(cursor: Cursor) -> Declaration:
@@ -394,13 +405,7 @@ def parse_declaration_item(cursor: Cursor) -> Declaration:
         declaration = parse_bare_declaration(cursor)
     else:
         _fail_declaration(cursor)
-    if cursor.kinds[cursor.at] == ",":
-        cursor.complain(
-            "`,` between declarations", "", "they follow each other without a separator",
-            fixes=(Fix(cursor.span_here(), ";"),),
-        )  # fmt: skip
-        cursor.at += 1
-    cursor.take(";")
+    _end_declaration(cursor)
     return declaration
 
 

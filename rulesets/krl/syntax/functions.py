@@ -69,6 +69,7 @@ class _Body:
     def _check_order(self, cursor: Cursor, in_order: bool) -> None:
         if in_order:
             return
+        self.result = None  # whatever comes next is not one more mistake
         if self.is_defaction:
             cursor.fail("declaration after the actions", "", "declarations come first in a block")
         cursor.fail(
@@ -107,11 +108,10 @@ def _parse_form(cursor: Cursor, is_defaction: bool) -> tuple[_Body, int, tuple[P
     start = cursor.starts[cursor.at]
     cursor.at += 1
     parameters = _parse_parameters(cursor)
-    cursor.expect("{")
     failures = cursor.failures
     body = _Body(is_defaction)
     cursor.descend(2)
-    cursor.parse_items(body.parse_item, starts_body_item)
+    cursor.parse_block(body.parse_item, starts_body_item)
     cursor.depth -= 2
     if body.result is None and not is_defaction and cursor.failures == failures:
         cursor.at -= 1

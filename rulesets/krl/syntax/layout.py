@@ -18,10 +18,11 @@ _STRENGTH = {")": 0, "]": 0, "}": 1, "}#": 2, ">>": 3}
 class Layout:
     """For each token: brackets open before it, its line and that line's indentation.
 
-    Heads are the first tokens of their lines.
+    Heads are the first tokens of their lines; `balanced` says that brackets can be trusted.
     """
 
     brackets: list[int]
+    balanced: bool
     lines: list[int]
     indents: list[int]
     heads: list[bool]
@@ -49,22 +50,26 @@ def lay_out(text: str, tokens: Tokens) -> Layout:
         indents.append(indent)
         heads.append(is_head)
         start_before, end_before = start, end
-    return Layout(open_brackets(tokens.kinds), lines, indents, heads)
+    brackets, balanced = _open_brackets(tokens.kinds)
+    return Layout(brackets, balanced, lines, indents, heads)
 
 
-def open_brackets(kinds: list[str]) -> list[int]:
-    """How many brackets are open before each token, a closing one still counting as inside.
+def _open_brackets(kinds: list[str]) -> tuple[list[int], bool]:
+    """How many brackets are open before each token, and whether all are closed in order.
 
-    A `}` also closes what was left open inside its `{`; a `)` or `]` never closes a `{`.
+    A closing bracket still counts as inside. A `}` also closes what was left open inside its `{`;
+    a `)` or `]` never closes a `{`.
     """
     depths: list[int] = []
     awaited: list[str] = []
+    balanced = True
     for kind in kinds:
         strength = _STRENGTH.get(kind)
         if strength is not None:
             keep = len(awaited)
             while keep and awaited[keep - 1] != kind and _STRENGTH[awaited[keep - 1]] <= strength:
                 keep -= 1
+            balanced = balanced and keep == len(awaited) > 0 and awaited[-1] == kind
             if keep and awaited[keep - 1] == kind:
                 depths.append(keep)
                 del awaited[keep - 1 :]
@@ -73,4 +78,4 @@ def open_brackets(kinds: list[str]) -> list[int]:
         closing = _CLOSING.get(kind)
         if closing is not None:
             awaited.append(closing)
-    return depths
+    return depths, balanced and not awaited

@@ -81,7 +81,15 @@ def read_tokens(source: Source, diagnostics: Diagnostics) -> Tokens:
 
 
 class _Lexer:
-    __slots__ = ("beestings", "chevrons", "diagnostics", "text", "tokens", "unclosed_seen")
+    __slots__ = (
+        "beestings",
+        "chevrons",
+        "diagnostics",
+        "illegal_ends",
+        "text",
+        "tokens",
+        "unclosed_seen",
+    )
 
     def __init__(self, text: str, diagnostics: Diagnostics) -> None:
         self.text = text
@@ -89,6 +97,7 @@ class _Lexer:
         self.tokens = Tokens()
         self.chevrons: list[int] = []  # where each open `<<` stands
         self.beestings: list[int] = []  # curly brackets open in each open `#{`
+        self.illegal_ends: dict[str, int] = {}
         self.unclosed_seen: set[str] = set()
 
     def read(self) -> Tokens:
@@ -131,7 +140,14 @@ class _Lexer:
         return end
 
     def _read_illegal(self, start: int) -> int:
-        end, kind, text = mistakes.report_illegal(self.text, start, self.diagnostics)
+        diagnostics = self.diagnostics
+        character = self.text[start]
+        # Of a character only the first on a line is told.
+        if self.illegal_ends.get(character, -1) >= start:
+            diagnostics = Diagnostics()
+        end, kind, text = mistakes.report_illegal(self.text, start, diagnostics)
+        line_end = self.text.find("\n", start)
+        self.illegal_ends[character] = line_end if line_end >= 0 else len(self.text)
         tokens = self.tokens
         if kind == "symbol" and self._is_in_name(start):
             text = tokens.texts.pop() + text

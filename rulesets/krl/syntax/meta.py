@@ -27,8 +27,7 @@ def parse_meta(cursor: Cursor) -> Meta:
     """At the word `meta`."""
     start = cursor.starts[cursor.at]
     cursor.at += 1
-    cursor.expect("{")
-    properties: list[MetaProperty] = cursor.parse_items(_parse_property, _at_property)
+    properties: list[MetaProperty] = cursor.parse_block(_parse_property, _at_property)
     return Meta(cursor.span_from(start), tuple(properties))
 
 
@@ -66,6 +65,8 @@ def _skip_sharing(cursor: Cursor) -> None:
 
 def _parse_text(cursor: Cursor, start: int) -> MetaText:
     key = cursor.texts[cursor.at - 1]
+    cursor.skip_mistaken(":", "`:` in a meta property")
+    cursor.skip_mistaken("=", "`=` in a meta property")
     value = parse_expression(cursor)
     return MetaText(cursor.span_from(start), key, value)
 
@@ -115,6 +116,10 @@ def _parse_configuration(cursor: Cursor) -> list[Declaration]:
             cursor.at += 1
             if not cursor.at_declaration():
                 cursor.fail_expected("`name = value` after `and`")
+        elif cursor.kinds[cursor.at] == "," and cursor.kinds[cursor.at + 2] == "=":
+            fix = Fix(cursor.span_here(), " and")
+            cursor.complain("`,` in a `with`", "", "write `and`", fixes=(fix,))
+            cursor.at += 1
         elif not cursor.at_declaration():
             return found
         found.append(parse_bare_declaration(cursor))

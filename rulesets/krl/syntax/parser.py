@@ -91,8 +91,7 @@ class _Parts:
             case "global":
                 self._advance(cursor, 2)
                 cursor.at += 1
-                cursor.expect("{")
-                self.declarations += cursor.parse_items(
+                self.declarations += cursor.parse_block(
                     parse_declaration_item, Cursor.at_declaration
                 )
             case "meta":

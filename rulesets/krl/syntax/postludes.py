@@ -14,6 +14,20 @@ def parse_postlude(cursor: Cursor) -> Postlude:
     """At `fired`, `notfired` or `always`."""
     start = cursor.starts[cursor.at]
     first_word = cursor.texts[cursor.at]
+    cursor.at += 1
+    return _parse_blocks(cursor, start, first_word)
+
+
+def parse_bare_postlude(cursor: Cursor) -> Postlude:
+    """At a `{` that should have had `fired` or `always` before it."""
+    start = cursor.starts[cursor.at]
+    hint = "write `always {`, or `fired {` where it depends on the actions"
+    cursor.complain("postlude without its word", "", hint)
+    return _parse_blocks(cursor, start, "fired")
+
+
+def _parse_blocks(cursor: Cursor, start: int, first_word: str) -> Postlude:
+    """After the first word."""
     blocks: dict[str, Statements] = {first_word: _parse_block(cursor)}
     opposite = {"fired": "notfired", "notfired": "fired"}.get(first_word)
     while True:
@@ -21,8 +35,10 @@ def parse_postlude(cursor: Cursor) -> Postlude:
         if word is None:
             break
         if word == "else" and opposite is not None and opposite not in blocks:
+            cursor.at += 1
             blocks[opposite] = _parse_block(cursor)
         elif word == "finally" and opposite is not None and "always" not in blocks:
+            cursor.at += 1
             blocks["always"] = _parse_block(cursor)
         else:
             _complain_block(cursor, word, opposite, blocks)
@@ -31,9 +47,7 @@ def parse_postlude(cursor: Cursor) -> Postlude:
 
 
 def _parse_block(cursor: Cursor) -> Statements:
-    cursor.at += 1
-    cursor.expect("{")
-    return tuple(cursor.parse_items(parse_statement, at_statement))
+    return tuple(cursor.parse_block(parse_statement, at_statement))
 
 
 def _next_word(cursor: Cursor) -> str | None:
@@ -43,7 +57,7 @@ def _next_word(cursor: Cursor) -> str | None:
         ahead += 1
     word = cursor.texts[ahead]
     known = word in ("else", "finally", "fired", "notfired", "always")
-    if cursor.kinds[ahead] != "symbol" or not known or cursor.kinds[ahead + 1] != "{":
+    if cursor.kinds[ahead] != "symbol" or not known:
         return None
     cursor.skip_semicolons()
     return word
@@ -57,13 +71,16 @@ def _complain_block(
     title = f"`{word}` block out of place"
     if word == opposite and word not in blocks:
         cursor.complain(title, "", "write `else`", fixes=(Fix(span, "else"),))
+        cursor.at += 1
         blocks[word] = _parse_block(cursor)
     elif word == "always" and opposite is not None and word not in blocks:
         cursor.complain(title, "", "write `finally`", fixes=(Fix(span, "finally"),))
+        cursor.at += 1
         blocks[word] = _parse_block(cursor)
     else:
         hint = "a postlude is `always {}`, or `fired {} else {} finally {}`"
         cursor.complain(title, "a rule has one postlude", hint)
+        cursor.at += 1
         _parse_block(cursor)
 
 
@@ -77,4 +94,5 @@ def skip_misplaced(cursor: Cursor) -> None:
     word = cursor.texts[cursor.at]
     hint = "a postlude begins with `fired`, `notfired` or `always`"
     cursor.complain(f"`{word}` block out of place", "", hint, span)
+    cursor.at += 1
     _parse_block(cursor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from krl.diagnostic import Fix
 from krl.syntax.actions import (
     BLOCK_WORDS,
     POSTLUDE_WORDS,
@@ -16,7 +17,13 @@ from krl.syntax.cursor import Cursor
 from krl.syntax.events import parse_select
 from krl.syntax.expressions import parse_declaration_item, parse_expression
 from krl.syntax.functions import complain_second_block
-from krl.syntax.postludes import at_misplaced, parse_postlude, skip_misplaced
+from krl.syntax.postludes import (
+    at_misplaced,
+    parse_bare_postlude,
+    parse_postlude,
+    skip_misplaced,
+)
+from krl.syntax.statements import at_statement
 from krl.syntax.tree import (
     ActionBlock,
     Declaration,
@@ -25,6 +32,7 @@ from krl.syntax.tree import (
     Rule,
     SelectWhen,
     SelectWhere,
+    Span,
 )
 
 _ORDER = ("select", "foreach", "pre", "action block", "postlude")
@@ -42,6 +50,7 @@ class _Parts:
     postlude: Postlude | None = None
     stage: int = -1
     blocks: int = 0
+    stops: int = 0  # the cursor's, when the rule began
 
     def parse_item(self, cursor: Cursor) -> None:
         match self._next_part(cursor):
@@ -55,16 +64,25 @@ class _Parts:
             case "pre":
                 self._advance(cursor, 2)
                 cursor.at += 1
-                cursor.expect("{")
-                found = cursor.parse_items(parse_declaration_item, Cursor.at_declaration)
-                self.prelude = tuple(found)
+                self._parse_prelude(cursor)
             case "postlude":
                 self._advance(cursor, 4)
                 self.postlude = parse_postlude(cursor)
+            case "block" if _at_bare_prelude(cursor):
+                here = cursor.starts[cursor.at]
+                cursor.complain("missing `pre`", fixes=(Fix(Span(here, here), "pre "),))
+                self._parse_prelude(cursor)
+            case "block" if _at_bare_postlude(cursor):
+                self._advance(cursor, 4)
+                self.postlude = parse_bare_postlude(cursor)
             case "block":
                 self._parse_block(cursor)
             case _:
                 self._fail(cursor)
+
+    def _parse_prelude(self, cursor: Cursor) -> None:
+        found = cursor.parse_block(parse_declaration_item, Cursor.at_declaration)
+        self.prelude = tuple(found)
 
     def _next_part(self, cursor: Cursor) -> str:
         """A part's word begins that part, unless its turn is over and it can name an action."""
@@ -85,25 +103,27 @@ class _Parts:
 
     def _advance(self, cursor: Cursor, stage: int) -> None:
         word = cursor.texts[cursor.at]
-        if stage < self.stage:
+        if cursor.stops > self.stops:
+            pass  # the order of what is left says nothing
+        elif stage < self.stage:
             cursor.complain(
                 f"`{word}` after the {_ORDER[self.stage]}" if self.stage > 2
                 else f"`{word}` after `{_ORDER[self.stage]}`",
                 f"the parts of a rule come in the order {', '.join(_ORDER)}",
             )  # fmt: skip
-        elif stage == self.stage and word != "foreach":
+        elif stage == self.stage and stage not in (1, 3):
             name = "postlude" if stage == 4 else f"`{word}` block"
             cursor.complain(f"second {name}", f"a rule has one {name}")
         self.stage = max(self.stage, stage)
 
     def _parse_block(self, cursor: Cursor) -> None:
-        self.blocks += 1
-        if self.stage == 4 and self.blocks == 1:
+        if self.blocks == 0:
             self._advance(cursor, 3)
-        elif self.blocks == 2:
+        elif self.blocks == 1 and cursor.stops == self.stops:
             complain_second_block(cursor, "rule")
         self.stage = max(self.stage, 3)
         self.block = parse_action_block(cursor)
+        self.blocks += 1
 
     def _fail(self, cursor: Cursor) -> None:
         if at_misplaced(cursor):
@@ -126,15 +146,36 @@ def at_part(cursor: Cursor) -> bool:
     return at_action(cursor) and cursor.layout().heads[cursor.at]
 
 
+def _at_bare_prelude(cursor: Cursor) -> bool:
+    """At `{ name =`."""
+    at = cursor.at
+    return cursor.kinds[at] == "{" and cursor.kinds[at + 1 : at + 3] == ["symbol", "="]
+
+
+def _at_bare_postlude(cursor: Cursor) -> bool:
+    """At a `{` and then a statement."""
+    if cursor.kinds[cursor.at] != "{":
+        return False
+    cursor.at += 1
+    found = at_statement(cursor)
+    cursor.at -= 1
+    return found
+
+
 def parse_rule(cursor: Cursor) -> Rule:
     """At the word `rule`."""
     start = cursor.starts[cursor.at]
     cursor.at += 1
     name = cursor.expect_name("the rule's name")
+    if cursor.kinds[cursor.at] in ("-", "."):
+        cursor.fail(
+            "a rule's name is one word",
+            f"found {cursor.describe()}",
+            "a name is made of letters, digits, `_` and `$`",
+        )
     active = _parse_state(cursor)
-    cursor.expect("{")
-    parts = _Parts()
-    cursor.parse_items(parts.parse_item, at_part)
+    parts = _Parts(stops=cursor.stops)
+    cursor.parse_block(parts.parse_item, at_part)
     return Rule(
         cursor.span_from(start),
         name.name,

@@ -37,7 +37,8 @@ def at_statement(cursor: Cursor) -> bool:
         case ":":
             return cursor.kinds[at + 2] == "symbol" and cursor.kinds[at + 3] in (":=", "{")
         case _:
-            return cursor.texts[at] in _STATEMENTS
+            is_part = at > 0 and cursor.kinds[at - 1] in (":", ".")
+            return cursor.texts[at] in _STATEMENTS and not is_part
 
 
 def parse_statement(cursor: Cursor) -> Statement:
@@ -73,9 +74,13 @@ def _parse_unguarded(cursor: Cursor) -> Statement:
     if following == ":=":
         span = Span(cursor.starts[at + 1], cursor.ends[at + 1])
         cursor.fail(
-            "`:=` sets an entity variable", f"`{word}` is not one.",
+            "`:=` sets an entity variable", f"`{word}` is not one",
             f"write ent:{word} := ... to keep the value, {word} = ... to name it here", span,
         )  # fmt: skip
+    if word in ("ent", "app") and following == ".":
+        dot = Span(cursor.starts[at + 1], cursor.ends[at + 1])
+        hint = f"an entity variable is written {word}:name"
+        cursor.fail(f"`{word}.` in a statement", "", hint, dot, (Fix(dot, ":"),))
     if word == "set" and following == "symbol" and cursor.kinds[at + 2] == ":":
         return _parse_set(cursor)
     if following in ("(", "=>"):
@@ -175,6 +180,7 @@ def _parse_event_name(cursor: Cursor) -> tuple[str | None, Expression]:
 
 def _parse_attributes(cursor: Cursor) -> Expression | None:
     if cursor.take_word("attributes"):
+        cursor.skip_mistaken("=", "`=` after `attributes`")
         return parse_expression(cursor)
     if not dialect.at_with(cursor):
         return None
@@ -219,6 +225,14 @@ def _parse_schedule(cursor: Cursor, start: int) -> Schedule:
 
 
 def _parse_level(cursor: Cursor) -> str:
+    if cursor.kinds[cursor.at] in ("string", "<<", "("):
+        here = cursor.starts[cursor.at]
+        word = cursor.texts[cursor.at - 1]
+        fix = Fix(Span(here, here), "info " if cursor.begins_word() else " info ")
+        levels = ", ".join(_LEVELS)
+        text = f"a level stands behind the word: {levels}"
+        cursor.complain(f"`{word}` without a level", text, f"write {word} info ...", fixes=(fix,))
+        return "info"
     if cursor.kinds[cursor.at] != "symbol" or cursor.texts[cursor.at] not in _LEVELS:
         hint = cursor.hint_spelling(_LEVELS)
         cursor.fail_expected("a level: " + ", ".join(_LEVELS), hint)

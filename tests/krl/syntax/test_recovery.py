@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from krl.diagnostic import Diagnostics, Source, apply_fixes, render, to_json
 from krl.syntax.cursor import DEPTH_MAX, HEIGHT_MAX
+from krl.syntax.lexer import read_tokens
 from krl.syntax.parser import parse, parse_expression
 from krl.syntax.tree import Ruleset
 
@@ -100,6 +101,17 @@ def test_any_damage_to_a_ruleset_is_answered(data: st.DataObject) -> None:
 def test_a_ruleset_cut_off_anywhere_has_one_diagnostic_or_two(cut: int) -> None:
     check(RULESET[:cut])
     assert 1 <= len(titles(RULESET[:cut])) <= 2
+
+
+def test_a_missing_token_is_told_once() -> None:
+    """Of all tokens: most are missed, nearly always once, and never with a flood of words."""
+    tokens = read_tokens(Source("case.krl", RULESET), Diagnostics())
+    counts = []
+    for start, end in zip(tokens.starts, tokens.ends, strict=True):
+        told = titles(RULESET[:start] + RULESET[end:])
+        counts.append(len(told))
+    assert max(counts) <= 4
+    assert sum(count == 1 for count in counts) > 0.9 * sum(count > 0 for count in counts)
 
 
 # ---- depth and length --------------------------------------------------------------------------
