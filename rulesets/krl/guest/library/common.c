@@ -120,9 +120,13 @@ bool text_is(Value v, const char *ascii) {
     return i == s->length && !ascii[i];
 }
 
-Value call3(Value callee, Value a, Value b, Value c) {
+Value call_iterator(Value callee, Value a, Value b, Value c) {
+    if (!is_function(callee)) {
+        throw_text("iter is not a function");
+    }
     Value arguments[3] = {a, b, c};
-    return call_function(callee, 3, arguments);
+    Function *f = address_of(callee);
+    return f->entry(f, 3, arguments);
 }
 
 Value map_get_ascii(Value map, const char *key) {

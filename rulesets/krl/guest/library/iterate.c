@@ -37,7 +37,7 @@ static Value walk_result(const Walk *w, bool null_is_identity) {
     if (null_is_identity && is_null(w->function)) {
         return w->value;
     }
-    return call3(w->function, w->value, w->key, w->collection);
+    return call_iterator(w->function, w->value, w->key, w->collection);
 }
 
 static bool any_gives(Value collection, Value function, bool wanted) {

@@ -20,7 +20,7 @@ static inline Map *map_of(Value v) { return address_of(v); }
 static inline Value from_ascii(const char *text) { return from_string(string_from_ascii(text)); }
 static inline bool is_undefined(Value v) { return v == KRL_UNDEFINED; }
 bool text_is(Value v, const char *ascii); /* a string of exactly these characters */
-Value call3(Value callee, Value a, Value b, Value c);
+Value call_iterator(Value callee, Value a, Value b, Value c); /* an action will do, too */
 Value map_get_ascii(Value map, const char *key); /* KRL_UNDEFINED when there is none */
 void map_set_ascii(Map *m, const char *key, Value v);
 Value null_cleaned(Value v);      /* undefined and NaN, at any depth, become null */
