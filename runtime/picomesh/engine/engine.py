@@ -9,17 +9,13 @@ commit; effects are released after it.
 from __future__ import annotations
 
 import base64
-import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import picomesh
-from pico_abi import limits
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
 from picomesh.channels import Use, refusal
-from picomesh.engine.answers import Answerer
 from picomesh.engine.errors import OperatorError, QueryFailed
 from picomesh.engine.inputs import (
     Create,
@@ -30,40 +26,32 @@ from picomesh.engine.inputs import (
     decode_input,
     encode_input,
 )
-from picomesh.engine.perform import Performed, Work, first_eci, perform
+from picomesh.engine.options import Options
+from picomesh.engine.perform import Work, first_eci, perform
 from picomesh.engine.picos import find_pico
-from picomesh.engine.programs import Programs, admit_module
+from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered, PicoState
 from picomesh.engine.schedules import Due, Schedules
-from picomesh.engine.world import RealWorld, World
+from picomesh.engine.sealing import read_receipt, seal_performed
+from picomesh.engine.sends import sends_of
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
-from picomesh.ledger.codec import Block, encode_block
 from picomesh.ledger.receipt import (
-    Envelope,
     Receipt,
     decode_core,
-    decode_envelope,
-    encode_core,
-    seal,
 )
 from picomesh.ledger.signature import SEED_BYTES, Signer
 from picomesh.ledger.tree import EMPTY_ROOT, EMPTY_ROOT_BLOCK
-from picomesh.ledger.value import Value, decode_plain, decode_value, encode_value
-from picomesh.sandbox.backends import BackendOptions
+from picomesh.ledger.value import Value, decode_value, encode_value
 from picomesh.sandbox.interface import EngineFault
-from picomesh.sandbox.machine import WasmtimeSandbox
 from picomesh.store.errors import StoreError
 from picomesh.store.home import Home, load_signer, open_home
 from picomesh.store.store import Accepted, Sent, Store, StoredReceipt
 from picomesh.transition import Circumstances, NeedsAnswer, Transition
 
-DEFAULT_HOST = "http://localhost:3000"
 QUESTIONS_MAX = 1_000  # of one transition
 SETTLE_EVENTS_MAX = 1_000  # that picos send each other behind one event
 QUESTION_DEPTH_MAX = 8  # queries that ask queries of other picos
 _EID_BYTES = 15
-
-Compile = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +66,6 @@ class Response:
     @property
     def directives(self) -> tuple[dict[str, Value], ...]:
         return self.transition.directives
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What an engine is made with; the same for one in memory and one on disk."""
-
-    backend: str = "cranelift"
-    kill_after_ms: int | None = None
-    compile: Compile | None = None
-    world: World = field(default_factory=RealWorld)
-    answerer: Answerer = field(default_factory=Answerer)
-    gate: Callable[[bytes], bytes] = admit_module
-    fuel_limit: int = limits.FUEL_LIMIT_DEFAULT
-    host: str = DEFAULT_HOST
-    cache: Path | None = None
-
-    def programs(self, cache: Path | None) -> Programs:
-        backend = BackendOptions(self.backend, self.kill_after_ms)
-        return Programs(WasmtimeSandbox(backend, cache), self.gate)
 
 
 class Engine:
@@ -234,7 +203,7 @@ class Engine:
             domain=domain,
             name=name,
             attrs=encode_value(dict(attrs or {})),
-            eid=eid or self._new_eid(),
+            eid=eid or self.new_eid(),
             host=self.host,
         )
         return self.store.accept(self._sent(pico, event))
@@ -313,7 +282,7 @@ class Engine:
             domain=due.domain,
             name=due.name,
             attrs=encode_value(due.attrs),
-            eid=self._new_eid(),
+            eid=self.new_eid(),
             host=self.host,
             schedule=[due.rid, due.entry],
         )
@@ -384,7 +353,7 @@ class Engine:
         rulesets = [self.programs.ruleset(record, blocks) for record in state.rulesets()]
         eci = eci or self.eci(pico)
         self._check_policy(pico, eci, "query", rid, name)
-        query = transition.Query(eci, rid, name, encode_value(dict(args or {})), self._new_eid())
+        query = transition.Query(eci, rid, name, encode_value(dict(args or {})), self.new_eid())
         tape: list[transition.Answer] = []
         time_ms, seed = self._world.now_ms(), self._seed()
         while True:
@@ -417,15 +386,17 @@ class Engine:
     def random_bytes(self, count: int) -> bytes:
         return self._world.random_bytes(count)
 
-    def _check_policy(self, pico: str, eci: str, use: Use, first: str, name: str) -> None:
+    def refusal(self, pico: str, eci: str, first: str, name: str, use: Use = "event") -> str | None:
+        """Why a channel does not let an event or a query through; None when it does."""
         if eci == pico:
-            return
+            return None
         channel = self.state(pico).channel(eci)
-        if channel is None:
-            raise OperatorError(f"ECI not found {eci}", "`picomesh show` lists the channels")
-        refused = refusal(channel, use, first, name)
+        return f"ECI not found {eci}" if channel is None else refusal(channel, use, first, name)
+
+    def _check_policy(self, pico: str, eci: str, use: Use, first: str, name: str) -> None:
+        refused = self.refusal(pico, eci, first, name, use)
         if refused is not None:
-            raise OperatorError(refused, f"the channel {eci} does not let this through")
+            raise OperatorError(refused, "`picomesh show` lists the pico's channels")
 
     def eci(self, pico: str) -> str:
         """A pico's first channel."""
@@ -455,7 +426,7 @@ class Engine:
     def _seed(self) -> bytes:
         return self._world.random_bytes(SEED_BYTES)
 
-    def _new_eid(self) -> str:
+    def new_eid(self) -> str:
         return base64.b32encode(self._world.random_bytes(_EID_BYTES)).decode().lower()
 
     def _work(
@@ -494,81 +465,13 @@ class Engine:
         performed = perform(self.programs, layered, work)
         elapsed_us = self._world.elapsed_us() - started_us
         new = {**layered.new, **performed.blocks}
-        receipt = self._seal(performed, work, elapsed_us, new)
+        receipt, logs = seal_performed(performed, self._signer, self.programs.sandbox, elapsed_us)
+        new.update(logs)
         stored = StoredReceipt(work.pico, work.seq, receipt.core_bytes, receipt.envelope_bytes)
-        self.store.commit(stored, new, arrival, name, self._sends(performed.transition))
+        sent = [self._sent(*item) for item in sends_of(performed.transition, self)]
+        self.store.commit(stored, new, arrival, name, sent)
         eid = work.given.eid if isinstance(work.given, Event) else ""
         return Response(work.pico, eid, receipt, performed.transition)
-
-    def _sends(self, done: Transition) -> list[Sent]:
-        """Events that a transition sends to picos of this engine; unknown channels are dropped."""
-        sends = (effect.data for effect in done.effects if effect.kind == "send")
-        return [sent for data in sends if (sent := self._send_of(data)) is not None]
-
-    def _send_of(self, effect: bytes) -> Sent | None:
-        message = decode_plain(effect)
-        if message.get("host") not in (None, self.host):
-            return None
-        eci, domain, name = (message.get(key) for key in ("eci", "domain", "name"))
-        if not (isinstance(eci, str) and isinstance(domain, str) and isinstance(name, str)):
-            return None
-        pico = self.pico_of(eci)
-        if pico is None or not self._lets_through(pico, eci, domain, name):
-            return None
-        attrs, eid = message.get("attrs"), message.get("eid")
-        event = Event(
-            eci=eci,
-            domain=domain,
-            name=name,
-            attrs=encode_value(attrs if isinstance(attrs, dict) else {}),
-            eid=eid if isinstance(eid, str) else self._new_eid(),
-            host=self.host,
-        )
-        return self._sent(pico, event)
-
-    def _lets_through(self, pico: str, eci: str, domain: str, name: str) -> bool:
-        try:
-            self._check_policy(pico, eci, "event", domain, name)
-        except OperatorError:
-            return False
-        return True
-
-    def _seal(
-        self, performed: Performed, work: Work, elapsed_us: int, new: dict[Cid, bytes]
-    ) -> Receipt:
-        logs = encode_logs(performed.transition)
-        if logs is not None:
-            new[cid_of_block(logs)] = logs
-        envelope = Envelope(
-            core=cid_of_block(encode_core(performed.core)),
-            engine=self.public_key,
-            backend=self.programs.sandbox.backend,
-            versions={
-                "picomesh": picomesh.__version__,
-                "python": platform.python_version(),
-                "wasmtime": self.programs.sandbox.version,
-            },
-            received_ms=work.time_ms,
-            elapsed_us=max(elapsed_us, 0),
-            logs=None if logs is None else cid_of_block(logs),
-        )
-        return seal(performed.core, envelope, self._signer)
-
-
-def read_receipt(row: StoredReceipt) -> Receipt:
-    """A stored receipt, decoded. Raises LedgerError."""
-    return Receipt(decode_core(row.core), row.core, decode_envelope(row.envelope), row.envelope)
-
-
-def encode_logs(done: Transition) -> bytes | None:
-    """The block of a run's logs and its error text, for people (receipt.md §8)."""
-    if not done.logs and not done.message:
-        return None
-    lines: list[Block] = [
-        [line.rid, line.rule, line.level, line.message, encode_value(line.value)]
-        for line in done.logs
-    ]
-    return encode_block({"message": done.message, "lines": lines})
 
 
 def _check_key(store: Store, known: bytes | None, signer: Signer) -> None:

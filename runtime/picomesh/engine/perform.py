@@ -134,7 +134,7 @@ def _run(programs: Programs, blocks: Layered, state: PicoState, work: Work) -> T
         case Install():
             return _install(programs, blocks, state, work, work.given)
         case Uninstall(rid=rid):
-            return _uninstall(state, rid)
+            return _uninstall(programs, blocks, state, rid)
         case Event():
             return _event(programs, blocks, state, work, work.given)
 
@@ -171,6 +171,10 @@ def _install(
     metered_cid = cid_of_bytes(metered)
     blocks.new[metered_cid] = metered
     before = {record.rid: record for record in state.rulesets()}
+    uses = {rid: programs.manifest(item.metered, blocks).uses for rid, item in before.items()}
+    problem = module_problem({**uses, given.rid: manifest.uses}, given.rid)
+    if problem:
+        return Transition("throw", 0, message=problem)
     position = before[given.rid].position if given.rid in before else work.seq
     record = RulesetRecord(
         given.rid, position, given.raw, metered_cid, given.source, given.url, given.config
@@ -191,8 +195,32 @@ def _install(
     return Transition("ok", said.fuel, tuple(sorted(writes)))
 
 
-def _uninstall(state: PicoState, rid: str) -> Transition:
-    """Removes the ruleset and all it stored."""
+def module_problem(uses: dict[str, tuple[str, ...]], rid: str) -> str:
+    """Why a ruleset's modules cannot work on this pico: one is missing, or they use each other.
+
+    `uses` says for every installed ruleset which others it uses. Empty if all is well.
+    """
+    trail: list[tuple[str, ...]] = [(rid,)]
+    seen: set[str] = set()
+    while trail:
+        path = trail.pop()
+        if path[-1] in seen:
+            continue
+        seen.add(path[-1])
+        for used in uses[path[-1]]:
+            if used in path:
+                return f"Dependency Cycle Found: {' -> '.join((*path, used))}"
+            if used not in uses:
+                return f"Dependant module not loaded: {used}"
+            trail.append((*path, used))
+    return ""
+
+
+def _uninstall(programs: Programs, blocks: Layered, state: PicoState, rid: str) -> Transition:
+    """Removes the ruleset and all it stored, unless another one uses it."""
+    for record in state.rulesets():
+        if record.rid != rid and rid in programs.manifest(record.metered, blocks).uses:
+            return Transition("throw", 0, message=f"{record.rid} uses {rid} as a module")
     spaces = (b"ent/" + rid.encode() + b"/", b"select/" + rid.encode() + b"/")
     paths = [path for space in spaces for path in state.paths(space)]
     writes = [(path, None) for path in [*paths, RULESETS + rid.encode()]]

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from picomesh.engine import Engine, Options
-from picomesh.engine.engine import DEFAULT_HOST, Response
+from picomesh.engine.engine import Response
 from picomesh.engine.errors import OperatorError, QueryFailed
+from picomesh.engine.options import DEFAULT_HOST
 from picomesh.ledger.value import decode_value
 from picomesh.scenario.compiler import CompileError, compile_text
 from picomesh.scenario.expressions import run_expressions

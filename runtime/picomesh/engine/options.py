@@ -1,0 +1,37 @@
+"""What an engine is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pico_abi import limits
+from picomesh.engine.answers import Answerer
+from picomesh.engine.programs import Programs, admit_module
+from picomesh.engine.world import RealWorld, World
+from picomesh.sandbox.backends import BackendOptions
+from picomesh.sandbox.machine import WasmtimeSandbox
+
+DEFAULT_HOST = "http://localhost:3000"
+
+Compile = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an engine is made with; the same for one in memory and one on disk."""
+
+    backend: str = "cranelift"
+    kill_after_ms: int | None = None
+    compile: Compile | None = None
+    world: World = field(default_factory=RealWorld)
+    answerer: Answerer = field(default_factory=Answerer)
+    gate: Callable[[bytes], bytes] = admit_module
+    fuel_limit: int = limits.FUEL_LIMIT_DEFAULT
+    host: str = DEFAULT_HOST
+    cache: Path | None = None
+
+    def programs(self, cache: Path | None) -> Programs:
+        backend = BackendOptions(self.backend, self.kill_after_ms)
+        return Programs(WasmtimeSandbox(backend, cache), self.gate)

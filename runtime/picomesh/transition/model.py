@@ -1,0 +1,125 @@
+"""What goes into a transition and what comes out, and the two ways in which it is no result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from picomesh.ledger.value import Value
+from picomesh.sandbox.interface import Program
+
+
+class NeedsAnswer(Exception):
+    """The guest asked what the tape does not answer; the engine answers and runs again."""
+
+    def __init__(self, position: int, rid: str, question: bytes) -> None:
+        super().__init__(f"question {position} of {rid} has no answer yet")
+        self.position = position
+        self.rid = rid
+        self.question = question
+
+
+class TapeDiverged(Exception):
+    """The guest asked something else than what the tape records."""
+
+
+class State(Protocol):
+    """The state before the transition."""
+
+    def get(self, path: bytes) -> bytes | None: ...
+    def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """One installed ruleset, ready to run."""
+
+    rid: str
+    program: Program
+    selects: frozenset[tuple[str, str]] | None  # None: every event
+    config: dict[str, Value]
+    url: str = ""
+    provides: frozenset[str] = frozenset()
+    computes_globals: bool = False  # by the query without a name
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One entry of the tape."""
+
+    question: bytes
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What reaches a pico, or what a rule of it raised."""
+
+    eci: str
+    domain: str
+    name: str
+    attrs: bytes
+    eid: str
+    only: str | None = None  # the one ruleset that sees it
+    fired: tuple[str, str] | None = None  # the ruleset and entry whose schedule sent it
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question to one ruleset of a pico."""
+
+    eci: str
+    rid: str
+    name: str
+    args: bytes
+    eid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a run is given besides state and event; all of it is in the receipt."""
+
+    pico: str
+    host: str
+    time_ms: int
+    seed: bytes
+    fuel_limit: int
+    stack_words_limit: int
+    tape: Sequence[Answer] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What the engine is asked to do once the transition is durable."""
+
+    kind: Literal["directive", "send"]
+    rid: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line for people; outside the receipt's core, and kept when the transition fails."""
+
+    rid: str
+    rule: str
+    level: str
+    message: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What a run came to. A failed one has no writes and no effects, but fuel and logs."""
+
+    outcome: str
+    fuel: int
+    writes: tuple[tuple[bytes, bytes | None], ...] = ()
+    effects: tuple[Effect, ...] = ()
+    directives: tuple[dict[str, Value], ...] = ()
+    logs: tuple[LogLine, ...] = ()
+    tape: tuple[Answer, ...] = ()
+    rules: tuple[tuple[str, str, bool], ...] = ()
+    answer: bytes = b""
+    message: str = ""
