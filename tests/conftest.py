@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from golden import Case, Golden, update
+
+# A busy machine is no mistake of the code's, and a test leaves nothing behind in the tree.
+settings.register_profile("picomesh", deadline=None, database=None)
+settings.load_profile("picomesh")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from krl.diagnostic import Fix
 from krl.syntax import dialect
+from krl.syntax.blocks import parse_block
 from krl.syntax.cursor import Cursor
 from krl.syntax.expressions import MEMBER_POWER, parse_arguments, parse_expression
 from krl.syntax.tree import (
@@ -70,7 +71,7 @@ def _parse_block(
         if not at_action(cursor) or cursor.texts[cursor.at] in POSTLUDE_WORDS:
             cursor.fail_expected("an action after `then`" if conditional else "an action")
         return kind, None, (parse_action(cursor),)
-    return kind, discriminant, tuple(cursor.parse_block(parse_action, at_action))
+    return kind, discriminant, tuple(parse_block(cursor, parse_action, at_action))
 
 
 def _at_old_choose(cursor: Cursor) -> bool:

@@ -9,8 +9,8 @@ is clear all the same, `complain` and `warn` record a diagnostic and parsing goe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import NoReturn, TypeVar
+from collections.abc import Iterable
+from typing import NoReturn
 
 from krl.diagnostic import Diagnostics, Fix, Source, nearest
 from krl.syntax.layout import Layout, lay_out
@@ -34,14 +34,6 @@ _FOUND_HINTS = {
     "with": "arguments stand in the parentheses of the call: name = value",
     "neq": "inequality is written `!=`",
 }
-
-# Words that begin a line in the middle of an item.
-_CONTINUING = frozenset(
-    {"and", "or", "before", "then", "after", "between", "within", "where", "like", "cmp",
-     "attributes", "for", "with", "at", "repeat", "on", "alias", "else", "finally"}
-)  # fmt: skip
-
-Item = TypeVar("Item")
 
 
 class Stop(Exception):
@@ -276,55 +268,7 @@ class Cursor:
             "give parts of it names of their own",
         )
 
-    # ---- lists of items, and recovering -----------------------------------------------------
-
-    def parse_block(
-        self, parse_item: Callable[[Cursor], Item | None], starts: Callable[[Cursor], bool]
-    ) -> list[Item]:
-        """`{` items `}`; a missing `{` is told, and passed over where an item begins."""
-        if not self.take("{"):
-            if not starts(self):
-                self.fail_expected("`{`")
-            self.complain("missing `{`", f"found {self.describe()}")
-            self.failed_at = self.at - 1
-        return self.parse_items(parse_item, starts)
-
-    def parse_items(
-        self, parse_item: Callable[[Cursor], Item | None], starts: Callable[[Cursor], bool]
-    ) -> list[Item]:
-        """The items between braces, the `{` taken, up to and including the `}`.
-
-        `starts` recognises the beginning of an item where parsing may resume: a mistake costs the
-        item it is in. A missing `}` is noticed by the indentation.
-        """
-        opening = self.at - 1
-        items: list[Item] = []
-        while True:
-            self.skip_semicolons()
-            if self.take("}"):
-                return items
-            if self.kinds[self.at] in ("end", "}#") or self.at_rule():
-                self.complain_unclosed(opening)
-                return items
-            first = self.at
-            depth = self.depth
-            told = len(self.diagnostics.items)
-            failed_at = self.failed_at
-            try:
-                item = parse_item(self)
-                if item is not None:
-                    items.append(item)
-            except Stop:
-                self.depth = depth
-                self.stops += 1
-                if self.failed_at <= first + 1 and self._is_outside(opening, first):
-                    # It was no item at all, but what comes after the block.
-                    del self.diagnostics.items[told:]
-                    self.at = first
-                    self.failed_at = failed_at
-                    self.complain_unclosed(opening)
-                    return items
-                self._recover(opening, first, starts)
+    # ---- passing over ------------------------------------------------------------------------
 
     def skip_mistaken(self, kind: str, title: str) -> None:
         """Complain about a token that should not be here, and step over it."""
@@ -346,67 +290,3 @@ class Cursor:
         if self._layout is None:
             self._layout = lay_out(self.source.text, self.tokens)
         return self._layout
-
-    def _at_line(self, at: int, indent: int) -> bool:
-        """Does a line begin here that looks like an item, whatever it is?"""
-        layout = self.layout()
-        if not layout.heads[at] or layout.indents[at] != indent:
-            return False
-        kind = self.kinds[at]
-        return kind in RESERVED or (kind == "symbol" and self.texts[at] not in _CONTINUING)
-
-    def _closes(self, opening: int, at: int, level: int) -> bool:
-        """Is this the brace that closes a block? Where braces fail, the indentation says."""
-        layout = self.layout()
-        if self.kinds[at] not in ("}", "}#"):
-            return False
-        if layout.is_indented(opening) and not layout.balanced:
-            return layout.heads[at] and layout.indents[at] <= layout.indents[opening]
-        return layout.brackets[at] <= level
-
-    def _is_outside(self, opening: int, at: int) -> bool:
-        """Does a token stand too far left for the block that opened at the index `opening`?"""
-        layout = self.layout()
-        return (
-            layout.heads[at]
-            and layout.is_indented(opening)
-            and layout.indents[at] <= layout.indents[opening]
-        )
-
-    def complain_unclosed(self, opening: int) -> None:
-        span = Span(self.starts[opening], self.ends[opening])
-        where = self.describe()
-        if self.kinds[self.at] != "end":
-            where += f" on line {self.line_of(self.at)}"
-        self.complain("missing `}`", f"the `{{` is still open at {where}", "", span)
-
-    def _recover(self, opening: int, first: int, starts: Callable[[Cursor], bool]) -> None:
-        """Skip from a failure to the next item of a list, or to the list's end.
-
-        `first` is the token the failed item began with. The next item begins at the same bracket
-        depth, or else at the head of a line that is indented no deeper: brackets may be what the
-        author got wrong.
-        """
-        layout = self.layout()
-        level = layout.brackets[first]
-        indent = layout.indents[first]
-        self.at = max(self.at, first + 1)
-        while True:
-            at = self.at
-            kind = self.kinds[at]
-            depth = layout.brackets[at]
-            is_head = layout.heads[at]
-            if kind == "end" or self._closes(opening, at, level):
-                break
-            if is_head and (self.at_rule() or (kind == "symbol" and self._is_outside(opening, at))):
-                break
-            if depth <= level and kind == ";":
-                self.at += 1
-                return
-            if depth <= level and (starts(self) or self._at_line(at, indent)):
-                return
-            if is_head and layout.indents[at] <= indent and starts(self):
-                return
-            self.at += 1
-        # The list ends here, and not to the author's surprise.
-        self.failed_at = max(self.failed_at, self.at)

@@ -229,8 +229,8 @@ def _at_match(cursor: Cursor, ahead: int) -> bool:
     if not cursor.is_any_word(ahead):
         return False
     pattern = cursor.kinds[cursor.at + ahead + 1]
-    is_where = cursor.texts[cursor.at + ahead] == "where"
-    return pattern == "regexp" or (pattern == "string" and not is_where)
+    takes_string = cursor.texts[cursor.at + ahead] in ("where", "within")
+    return pattern == "regexp" or (pattern == "string" and not takes_string)
 
 
 def _fail_string_match(cursor: Cursor) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from krl.diagnostic import Fix
 from krl.syntax.actions import at_action_block, parse_action_block
+from krl.syntax.blocks import parse_block
 from krl.syntax.cursor import Cursor
 from krl.syntax.expressions import parse_declaration, parse_expression
 from krl.syntax.tree import (
@@ -111,7 +112,7 @@ def _parse_form(cursor: Cursor, is_defaction: bool) -> tuple[_Body, int, tuple[P
     failures = cursor.failures
     body = _Body(is_defaction)
     cursor.descend(2)
-    cursor.parse_block(body.parse_item, starts_body_item)
+    parse_block(cursor, body.parse_item, starts_body_item)
     cursor.depth -= 2
     if body.result is None and not is_defaction and cursor.failures == failures:
         cursor.at -= 1

@@ -7,6 +7,7 @@ from typing import Literal
 
 from krl.diagnostic import Fix
 from krl.syntax.actions import complain_last_comma
+from krl.syntax.blocks import parse_block
 from krl.syntax.cursor import Cursor
 from krl.syntax.expressions import parse_bare_declaration, parse_declaration, parse_expression
 from krl.syntax.tree import (
@@ -27,7 +28,7 @@ def parse_meta(cursor: Cursor) -> Meta:
     """At the word `meta`."""
     start = cursor.starts[cursor.at]
     cursor.at += 1
-    properties: list[MetaProperty] = cursor.parse_block(_parse_property, _at_property)
+    properties: list[MetaProperty] = parse_block(cursor, _parse_property, _at_property)
     return Meta(cursor.span_from(start), tuple(properties))
 
 

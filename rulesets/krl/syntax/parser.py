@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from krl.diagnostic import Diagnostics, Fix, Source
+from krl.syntax.blocks import complain_unclosed, parse_block
 from krl.syntax.cursor import Cursor, Stop
 from krl.syntax.dialect import skip_braces
 from krl.syntax.expressions import PREFIX, parse_declaration_item, take_string
@@ -91,8 +92,8 @@ class _Parts:
             case "global":
                 self._advance(cursor, 2)
                 cursor.at += 1
-                self.declarations += cursor.parse_block(
-                    parse_declaration_item, Cursor.at_declaration
+                self.declarations += parse_block(
+                    cursor, parse_declaration_item, Cursor.at_declaration
                 )
             case "meta":
                 self._advance(cursor, 1)
@@ -130,7 +131,7 @@ def _parse_parts(cursor: Cursor, parts: _Parts) -> None:
         kind = cursor.kinds[cursor.at]
         if kind == "end":
             if not unmatched:
-                cursor.complain_unclosed(opening)
+                complain_unclosed(cursor, opening)
             return
         if kind == "}" and _is_last(cursor):
             return

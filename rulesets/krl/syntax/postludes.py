@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from krl.diagnostic import Fix
+from krl.syntax.blocks import parse_block
 from krl.syntax.cursor import Cursor
 from krl.syntax.statements import at_statement, parse_statement
 from krl.syntax.tree import Postlude, Span, Statement
@@ -47,7 +48,7 @@ def _parse_blocks(cursor: Cursor, start: int, first_word: str) -> Postlude:
 
 
 def _parse_block(cursor: Cursor) -> Statements:
-    return tuple(cursor.parse_block(parse_statement, at_statement))
+    return tuple(parse_block(cursor, parse_statement, at_statement))
 
 
 def _next_word(cursor: Cursor) -> str | None:

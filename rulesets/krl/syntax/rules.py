@@ -13,6 +13,7 @@ from krl.syntax.actions import (
     parse_action_block,
     parse_setting_names,
 )
+from krl.syntax.blocks import parse_block
 from krl.syntax.cursor import Cursor
 from krl.syntax.events import parse_select
 from krl.syntax.expressions import parse_declaration_item, parse_expression
@@ -81,7 +82,7 @@ class _Parts:
                 self._fail(cursor)
 
     def _parse_prelude(self, cursor: Cursor) -> None:
-        found = cursor.parse_block(parse_declaration_item, Cursor.at_declaration)
+        found = parse_block(cursor, parse_declaration_item, Cursor.at_declaration)
         self.prelude = tuple(found)
 
     def _next_part(self, cursor: Cursor) -> str:
@@ -127,6 +128,8 @@ class _Parts:
 
     def _fail(self, cursor: Cursor) -> None:
         if at_misplaced(cursor):
+            if cursor.stops > self.stops:
+                cursor.failed_at = max(cursor.failed_at, cursor.at)  # its beginning was lost
             skip_misplaced(cursor)
             return
         if cursor.at_declaration():
@@ -175,7 +178,7 @@ def parse_rule(cursor: Cursor) -> Rule:
         )
     active = _parse_state(cursor)
     parts = _Parts(stops=cursor.stops)
-    cursor.parse_block(parts.parse_item, at_part)
+    parse_block(cursor, parts.parse_item, at_part)
     return Rule(
         cursor.span_from(start),
         name.name,
