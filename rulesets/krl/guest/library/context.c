@@ -42,7 +42,6 @@ PROPERTY(ctx_rid_name, ruleset_meta("name"))
 PROPERTY(ctx_rid_description, ruleset_meta("description"))
 PROPERTY(ctx_rid_author, ruleset_meta("author"))
 
-/* Arguments that were not given, up to `count`, are null for the engine. */
 #define ASKED(name) \
     LIBRARY(ctx_##name) { \
         return ask_engine("ctx:" #name, argument_count, arguments); \

@@ -28,11 +28,6 @@ LIBRARY(event_attr) {
     return KRL_UNDEFINED;
 }
 
-/* A map given for named fields, without the fields that are undefined. */
-static Value field_of(Value options, const char *name) {
-    return map_get_ascii(options, name);
-}
-
 static void set_unless_undefined(Map *record, const char *name, Value v) {
     if (!is_undefined(v)) {
         set_field(record, name, v);
@@ -41,11 +36,11 @@ static void set_unless_undefined(Map *record, const char *name, Value v) {
 
 /* Where an event goes: an ECI, or the other end of a subscription. */
 static Value destination(Value options, Value *host) {
-    Value eci = field_of(options, "eci"), subscription = field_of(options, "sub");
+    Value eci = map_get_ascii(options, "eci"), subscription = map_get_ascii(options, "sub");
     if (!rt_truthy(eci) && rt_truthy(subscription)) {
-        eci = field_of(subscription, "Tx");
-        *host = field_of(subscription, "Tx_host");
-    } else if (!rt_truthy(eci) && rt_truthy(field_of(options, "did"))) {
+        eci = map_get_ascii(subscription, "Tx");
+        *host = map_get_ascii(subscription, "Tx_host");
+    } else if (!rt_truthy(eci) && rt_truthy(map_get_ascii(options, "did"))) {
         throw_text("event:send to a DID is not available in picomesh yet");
     }
     if (!is_string(eci)) {
@@ -56,13 +51,13 @@ static Value destination(Value options, Value *host) {
 
 LIBRARY(event_send) {
     Value options = argument(0), host = argument(1);
-    Value eci = destination(options, &host), name = field_of(options, "name");
+    Value eci = destination(options, &host), name = map_get_ascii(options, "name");
     Map *effect = map_new(8);
     set_field(effect, "kind", from_ascii("send"));
     set_field(effect, "eci", eci);
-    set_unless_undefined(effect, "domain", field_of(options, "domain"));
-    set_unless_undefined(effect, "name", rt_truthy(name) ? name : field_of(options, "type"));
-    set_unless_undefined(effect, "attrs", field_of(options, "attrs"));
+    set_unless_undefined(effect, "domain", map_get_ascii(options, "domain"));
+    set_unless_undefined(effect, "name", rt_truthy(name) ? name : map_get_ascii(options, "type"));
+    set_unless_undefined(effect, "attrs", map_get_ascii(options, "attrs"));
     Value eid = KRL_UNDEFINED;
     if (rt_truthy(host)) {
         set_field(effect, "host", host);
