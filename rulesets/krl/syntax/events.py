@@ -7,7 +7,8 @@ from typing import Literal, cast
 from krl.diagnostic import Fix
 from krl.syntax.actions import parse_setting_names
 from krl.syntax.cursor import HEIGHT_MAX, Cursor
-from krl.syntax.expressions import parse_expression, take_regexp
+from krl.syntax.expressions import parse_expression
+from krl.syntax.primaries import take_regexp
 from krl.syntax.tree import (
     AttributeMatch,
     EventAggregator,

@@ -8,7 +8,8 @@ from krl.diagnostic import Fix
 from krl.syntax.actions import at_action_block, parse_action_block
 from krl.syntax.blocks import parse_block
 from krl.syntax.cursor import Cursor
-from krl.syntax.expressions import parse_declaration, parse_expression
+from krl.syntax.declarations import parse_declaration
+from krl.syntax.expressions import parse_expression
 from krl.syntax.tree import (
     ActionBlock,
     Declaration,

@@ -9,7 +9,8 @@ from krl.diagnostic import Fix
 from krl.syntax.actions import complain_last_comma
 from krl.syntax.blocks import parse_block
 from krl.syntax.cursor import Cursor
-from krl.syntax.expressions import parse_bare_declaration, parse_declaration, parse_expression
+from krl.syntax.declarations import parse_bare_declaration, parse_declaration
+from krl.syntax.expressions import parse_expression
 from krl.syntax.tree import (
     Declaration,
     Meta,

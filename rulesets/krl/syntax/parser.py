@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from krl.diagnostic import Diagnostics, Fix, Source
 from krl.syntax.blocks import complain_unclosed, parse_block
 from krl.syntax.cursor import Cursor, Stop
+from krl.syntax.declarations import parse_declaration_item
 from krl.syntax.dialect import skip_braces
-from krl.syntax.expressions import PREFIX, parse_declaration_item, take_string
+from krl.syntax.expressions import PREFIX
 from krl.syntax.expressions import parse_expression as _parse_expression
 from krl.syntax.functions import FUNCTION_FORMS
 from krl.syntax.meta import parse_meta, parse_rid
+from krl.syntax.primaries import PRIMARY_FORMS, take_string
 from krl.syntax.rules import at_part, parse_rule
 from krl.syntax.tree import Declaration, Expression, Meta, Rule, Ruleset, Span, String
 
-PREFIX.update(FUNCTION_FORMS)
+PREFIX.update(PRIMARY_FORMS | FUNCTION_FORMS)
 
 _ORDER = ("version", "meta", "global", "rule")
 
@@ -198,8 +200,15 @@ def _parse_version(cursor: Cursor) -> String:
     cursor.at += 1
     if cursor.kinds[cursor.at] != "string":
         cursor.fail_expected("a string after `version`")
-    cursor.warn("`version` outside of `meta`", span, "", "move it into the meta block")
-    return take_string(cursor)
+    version = take_string(cursor)
+    fixes: tuple[Fix, ...] = ()
+    if cursor.is_words("meta", "{"):
+        gap = Span(span.start, cursor.starts[cursor.at])
+        inside = cursor.ends[cursor.at + 1]
+        text = cursor.source.text[span.start : version.span.end]
+        fixes = (Fix(gap, ""), Fix(Span(inside, inside), f" {text}"))
+    cursor.warn("`version` outside of `meta`", span, "", "move it into the meta block", fixes)
+    return version
 
 
 def _skip_dispatch(cursor: Cursor) -> None:

@@ -15,8 +15,9 @@ from krl.syntax.actions import (
 )
 from krl.syntax.blocks import parse_block
 from krl.syntax.cursor import Cursor
+from krl.syntax.declarations import parse_declaration_item
 from krl.syntax.events import parse_select
-from krl.syntax.expressions import parse_declaration_item, parse_expression
+from krl.syntax.expressions import parse_expression
 from krl.syntax.functions import complain_second_block
 from krl.syntax.postludes import (
     at_misplaced,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from krl.diagnostic import Fix
 from krl.syntax import dialect
 from krl.syntax.cursor import Cursor
-from krl.syntax.expressions import parse_bare_declaration, parse_expression
+from krl.syntax.declarations import parse_bare_declaration
+from krl.syntax.expressions import parse_expression
 from krl.syntax.tree import (
     Assign,
     Clear,

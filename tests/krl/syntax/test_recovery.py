@@ -153,7 +153,7 @@ def test_the_deepest_nesting_is_accepted_and_one_more_is_not() -> None:
         assert diagnostics.has_errors != accepted
 
 
-@pytest.mark.parametrize("link", [" + 1", ".f", "[1]", "{1}", "(1)", " && a"])
+@pytest.mark.parametrize("link", [" + 1", " => b | c", ".f", "[1]", "{1}", "(1)", " && a"])
 def test_the_longest_chain_is_accepted_and_one_more_is_not(link: str) -> None:
     for length, accepted in ((HEIGHT_MAX - 1, True), (HEIGHT_MAX, False)):
         diagnostics = Diagnostics()
