@@ -17,6 +17,7 @@ from picomesh.engine import Engine, Options
 from picomesh.engine.history import verify_home
 from picomesh.engine.replay import replay
 from picomesh.ledger.cid import Cid
+from picomesh.store.errors import StoreError
 
 EVENTS = 1_000
 FLIPS = 40  # of each kind
@@ -35,6 +36,7 @@ TROUBLE_EVENTS = [
     for name in ("thrown", "endless")
 ]
 RULESETS = len(NAMES) + 1
+ROW_NUMBERS = {("inbox", "arrival")}  # columns that are SQLite's own number of the row
 # What nobody planned for, in place of an attribute that a rule expects.
 ODD_VALUES: list[Any] = [None, True, "", "0", -1, 2.5, 2**53 - 1, [], {}, [[]], {"/": "x"}, "é😀"]
 
@@ -96,7 +98,9 @@ def test_an_untouched_history_is_believed(long_life: Bench) -> None:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an engine that lived through a few events and is closed."""
     folder = tmp_path_factory.mktemp("home")
-    live_through(30, ["counter"], folder).engine.close()
+    bench = live_through(30, ["counter"], folder)
+    bench.engine.accept(bench.pico, "counter", "incremented", {"by": 2})  # it waits
+    bench.engine.close()
     return folder
 
 
@@ -117,6 +121,40 @@ def test_a_flipped_bit_of_a_block_is_reported_with_the_name_of_the_block(home: P
         assert any(str(Cid(cid)) in text for text in problems.values())
 
 
+def test_a_change_in_any_cell_of_any_table_is_reported(home: Path) -> None:
+    chance = random.Random(f"{SEED} cell")
+    cells = list(every_cell(home))
+    assert {table for table, _, _, _ in cells} == {"block", "engine", "inbox", "pico", "receipt"}
+    for table, column in dict.fromkeys(cell[:2] for cell in cells):
+        of_column = [cell for cell in cells if cell[:2] == (table, column)]
+        for _, _, rowid, value in chance.sample(of_column, min(len(of_column), 4)):
+            problems = problems_after(home, table, column, rowid, changed(value, chance))
+            assert problems, f"{table}.{column} of row {rowid}"
+
+
+def every_cell(home: Path) -> Iterator[tuple[str, str, int, Any]]:
+    """Table, column, row and content of everything that is stored."""
+    tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+    for (table,) in select(home, tables):
+        columns = [row[1] for row in select(home, f"PRAGMA table_info({table})")]
+        for rowid, *values in select(home, f"SELECT rowid, * FROM {table}"):
+            for column, value in zip(columns, values, strict=True):
+                yield table, column, rowid, value
+
+
+def changed(value: Any, chance: random.Random) -> Any:
+    """Another value of the same type."""
+    match value:
+        case bytes():
+            return flipped(value, chance)
+        case str():
+            place = chance.randrange(len(value) + 1)
+            return value[:place] + "~" + value[place + 1 :]
+        case int():
+            return value ^ (1 << chance.randrange(8, 20))  # no other row has it
+    raise AssertionError(type(value))
+
+
 def flipped(data: bytes, chance: random.Random) -> bytes:
     place = chance.randrange(len(data))
     changed = bytearray(data)
@@ -130,16 +168,18 @@ def select(home: Path, statement: str, *parameters: object) -> list[tuple[Any, .
         return database.execute(statement, parameters).fetchall()
 
 
-def problems_after(
-    home: Path, table: str, column: str, rowid: int, changed: bytes
-) -> dict[str, str]:
+def problems_after(home: Path, table: str, column: str, rowid: int, content: Any) -> dict[str, str]:
     """What a check of the home reports, by place, while one cell of it is changed."""
     update = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
     ((before,),) = select(home, f"SELECT {column} FROM {table} WHERE rowid = ?", rowid)
-    select(home, update, changed, rowid)
+    select(home, update, content, rowid)
+    if (table, column) in ROW_NUMBERS:
+        rowid = content
     try:
         with Engine.open(home) as engine:
             problems = verify_home(engine.store, engine.public_key).problems
+    except StoreError as problem:
+        return {"home": str(problem)}
     finally:
         select(home, update, before, rowid)
     return {problem.place: f"{problem.place} {problem.text}" for problem in problems}
