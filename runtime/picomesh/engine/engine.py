@@ -84,7 +84,7 @@ class Engine:
         self.public_key = signer.public_key
         self.host = options.host
         self._signer = signer
-        self._options = options
+        self.options = options
         self._world = options.world
         self._home = home
         self._asking = 0
@@ -144,9 +144,9 @@ class Engine:
         config: Mapping[str, Value] | None = None,
     ) -> Response:
         """Compiles a ruleset and installs it. Raises what the compiler raises."""
-        if self._options.compile is None:
+        if self.options.compile is None:
             raise OperatorError("this engine has no compiler", "install a compiled module")
-        raw = self._options.compile(source)
+        raw = self.options.compile(source)
         return self.install_module(pico, raw, source=source, url=url, config=config)
 
     def install_module(
@@ -316,7 +316,7 @@ class Engine:
             raise OperatorError(f"queries ask each other more than {QUESTION_DEPTH_MAX} deep")
         self._asking += 1
         try:
-            return self._options.answerer.answer(self, pico, need.rid, need.question)
+            return self.options.answerer.answer(self, pico, need.rid, need.question)
         finally:
             self._asking -= 1
 
@@ -358,7 +358,7 @@ class Engine:
         time_ms, seed = self._world.now_ms(), self._seed()
         while True:
             given = Circumstances(
-                pico, self.host, time_ms, seed, self._options.fuel_limit, STACK_WORDS_MAX, tape
+                pico, self.host, time_ms, seed, self.options.fuel_limit, STACK_WORDS_MAX, tape
             )
             try:
                 return transition.ask(self.programs.sandbox, state, query, rulesets, given)
@@ -445,7 +445,7 @@ class Engine:
             given=given,
             time_ms=time_ms,
             seed=seed,
-            fuel_limit=self._options.fuel_limit,
+            fuel_limit=self.options.fuel_limit,
             pre=EMPTY_ROOT if head is None else head.core.post,
             tape=tape,
         )
