@@ -27,6 +27,7 @@ HEIGHT_MAX = 1000
 # What people who know other languages, or KRL's first engine, write.
 _FOUND_HINTS = {
     "=": "`==` compares; `=` declares and stands behind a name",
+    "|": "a logical or is written `||`",
     "and": "a logical and is written `&&`",
     "or": "a logical or is written `||`",
     "attrs": "the attributes of an event stand behind `attributes`",
@@ -138,16 +139,16 @@ class Cursor:
         self.at = at + 1
         return at
 
-    def expect_close(self, kind: str, opening: int) -> None:
+    def expect_close(self, kind: str, opening: int, after_items: bool = False) -> None:
         """Step over the bracket that closes the one at the index `opening`."""
         if self.kinds[self.at] == kind:
             self.at += 1
             return
         line = self.line_of(opening)
         place = "" if line == self.line_of(self.at) else f" on line {line}"
-        shown = kind.rstrip("#")
+        shown = f"`,` or `{kind}`" if after_items else f"`{kind.rstrip('#')}`"
         text = f"found {self.describe()}; the `{self.texts[opening]}`{place} is still open"
-        self.fail(f"expected `{shown}`", text, self._hint_found())
+        self.fail(f"expected {shown}", text, self._hint_found())
 
     def expect_word(self, word: str) -> None:
         if not self.take_word(word):

@@ -182,7 +182,7 @@ def parse_arguments(
             positional.append(parse_expression(cursor))
         if not cursor.take(","):
             break
-    cursor.expect_close(")", opening)
+    cursor.expect_close(")", opening, after_items=True)
     return tuple(positional), tuple(named)
 
 

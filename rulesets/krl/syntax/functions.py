@@ -154,7 +154,7 @@ def _parse_parameters(cursor: Cursor) -> tuple[Parameter, ...]:
         parameters.append(Parameter(span, name.name, default))
         if not cursor.take(","):
             break
-    cursor.expect_close(")", opening)
+    cursor.expect_close(")", opening, after_items=True)
     return tuple(parameters)
 
 

@@ -122,7 +122,7 @@ def _parse_array(cursor: Cursor) -> Expression:
         items.append(parse_expression(cursor))
         if not cursor.take(","):
             break
-    cursor.expect_close("]", opening)
+    cursor.expect_close("]", opening, after_items=True)
     return Array(cursor.span_from(start), tuple(items))
 
 
@@ -135,7 +135,7 @@ def _parse_map(cursor: Cursor) -> Expression:
         pairs.append(_parse_pair(cursor))
         if not cursor.take(","):
             break
-    cursor.expect_close("}", opening)
+    cursor.expect_close("}", opening, after_items=True)
     return Map(cursor.span_from(start), tuple(pairs))
 
 

@@ -135,7 +135,10 @@ class _Parts:
             return
         if cursor.at_declaration():
             cursor.fail("declaration outside of `pre`", "", "put it into pre { ... }")
-        cursor.fail_expected("a part of the rule", cursor.hint_spelling(_PART_WORDS))
+        hint = cursor.hint_spelling(_PART_WORDS)
+        if cursor.is_word("else"):
+            hint = "`else` belongs to a postlude: fired { ... } else { ... }"
+        cursor.fail_expected("a part of the rule", hint)
 
 
 def at_part(cursor: Cursor) -> bool:
