@@ -81,3 +81,11 @@ def write_again(command: Command, printed: str) -> None:
 
 def test_what_ci_runs_is_what_the_readme_says() -> None:
     assert INSTALLS[1] in read(".ci/run")
+
+
+def test_every_folder_on_the_map_exists() -> None:
+    lines = read("README.md").partition("## The map\n\n```\n")[2].partition("```")[0].splitlines()
+    assert len(lines) > 4
+    for line in lines:
+        folders = [word for word in line.split() if word.endswith("/")] or line.split()[:1]
+        assert all((ROOT / folder).is_dir() for folder in folders), line
