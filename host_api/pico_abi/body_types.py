@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from pico_abi import limits
 from pico_abi.context import Context, References, Signature, references
+from pico_abi.opcode_facts import MAKES_NAN
 from pico_abi.refused import ModuleRefused
 from pico_abi.wasm import opcodes as op
 from pico_abi.wasm.leb128 import read_sleb, read_uleb32
@@ -22,7 +23,7 @@ UNKNOWN = 0
 # (operands with the last first, result or 0) for opcodes without immediates; None for the others.
 _FIXED: list[tuple[tuple[int, ...], int] | None] = [None] * 256
 for _opcode, (_pops, _pushes) in SIGNATURES.items():
-    if op.I32_EQZ <= _opcode <= op.I64_EXTEND32_S:
+    if op.I32_EQZ <= _opcode <= op.I64_EXTEND32_S and _opcode not in MAKES_NAN:
         _FIXED[_opcode] = (_pops[::-1], _pushes[0])
 
 
@@ -40,6 +41,7 @@ def check_body(function: Function, context: Context) -> References:
 
 class _Body:
     __slots__ = (
+        "blocks",
         "body",
         "context",
         "dead",
@@ -67,6 +69,7 @@ class _Body:
                     f"{total} locals, the limit is {limits.FUNCTION_LOCALS_MAX}",
                 )
             self.local_types += [value_type] * count
+        self.blocks = 1
         self.values: list[int] = []
         self.frames: list[_Frame] = [(op.BLOCK, (), results, 0, False)]
         self.floor = 0
@@ -145,6 +148,12 @@ class _Body:
 
     # --- control frames ---
 
+    def begin_block(self) -> None:
+        """Counts where compiled code branches, the meter's branch behind float arithmetic too."""
+        self.blocks += 1
+        if self.blocks > limits.FUNCTION_BLOCKS_MAX:
+            raise _Mismatch(f"more than {limits.FUNCTION_BLOCKS_MAX} basic blocks")
+
     def enter(self, opcode: int, params: tuple[int, ...], results: tuple[int, ...]) -> None:
         self.pop_all(params)
         if len(self.frames) > limits.BLOCK_DEPTH_MAX:
@@ -203,6 +212,8 @@ def _block(state: _Body, position: int) -> int:
     (params, results), position = state.block_type(position)
     if opcode == op.IF:
         state.pop(I32)
+    if opcode != op.BLOCK:
+        state.begin_block()
     state.enter(opcode, params, results)
     return position
 
@@ -234,6 +245,7 @@ def _branch(state: _Body, position: int) -> int:
 
 def _branch_if(state: _Body, position: int) -> int:
     depth, position = _index(state.body, position)
+    state.begin_block()
     state.pop(I32)
     types = state.label(depth)
     state.pop_all(types)
@@ -245,6 +257,7 @@ def _branch_table(state: _Body, position: int) -> int:
     count, position = _index(state.body, position)
     if count + 1 > limits.BRANCH_LABELS_MAX:
         raise _Mismatch(f"br_table of {count + 1} labels, limit {limits.BRANCH_LABELS_MAX}")
+    state.begin_block()
     labels = []
     for _ in range(count + 1):
         label, position = _index(state.body, position)
@@ -282,6 +295,7 @@ def _call(state: _Body, position: int) -> int:
     if index >= len(state.context.functions):
         raise _Mismatch(f"call of function {index}, there are {len(state.context.functions)}")
     state.functions_used.add(index)
+    state.begin_block()
     params, results = state.context.functions[index]
     state.pop_all(params)
     state.values += results
@@ -295,6 +309,7 @@ def _call_indirect(state: _Body, position: int) -> int:
     if index >= len(state.context.types):
         raise _Mismatch(f"call_indirect of type {index}, there are {len(state.context.types)}")
     state.types_used.add(index)
+    state.begin_block()
     params, results = state.context.types[index]
     state.pop(I32)
     state.pop_all(params)
@@ -380,8 +395,15 @@ def _apply(state: _Body, opcode: int, position: int) -> int:
     return position
 
 
+def _float(state: _Body, position: int) -> int:
+    state.begin_block()
+    return _apply(state, state.body[position - 1], position)
+
+
 def _memory_size(state: _Body, position: int) -> int:
     _zero(state, position)
+    if state.body[position - 1] == op.MEMORY_GROW:
+        state.begin_block()
     return _apply(state, state.body[position - 1], position + 1)
 
 
@@ -419,6 +441,7 @@ def _prefixed(state: _Body, position: int) -> int:
     if opcode in (op.MEMORY_COPY, op.MEMORY_FILL):
         _zero(state, position)
         position += 1
+        state.begin_block()
     return _apply(state, opcode, position)
 
 
@@ -426,6 +449,8 @@ _Rule = Callable[[_Body, int], int]
 _RULES: list[_Rule | None] = [None] * 256
 _RULES[op.I32_LOAD : op.I64_STORE32 + 1] = [_memory] * (op.I64_STORE32 - op.I32_LOAD + 1)
 _RULES[op.I32_CONST : op.F64_CONST + 1] = [_constant] * 4
+for _opcode in MAKES_NAN:
+    _RULES[_opcode] = _float
 _RULES[op.MEMORY_SIZE] = _RULES[op.MEMORY_GROW] = _memory_size
 _RULES[op.BLOCK] = _RULES[op.LOOP] = _RULES[op.IF] = _block
 _RULES[op.UNREACHABLE] = _unreachable

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pico_abi import limits
-from pico_abi.check_body import BareBody, Plan, Stream, check_body
+from pico_abi.check_body import BareBody, check_body
+from pico_abi.check_patterns import Patterns, Plan, Stream
 from pico_abi.context import context_of
 from pico_abi.contract import FUEL_EXPORT, HOST_FUNCTIONS_BY_NAME, STACK_EXPORT
 from pico_abi.refused import ModuleRefused
@@ -39,7 +40,9 @@ def bare_module(metered: bytes) -> m.Module:
     _check_indices(module)
     context = context_of(module)
     plan = _plan(module)
-    bodies = [check_body(item, context, plan) for item in module.functions[: _own_count(module)]]
+    patterns = Patterns(plan)
+    own = module.functions[: _own_count(module)]
+    bodies = [check_body(item, context, plan, patterns) for item in own]
     for index, item in enumerate(module.imports):
         _check_thunk(module, index, item, plan)
     return replace(

@@ -8,135 +8,19 @@ without its meter can pass the validator. Nothing here knows how the rewriter wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pico_abi import prices
+from pico_abi.check_patterns import CANONICAL_NAN, Patterns, Plan, Stream
 from pico_abi.context import Context, Memo, References, references
 from pico_abi.opcode_facts import BLIND_TO_NAN, CAN_TRAP, MAKES_NAN
 from pico_abi.prices import PRICES
-from pico_abi.refused import ModuleRefused
 from pico_abi.stack_words import VALUE_WEIGHTS, frame_words, result_weight, variable_words
 from pico_abi.wasm import opcodes as op
-from pico_abi.wasm.instructions import EMPTY_BLOCK, Instruction, instruction, instructions
-from pico_abi.wasm.module import F32, F64, I32, Function
+from pico_abi.wasm.instructions import EMPTY_BLOCK, Instruction, instruction
+from pico_abi.wasm.module import I32, Function
 from pico_abi.wasm.signatures import SIGNATURES
-
-Pattern = Sequence[tuple[int, ...]]
-
-_TRAP: Pattern = ((op.IF, EMPTY_BLOCK), (op.UNREACHABLE,), (op.END,))
-_ANY = 1 << 40  # in a pattern: whatever number stands there
-_NANS = {F32: (op.F32_NE, op.F32_CONST, 0x7FC0_0000), F64: (op.F64_NE, op.F64_CONST, 0x7FF8 << 48)}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the module's sections say about the meter: global and function indices."""
-
-    fuel: int
-    stack: int
-    import_count: int
-    thunks: int  # the first function in front of an import
-
-    def charge(self) -> Pattern:
-        """Take an amount; trap when that was too much."""
-        negative = ((op.GLOBAL_GET, self.fuel), (op.I64_CONST, 0), (op.I64_LT_S,))
-        return (*self.take(), *negative, *_TRAP)
-
-    def take(self) -> Pattern:
-        get, put = (op.GLOBAL_GET, self.fuel), (op.GLOBAL_SET, self.fuel)
-        return (get, (op.I64_CONST, _ANY), (op.I64_SUB,), put)
-
-    def require(self) -> Pattern:
-        """Trap when there is less than an amount, leaving a negative counter."""
-        return (
-            (op.GLOBAL_GET, self.fuel),
-            (op.I64_CONST, _ANY),
-            (op.I64_LT_S,),
-            (op.IF, EMPTY_BLOCK),
-            (op.I64_CONST, -1),
-            (op.GLOBAL_SET, self.fuel),
-            (op.UNREACHABLE,),
-            (op.END,),
-        )
-
-    def computed(self, opcode: int) -> Pattern:
-        """Charge by a number on the stack, kept in a local, before memory is changed."""
-        scale: Pattern = ((op.I64_CONST, prices.BULK_BYTES_PER_FUEL_LOG2), (op.I64_SHR_U,))
-        if opcode == op.MEMORY_GROW:
-            scale = ((op.I64_CONST, prices.GROW_PAGE_PRICE), (op.I64_MUL,))
-        get, put = (op.GLOBAL_GET, self.fuel), (op.GLOBAL_SET, self.fuel)
-        negative = (get, (op.I64_CONST, 0), (op.I64_LT_S,))
-        number = ((op.LOCAL_GET, _ANY), (op.I64_EXTEND_I32_U,), *scale)
-        return ((op.LOCAL_TEE, _ANY), get, *number, (op.I64_SUB,), put, *negative, *_TRAP)
-
-    def enter(self) -> Pattern:
-        get, put = (op.GLOBAL_GET, self.stack), (op.GLOBAL_SET, self.stack)
-        take = (get, (op.I32_CONST, _ANY), (op.I32_SUB,), put)
-        return (*take, get, (op.I32_CONST, 0), (op.I32_LT_S,), *_TRAP)
-
-    def leave(self) -> Pattern:
-        get, put = (op.GLOBAL_GET, self.stack), (op.GLOBAL_SET, self.stack)
-        return (get, (op.I32_CONST, _ANY), (op.I32_ADD,), put)
-
-    def enter_leaf(self) -> Pattern:
-        return (
-            (op.GLOBAL_GET, self.stack),
-            (op.I32_CONST, _ANY),
-            (op.I32_LT_S,),
-            (op.IF, EMPTY_BLOCK),
-            (op.I32_CONST, -1),
-            (op.GLOBAL_SET, self.stack),
-            (op.UNREACHABLE,),
-            (op.END,),
-        )
-
-
-class Stream:
-    """The instructions of one body and a place in them; matches what inserted code looks like."""
-
-    def __init__(self, function: Function) -> None:
-        self.offset = function.offset
-        self.body = function.body
-        self.items: list[Instruction] = list(instructions(function.body))
-        self.at = 0
-
-    def refuse(self, reason: str) -> ModuleRefused:
-        last = self.items[min(self.at, len(self.items) - 1)].offset if self.items else 0
-        return ModuleRefused(self.offset + last, reason)
-
-    def next(self) -> Instruction:
-        if self.at >= len(self.items):
-            raise self.refuse("function ends too early")
-        self.at += 1
-        return self.items[self.at - 1]
-
-    def peek(self) -> int:
-        """The opcode that comes next, -1 at the end."""
-        return self.items[self.at].opcode if self.at < len(self.items) else -1
-
-    def match(self, pattern: Pattern) -> list[int] | None:
-        """The numbers where a pattern allows any; None if something else stands there."""
-        found: list[int] = []
-        here = self.items[self.at : self.at + len(pattern)]
-        if len(here) != len(pattern):
-            return None
-        for item, (opcode, *expected) in zip(here, pattern, strict=True):
-            if item.opcode != opcode:
-                return None
-            for actual, wanted in zip(item.immediates, expected, strict=False):
-                if wanted == _ANY:
-                    found.append(actual)
-                elif actual != wanted:
-                    return None
-        self.at += len(pattern)
-        return found
-
-    def expect(self, pattern: Pattern, what: str) -> list[int]:
-        found = self.match(pattern)
-        if found is None:
-            raise self.refuse(f"expected {what}")
-        return found
 
 
 @dataclass(slots=True)
@@ -159,13 +43,13 @@ class BareBody:
     used: References
 
 
-def check_body(function: Function, context: Context, plan: Plan) -> BareBody:
+def check_body(function: Function, context: Context, plan: Plan, patterns: Patterns) -> BareBody:
     """Refuses a body that is not metered exactly; returns it without its meter."""
     extra = (plan.fuel, plan.stack, plan.import_count)
     known = _checked.get(function, context, extra)
     if known is not None and _below_thunks(known[0], plan):
         return known[1]
-    bare = _Account(function, context, plan).run()
+    bare = _Account(function, context, plan, patterns).run()
     if _below_thunks(bare.used, plan):
         _checked.put(function, context, extra, bare.used, bare)
     return bare
@@ -180,10 +64,13 @@ def _below_thunks(used: References, plan: Plan) -> bool:
 
 
 class _Account:
-    def __init__(self, function: Function, context: Context, plan: Plan) -> None:
+    def __init__(
+        self, function: Function, context: Context, plan: Plan, patterns: Patterns
+    ) -> None:
         self.function = function
         self.context = context
         self.plan = plan
+        self.patterns = patterns
         self.stream = Stream(function)
         self.params, self.results = context.types[function.type_index]
         self.purse = 0  # taken from the counter, not yet spent
@@ -204,17 +91,17 @@ class _Account:
         self.functions_used: set[int] = set()
 
     def run(self) -> BareBody:
-        stream, plan = self.stream, self.plan
+        stream, patterns = self.stream, self.patterns
         wrapper_type: int | None = None
-        leaf = stream.match(plan.enter_leaf())
+        leaf = stream.match(patterns.enter_leaf)
         if leaf is not None:
             words = leaf[0]
         else:
-            words = stream.expect(plan.enter(), "a check of the stack at function entry")[0]
+            words = stream.expect(patterns.enter, "a check of the stack at function entry")[0]
             wrapper_type = self.wrapper()
         while self.blocks:
             self.step()
-        if leaf is None and stream.expect(plan.leave(), "stack words given back") != [words]:
+        if leaf is None and stream.expect(patterns.leave, "stack words given back") != [words]:
             raise stream.refuse("other stack words given back than taken")
         if leaf is None:
             stream.expect(((op.END,),), "the end of the function")
@@ -277,18 +164,18 @@ class _Account:
 
     def fill(self) -> None:
         """Reads inserted code that charges, in front of an instruction of the ruleset."""
-        stream, plan = self.stream, self.plan
+        stream, patterns = self.stream, self.patterns
         if self.fresh:
-            if (found := stream.match(plan.charge())) is not None:
+            if (found := stream.match(patterns.charge)) is not None:
                 self.purse += self.positive(found[0])
-            elif (found := stream.match(plan.require())) is not None:
+            elif (found := stream.match(patterns.require)) is not None:
                 self.promised = self.positive(found[0])
-                first = stream.expect(plan.take(), "the first portion of a block")[0]
+                first = stream.expect(patterns.take, "the first portion of a block")[0]
                 self.pay_portion(first)
                 if not self.promised:
                     raise stream.refuse("a block of one portion asks for it apart")
         elif self.after_trap and self.promised:
-            found = stream.match(plan.take())
+            found = stream.match(patterns.take)
             if found is not None:
                 self.pay_portion(found[0])
 
@@ -349,20 +236,7 @@ class _Account:
         self.after_trap = True
 
     def canonical(self, value_type: int) -> None:
-        not_equal, constant, bits = _NANS[value_type]
-        found = self.stream.expect(
-            (
-                (op.LOCAL_TEE, _ANY),
-                (op.LOCAL_GET, _ANY),
-                (not_equal,),
-                (op.IF, EMPTY_BLOCK),
-                (constant, bits),
-                (op.LOCAL_SET, _ANY),
-                (op.END,),
-                (op.LOCAL_GET, _ANY),
-            ),
-            "a canonical NaN",
-        )
+        found = self.stream.expect(CANONICAL_NAN[value_type], "a canonical NaN")
         self.own_scratch(found, value_type)
 
     def own_scratch(self, found: list[int], value_type: int) -> None:
@@ -371,8 +245,8 @@ class _Account:
 
     def computed_charge(self) -> bool:
         """A bulk instruction with its charge in front, taken as one."""
-        stream, plan = self.stream, self.plan
-        for opcode, pattern in _bulk_patterns(plan):
+        stream, patterns = self.stream, self.patterns
+        for opcode, pattern in patterns.bulk.items():
             start = stream.at
             found = stream.match(pattern)
             if found is not None and stream.peek() == opcode:
@@ -395,11 +269,6 @@ class _Account:
         if depth >= len(self.blocks):
             raise self.stream.refuse("branch out of the function past its end")
         self.blocks[-1 - depth].branched_to = True
-
-
-def _bulk_patterns(plan: Plan) -> list[tuple[int, Pattern]]:
-    bulk = (op.MEMORY_COPY, op.MEMORY_FILL, op.MEMORY_GROW)
-    return [(opcode, plan.computed(opcode)) for opcode in bulk]
 
 
 _Rule = Callable[[_Account, Instruction], None]

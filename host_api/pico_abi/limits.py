@@ -27,6 +27,7 @@ MEMORY_PAGES_MAX = 256  # 16 MiB: an instance lives for one transition
 
 # --- One function. Compilers are superlinear in some of these, so they bound compile time. ---
 FUNCTION_BYTES_MAX = 128 * KIB
+FUNCTION_BLOCKS_MAX = 8_192  # basic blocks; register allocation is quadratic in them
 FUNCTION_LOCALS_MAX = 1_000  # parameters included
 BLOCK_DEPTH_MAX = 1_000  # C compilers nest one block per case of a switch
 BRANCH_LABELS_MAX = 4_096  # of one br_table, the default included

@@ -7,6 +7,7 @@ as a walk over a body, and a reader of a metered module finds every inserted sha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pico_abi import prices
 from pico_abi.wasm import opcodes as op
@@ -23,6 +24,10 @@ CANONICAL_NAN = {
 }
 
 
+# A module uses few different amounts, again and again.
+_remembered = lru_cache(maxsize=4096)
+
+
 @dataclass(frozen=True, slots=True)
 class Counters:
     """The global indices of the two counters of one module."""
@@ -30,16 +35,19 @@ class Counters:
     fuel: int
     stack: int
 
+    @_remembered
     def take_fuel(self, amount: int) -> bytes:
         """Takes fuel that is known to be there."""
         get, put = instruction(op.GLOBAL_GET, self.fuel), instruction(op.GLOBAL_SET, self.fuel)
         return get + instruction(op.I64_CONST, amount) + instruction(op.I64_SUB) + put
 
+    @_remembered
     def charge(self, amount: int) -> bytes:
         """Takes fuel and traps if there was not enough."""
         get = instruction(op.GLOBAL_GET, self.fuel)
         return self.take_fuel(amount) + get + _NEGATIVE_I64 + _TRAP
 
+    @_remembered
     def require(self, amount: int) -> bytes:
         """Traps if there is less fuel than the amount; takes none."""
         return (
@@ -101,6 +109,7 @@ def scaled_amount(local: int, price: int) -> bytes:
     )
 
 
+@lru_cache(maxsize=64)
 def canonical_nan(value_type: int, local: int) -> bytes:
     """Replaces a NaN on top of the stack by the canonical one; a branch keeps it off the path."""
     not_equal = op.F32_NE if value_type == F32 else op.F64_NE

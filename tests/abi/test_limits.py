@@ -121,6 +121,23 @@ def function_locals(count: int) -> bytes:
     return with_function(END, ((count - 2, I32),), params=2)
 
 
+def function_blocks(count: int) -> bytes:
+    """Each of these makes one more than the first; a plain block makes none."""
+    kinds = (
+        bytes((op.LOOP, 0x40, op.END)),
+        instruction(op.I32_CONST, 0) + bytes((op.IF, 0x40, op.END)),
+        instruction(op.I32_CONST, 0) + instruction(op.BR_IF, 0),
+        bytes((op.BLOCK, 0x40)) + instruction(op.I32_CONST, 0) + instruction(op.BR_TABLE, 0) + END,
+        instruction(op.CALL, 1) + bytes((op.DROP,)),
+        instruction(op.F64_CONST, 0) + bytes((op.F64_SQRT, op.DROP)),
+        instruction(op.I32_CONST, 0) + instruction(op.MEMORY_GROW) + bytes((op.DROP,)),
+        instruction(op.I32_CONST, 0) * 3 + instruction(op.MEMORY_FILL),
+        bytes((op.BLOCK, 0x40, op.END)),
+    )
+    rounds, rest = divmod(count - 1, len(kinds) - 1)
+    return with_function(b"".join(kinds) * rounds + kinds[0] * rest + END)
+
+
 def block_depth(count: int) -> bytes:
     return with_function(bytes((op.BLOCK, 0x40)) * count + END * count + END)
 
@@ -150,6 +167,7 @@ CASES: dict[str, Callable[[int], bytes]] = {
     "TABLE_SLOTS_MAX": table_slots,
     "MEMORY_PAGES_MAX": memory_pages,
     "FUNCTION_BYTES_MAX": function_bytes,
+    "FUNCTION_BLOCKS_MAX": function_blocks,
     "FUNCTION_LOCALS_MAX": function_locals,
     "BLOCK_DEPTH_MAX": block_depth,
     "BRANCH_LABELS_MAX": branch_labels,
@@ -175,7 +193,14 @@ def test_a_module_one_past_the_limit_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["FUNCTION_LOCALS_MAX", "BLOCK_DEPTH_MAX", "BRANCH_LABELS_MAX", "OPERANDS_MAX"]
+    "name",
+    [
+        "FUNCTION_BLOCKS_MAX",
+        "FUNCTION_LOCALS_MAX",
+        "BLOCK_DEPTH_MAX",
+        "BRANCH_LABELS_MAX",
+        "OPERANDS_MAX",
+    ],
 )
 def test_a_function_at_the_limit_is_metered_properly(name: str) -> None:
     pico_abi.check(pico_abi.meter(CASES[name](getattr(limits, name))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pico_abi.refused import ModuleRefused
 from pico_abi.wasm import opcodes as op
@@ -48,9 +48,11 @@ IMMEDIATES: dict[int, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """`offset` and `end` are positions in the bytes the body was read from."""
+class Instruction(NamedTuple):
+    """`offset` and `end` are positions in the bytes the body was read from.
+
+    A tuple, because it is made a hundred thousand times for one module.
+    """
 
     offset: int
     opcode: int
@@ -106,7 +108,10 @@ def instructions(data: bytes, start: int = 0, end: int | None = None) -> Iterato
             opcode = op.PREFIX << 8 | sub if sub < 0x100 else -1
         if opcode not in op.NAMES:
             raise ModuleRefused(offset, f"opcode {data[offset : offset + 2].hex()} is not allowed")
-        values, position = read_immediates(data, position, IMMEDIATES.get(opcode, NO_IMMEDIATE))
+        kind = IMMEDIATES.get(opcode, NO_IMMEDIATE)
+        values: tuple[int, ...] = ()
+        if kind:
+            values, position = read_immediates(data, position, kind)
         if position > stop:
             raise ModuleRefused(offset, "instruction runs past the end of its function")
         yield Instruction(offset, opcode, values, position)
