@@ -249,9 +249,8 @@ def test_a_question_that_cannot_be_answered_has_an_error_for_an_answer(
 
 
 def test_a_pico_knows_its_channels_and_rulesets(engine: Engine) -> None:
-    questions = [
-        {"fn": name, "args": []} for name in ("ctx:channels", "ctx:rulesets", "ctx:rid_url")
-    ]
+    names = ("ctx:channels", "ctx:rulesets", "ctx:rid_url")
+    questions: list[dict[str, Any]] = [{"fn": name, "args": []} for name in names]
     install(engine, asking(*questions), url="http://x/t.krl", config={"c": 1})
     engine.send("me", "a", "b")
     channels, rulesets, url = (item["ok"] for item in answers(engine) if isinstance(item, dict))

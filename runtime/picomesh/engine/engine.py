@@ -40,7 +40,7 @@ from picomesh.ledger.receipt import (
     decode_core,
 )
 from picomesh.ledger.signature import SEED_BYTES, Signer
-from picomesh.ledger.tree import EMPTY_ROOT, EMPTY_ROOT_BLOCK
+from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.ledger.value import Value, decode_value, encode_value
 from picomesh.sandbox.interface import EngineFault
 from picomesh.store.errors import StoreError
@@ -131,7 +131,6 @@ class Engine:
             raise OperatorError(f"there is a pico {name!r} already", "choose another name")
         given = Create(self.public_key, self._world.random_bytes(SEED_BYTES), name)
         pico = str(cid_of_block(encode_input(given)))
-        self.store.put_blocks({EMPTY_ROOT: EMPTY_ROOT_BLOCK})
         work = self._work(pico, given, self._world.now_ms(), self._seed())
         return self._commit(work, name=name)
 

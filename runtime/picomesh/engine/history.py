@@ -78,6 +78,9 @@ def verify_pico(store: Store, engine: bytes, pico: str, name: str | None = None)
             raise
         except LedgerError as problem:
             raise BrokenHistory(row.seq, "blocks", str(problem)) from problem
+    if store.recorded_head(pico) != len(rows) - 1:
+        text = f"the last one recorded is {store.recorded_head(pico)}"
+        raise BrokenHistory(len(rows), "seq", text)
     return len(rows)
 
 

@@ -166,7 +166,7 @@ class Tree:
         """The root, and the blocks that this tree made and nobody stored yet."""
         new: dict[Cid, bytes] = {}
         if self._root is None:
-            return EMPTY_ROOT, {EMPTY_ROOT: EMPTY_ROOT_BLOCK}
+            return EMPTY_ROOT, {}  # everybody knows this block
         root = self._store(self._root, new)
         assert root is not None
         return root, new

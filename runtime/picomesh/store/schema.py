@@ -19,7 +19,8 @@ CREATE TABLE block (
 );
 CREATE TABLE pico (
     pico TEXT NOT NULL PRIMARY KEY,
-    name TEXT NOT NULL
+    name TEXT NOT NULL,
+    head INTEGER NOT NULL
 );
 CREATE TABLE receipt (
     pico TEXT NOT NULL,

@@ -6,6 +6,7 @@ blocks and the removal of its event from the inbox are one transaction.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -125,16 +126,17 @@ class Store:
             if len(self._recent) > BLOCKS_IN_MEMORY_MAX:
                 self._recent.popitem(last=False)
 
-    def put_blocks(self, blocks: Mapping[Cid, bytes]) -> None:
-        with self.transaction() as database:
-            _insert_blocks(database, blocks)
-
     # -- picos and receipts
 
     def picos(self) -> list[tuple[str, str]]:
         """Every pico's id and name, in order of their creation."""
         rows = self._rows("SELECT pico, name FROM pico ORDER BY rowid")
         return [(str(pico), str(name)) for pico, name in rows]
+
+    def recorded_head(self, pico: str) -> int | None:
+        """The seq of a pico's newest receipt as its own row has it."""
+        rows = self._rows("SELECT head FROM pico WHERE pico = ?", pico)
+        return rows[0][0] if rows else None
 
     def head(self, pico: str) -> StoredReceipt | None:
         """The newest receipt of a pico."""
@@ -166,7 +168,9 @@ class Store:
         with self.transaction() as database:
             _insert_blocks(database, blocks)
             if name is not None:
-                database.execute("INSERT INTO pico VALUES (?, ?)", (receipt.pico, name))
+                database.execute("INSERT INTO pico VALUES (?, ?, 0)", (receipt.pico, name))
+            head = (receipt.seq, receipt.pico)
+            database.execute("UPDATE pico SET head = ? WHERE pico = ?", head)
             row = (receipt.pico, receipt.seq, receipt.core, receipt.envelope)
             database.execute("INSERT INTO receipt VALUES (?, ?, ?, ?)", row)
             if arrival is not None:
@@ -294,6 +298,8 @@ def _store_error(problem: sqlite3.Error) -> StoreError:
 
 
 def _connect(path: str) -> sqlite3.Connection:
+    if path != ":memory:":  # made by us, so that nobody else may read it
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode = WAL")
