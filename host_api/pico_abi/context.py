@@ -16,7 +16,7 @@ from pico_abi.wasm.module import KIND_FUNCTION, Function, Module
 
 Signature = tuple[tuple[int, ...], tuple[int, ...]]
 
-MEMO_BYTES_MAX = 64 * 1024 * 1024
+MEMO_BYTES_MAX = 16 * 1024 * 1024  # of bodies; what is remembered is a few times that
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,33 +22,36 @@ from pico_abi.wasm.decode import decode_module
 from pico_abi.wasm.encode import encode_module
 from pico_abi.wasm.instructions import instruction
 
-_metered_bodies: Memo[MeteredBody] = Memo()
+_metered_bodies: Memo[m.Function] = Memo()
 
 
 def meter(raw: bytes) -> bytes:
     """The metered form of a module; raises `ModuleRefused` if it is not of profile pico-1."""
-    return encode_module(_meter(raw)[0])
-
-
-def _meter(raw: bytes) -> tuple[m.Module, list[MeteredBody], m.Module]:
     module, context, used = validated(raw)
-    result_types, types = _block_types(module)
-    setting = Setting(
-        Counters(len(module.globals), len(module.globals) + 1),
-        context.import_count,
-        len(context.functions),
-        result_types,
-    )
-    bodies = [
-        _meter_body(function, context, setting, references)
+    setting, types = _setting(module, context)
+    functions = [
+        _metered(function, context, setting, references)
         for function, references in zip(module.functions, used, strict=True)
     ]
-    functions = [
-        m.Function(function.type_index, body.locals, body.body)
-        for function, body in zip(module.functions, bodies, strict=True)
-    ]
+    return encode_module(_assembled(module, types, functions, setting))
+
+
+def _setting(module: m.Module, context: Context) -> tuple[Setting, tuple[m.FunctionType, ...]]:
+    """What bodies need to know of their module, and the module's types with those added."""
+    result_types, types = _block_types(module)
+    counters = Counters(len(module.globals), len(module.globals) + 1)
+    setting = Setting(counters, context.import_count, len(context.functions), result_types)
+    return setting, types
+
+
+def _assembled(
+    module: m.Module,
+    types: tuple[m.FunctionType, ...],
+    functions: list[m.Function],
+    setting: Setting,
+) -> m.Module:
     thunks = [_thunk(item, index, setting) for index, item in enumerate(module.imports)]
-    metered = replace(
+    return replace(
         module,
         types=types,
         functions=(*functions, *thunks),
@@ -56,7 +59,6 @@ def _meter(raw: bytes) -> tuple[m.Module, list[MeteredBody], m.Module]:
         exports=_exports(module, setting),
         elements=tuple([_element(item, setting) for item in module.elements]),
     )
-    return metered, bodies, module
 
 
 _COUNTER_GLOBALS = (
@@ -79,9 +81,9 @@ def _block_types(module: m.Module) -> tuple[dict[tuple[int, ...], int], tuple[m.
     return found, tuple(types)
 
 
-def _meter_body(
+def _metered(
     function: m.Function, context: Context, setting: Setting, used: References
-) -> MeteredBody:
+) -> m.Function:
     # What of the setting a body can see: thunks if it calls an import, the type of its block.
     calls_import = bool(used.functions) and used.functions[0] < setting.import_count
     results = context.types[function.type_index][1]
@@ -92,10 +94,14 @@ def _meter_body(
     )
     known = _metered_bodies.get(function, context, extra)
     if known is not None:
-        return known[1]
-    body = meter_body(function, context, setting)
-    _metered_bodies.put(function, context, extra, used, body)
-    return body
+        return replace(known[1], type_index=function.type_index)
+    result = _function(function, meter_body(function, context, setting))
+    _metered_bodies.put(function, context, extra, used, result)
+    return result
+
+
+def _function(function: m.Function, body: MeteredBody) -> m.Function:
+    return m.Function(function.type_index, body.locals, body.body)
 
 
 def _thunk(item: m.Import, index: int, setting: Setting) -> m.Function:
@@ -166,9 +172,13 @@ class OffsetMap:
 
 
 def offset_map(raw: bytes) -> OffsetMap:
-    """The map from the metered form of a module back to the raw one."""
-    metered, bodies, module = _meter(raw)
-    encoded = encode_module(metered)
+    """The map from the metered form of a module back to the raw one. Nothing is remembered:
+    the places of slices would fill more memory than the code."""
+    module, context, _ = validated(raw)
+    setting, types = _setting(module, context)
+    bodies = [meter_body(function, context, setting) for function in module.functions]
+    functions = [_function(*item) for item in zip(module.functions, bodies, strict=True)]
+    encoded = encode_module(_assembled(module, types, functions, setting))
     placed = decode_module(encoded).functions
     slices: list[tuple[int, int, int]] = []
     for function, body, result in zip(module.functions, bodies, placed, strict=False):

@@ -7,9 +7,13 @@ Hypothesis and reproduces the module.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
+import shutil
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -115,3 +119,54 @@ def test_a_stop_at_any_fuel_is_the_same_on_a_compiler_and_an_interpreter(
 @given(SEEDS)
 def test_the_checker_accepts_every_metered_module(seed: int) -> None:
     pico_abi.check(pico_abi.meter(generate(seed)))
+
+
+V8 = """
+const crypto = require('crypto');
+const cases = JSON.parse(require('fs').readFileSync(0));
+const answers = cases.map(({metered, fuel, stack, arguments: given}) => {
+  const module = new WebAssembly.Module(Buffer.from(metered, 'hex'));
+  const imports = {};
+  for (const item of WebAssembly.Module.imports(module))
+    (imports[item.module] ??= {})[item.name] = () => {};
+  const exports = new WebAssembly.Instance(module, imports).exports;
+  exports['pico-1:fuel'].value = BigInt(fuel);
+  exports['pico-1:stack'].value = stack;
+  let outcome = 0;
+  try { exports.handle(...given); } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    outcome = exports['pico-1:fuel'].value < 0n ? 3 : exports['pico-1:stack'].value < 0 ? 4 : 2;
+  }
+  const used = outcome === 3 ? fuel : fuel - Number(exports['pico-1:fuel'].value);
+  const memory = crypto.createHash('sha256').update(Buffer.from(exports.memory.buffer));
+  return [outcome, used, memory.digest('hex')];
+});
+console.log(JSON.stringify(answers));
+"""
+
+
+def test_v8_agrees_on_outcome_fuel_and_memory(tmp_path: Path) -> None:
+    """Only where a `node` is installed; the other backends come with wasmtime."""
+    node = shutil.which("node")
+    if node is None:
+        return
+    items = [case(seed) for seed in range(MODULES)]
+    given = [
+        {
+            "metered": item.metered.hex(),
+            "fuel": FUEL_MAX,
+            "stack": item.stack,
+            "arguments": item.arguments,
+        }
+        for item in items
+    ]
+    (tmp_path / "run.js").write_text(V8)
+    found = subprocess.run(
+        [node, tmp_path / "run.js"],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    runs = [execute(item, "cranelift", FUEL_MAX) for item in items]
+    assert json.loads(found.stdout) == [[run.outcome, run.fuel, run.memory] for run in runs]
