@@ -1,4 +1,4 @@
-"""Hatch's build hook: makes sure that rulesets/krl/guest/guest.wasm is there before files are packed.
+"""Hatch's build hook: makes sure that rulesets/krl/guest/guest.wasm is there to be packed.
 
 Wheels and source distributions carry the built library, so only a bare checkout asks for a C
 compiler, and only when the library is missing or stale.
@@ -6,7 +6,7 @@ compiler, and only when the library is missing or stale.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -30,14 +30,10 @@ class GuestLibraryHook(BuildHookInterface[Any]):
         self._builder().ensure_guest()
 
     def _builder(self) -> ModuleType:
-        """The builder by its path: the packages of this checkout are not importable yet."""
-        folder = Path(self.root) / "rulesets" / "krl" / "guest"
-        sys.path.insert(0, str(folder))
+        """krl.guest.build of this checkout; it needs the standard library only."""
+        import_root = str(Path(self.root) / "rulesets")
+        sys.path.insert(0, import_root)
         try:
-            spec = importlib.util.spec_from_file_location("guest_build", folder / "build.py")
-            assert spec is not None and spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
+            return importlib.import_module("krl.guest.build")
         finally:
-            sys.path.remove(str(folder))
-        return module
+            sys.path.remove(import_root)

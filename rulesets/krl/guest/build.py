@@ -19,10 +19,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-if __package__:
-    from krl.guest.quickjs import QUICKJS_SHA256, unpack_quickjs
-else:  # hatch_build.py loads this file by its path, before the package can be imported
-    from quickjs import QUICKJS_SHA256, unpack_quickjs
+from krl.guest.quickjs import QUICKJS_SHA256, QuickjsError, unpack_quickjs
 
 ZIG_REQUIREMENT = "ziglang==0.17.1"
 # pip is what fetches QuickJS's sources: krl/guest/quickjs.py.
@@ -43,7 +40,7 @@ _COMPILE = (
     *("-target", "wasm32-freestanding", _CPU, "-std=c11", "-Os", "-g0", "-ffreestanding"),
     *("-fno-sanitize=undefined", "-fno-strict-aliasing", "-DEMSCRIPTEN"),  # cutils.h: no threads
 )
-_OWN = ("-Wall", "-Wextra", "-Wno-unused-parameter")
+_OWN = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter")
 _LIBC = (*_OWN, "-fno-builtin")  # or strlen would be compiled into a call of strlen
 # KRL has no flag u, so \p{..} never reaches the tables behind these: 30 KB (regexp.c has them).
 _PROPERTIES = ("general_category", "prop", "script", "sequence_prop")
@@ -196,7 +193,7 @@ def main() -> int:
             write_pin(GUEST.read_bytes())
         else:
             ensure_guest()
-    except GuestBuildError as problem:
+    except (GuestBuildError, QuickjsError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
     print(f"{GUEST.name}: {GUEST.stat().st_size} bytes")

@@ -54,7 +54,8 @@ static Value map_column(const Map *m, bool keys) {
     const String *key;
     Value v;
     uint32_t i = 0;
-    for (uint32_t at = 0; map_next(m, &at, &key, &v); i++) a->items[i] = keys ? from_string(key) : v;
+    for (uint32_t at = 0; map_next(m, &at, &key, &v); i++)
+        a->items[i] = keys ? from_string(key) : v;
     return from_array(a);
 }
 

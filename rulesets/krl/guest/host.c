@@ -24,7 +24,8 @@ void host_scan(const uint8_t *prefix, uint32_t prefix_bytes, const uint8_t *afte
                uint32_t after_bytes, uint32_t limit, List *out);
 IMPORT("effects", "emit") void host_emit(const uint8_t *effect, uint32_t effect_bytes);
 IMPORT("pico", "ask") void host_ask(const uint8_t *question, uint32_t question_bytes, List *out);
-IMPORT("rulesets", "call") void host_call(const uint8_t *request, uint32_t request_bytes, List *out);
+IMPORT("rulesets", "call")
+void host_call(const uint8_t *request, uint32_t request_bytes, List *out);
 
 static Bytes utf8_of(const String *s) {
     uint32_t byte_count = utf8_length(s);

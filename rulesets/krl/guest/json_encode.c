@@ -11,7 +11,8 @@ typedef struct {
 static void write_escape(StringBuilder *b, uint16_t unit) {
     static const char digits[] = "0123456789abcdef";
     builder_ascii(b, "\\u");
-    for (int shift = 12; shift >= 0; shift -= 4) builder_unit(b, (uint8_t)digits[unit >> shift & 15]);
+    for (int shift = 12; shift >= 0; shift -= 4)
+        builder_unit(b, (uint8_t)digits[unit >> shift & 15]);
 }
 
 static char short_escape(uint16_t unit) {

@@ -1,10 +1,10 @@
-/* Maps: hash maps that keep JavaScript's key order, and whose copies share what they have in common.
+/* Maps: hash maps that keep JavaScript's key order, and whose copies share what they have alike.
  *
  * Entries stand in insertion order in chunks of up to 64, and a map is a table of chunks:
  *
- *     Map ── table ──► [ chunk 0 | chunk 1 | .. ]      copies share chunks, and copy one when they
- *      │                                               overwrite an item in it
- *      └── index ──► hash slots: item positions       shared by every copy of one line of descent
+ *     Map -- table --> [ chunk 0 | chunk 1 | .. ]   copies share chunks, and copy one when they
+ *      |                                            overwrite an item in it
+ *      +-- index --> hash slots: item positions     shared by every copy of one line of descent
  *
  * Copying is O(1), appending a key to a copy O(1), overwriting or removing one O(n / 64). That is
  * what makes `acc.put(k, v)` in a reduce, and one change of a large entity variable, affordable.
@@ -14,7 +14,7 @@
 
 #include "core.h"
 
-enum { CHUNK_ENTRIES = 64, SMALL_CHUNK_ENTRIES = 4, INDEX_FROM = 8, RETIRED = UINT32_MAX };
+enum { CHUNK_ITEMS = 64, SMALL_CHUNK_ITEMS = 4, INDEX_FROM = 8, RETIRED = UINT32_MAX };
 
 typedef struct {
     const String *key; /* null: removed */
@@ -48,10 +48,12 @@ struct Map {
 static uint32_t tokens_given;
 
 static inline Item *item_at(const Map *m, uint32_t position) {
-    return &m->table[position / CHUNK_ENTRIES]->entries[position % CHUNK_ENTRIES];
+    return &m->table[position / CHUNK_ITEMS]->entries[position % CHUNK_ITEMS];
 }
 
-static inline uint32_t chunk_count(uint32_t end) { return (end + CHUNK_ENTRIES - 1) / CHUNK_ENTRIES; }
+static inline uint32_t chunk_count(uint32_t end) {
+    return (end + CHUNK_ITEMS - 1) / CHUNK_ITEMS;
+}
 
 static Chunk *chunk_new(uint32_t owner, uint32_t capacity) {
     Chunk *chunk = allocate((uint32_t)(sizeof(Chunk) + capacity * sizeof(Item)));
@@ -85,10 +87,10 @@ static uint32_t slots_for(uint32_t count) {
 Map *map_new(uint32_t capacity_hint) {
     Map *m = allocate(sizeof(Map));
     *m = (Map){.token = ++tokens_given, .table_capacity = 1, .in_order = true};
-    uint32_t capacity = capacity_hint < SMALL_CHUNK_ENTRIES ? SMALL_CHUNK_ENTRIES : capacity_hint;
-    if (capacity > CHUNK_ENTRIES) {
+    uint32_t capacity = capacity_hint < SMALL_CHUNK_ITEMS ? SMALL_CHUNK_ITEMS : capacity_hint;
+    if (capacity > CHUNK_ITEMS) {
         m->table_capacity = capacity < (1 << 22) ? chunk_count(capacity) : 1;
-        capacity = CHUNK_ENTRIES;
+        capacity = CHUNK_ITEMS;
     }
     m->table = allocate((uint32_t)(m->table_capacity * sizeof(Chunk *)));
     m->table_owner = m->token;
@@ -149,15 +151,15 @@ static void own_chunk(Map *m, uint32_t number, uint32_t capacity) {
     Chunk *old = m->table[number];
     own_table(m, number + 1);
     Chunk *chunk = chunk_new(m->token, capacity);
-    uint32_t kept = m->end - number * CHUNK_ENTRIES;
-    if (kept > CHUNK_ENTRIES) kept = CHUNK_ENTRIES;
+    uint32_t kept = m->end - number * CHUNK_ITEMS;
+    if (kept > CHUNK_ITEMS) kept = CHUNK_ITEMS;
     memcpy(chunk->entries, old->entries, kept * sizeof(Item));
     m->table[number] = chunk;
 }
 
 /* The item at a position, to be overwritten. */
 static Item *own_item(Map *m, uint32_t position) {
-    uint32_t number = position / CHUNK_ENTRIES;
+    uint32_t number = position / CHUNK_ITEMS;
     Chunk *chunk = m->table[number];
     if (chunk->owner != m->token) own_chunk(m, number, chunk->capacity);
     return item_at(m, position);
@@ -185,15 +187,15 @@ static void grow_index(Map *m) {
 
 /* Room for one item at `end`, in the chunk that ends there. */
 static void make_room(Map *m) {
-    uint32_t number = m->end / CHUNK_ENTRIES, within = m->end % CHUNK_ENTRIES;
+    uint32_t number = m->end / CHUNK_ITEMS, within = m->end % CHUNK_ITEMS;
     if (within == 0 && m->end > 0) {
         if (number >= m->table_capacity) own_table(m, m->table_capacity * 2);
-        m->table[number] = chunk_new(m->token, CHUNK_ENTRIES);
+        m->table[number] = chunk_new(m->token, CHUNK_ITEMS);
         return;
     }
     uint32_t capacity = m->table[number]->capacity;
     if (within < capacity) return;
-    own_chunk(m, number, capacity * 2 < CHUNK_ENTRIES ? capacity * 2 : CHUNK_ENTRIES);
+    own_chunk(m, number, capacity * 2 < CHUNK_ITEMS ? capacity * 2 : CHUNK_ITEMS);
 }
 
 static void note_order(Map *m, const String *key) {

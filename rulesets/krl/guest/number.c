@@ -39,7 +39,8 @@ static double next_double(double d) {
     return u.d;
 }
 
-enum { RADIX_TEXT_MAX = 2200, POINT_AT = RADIX_TEXT_MAX / 2 }; /* base 2 needs 1,024 + 1,074 digits */
+/* Base 2 needs 1,024 digits before the point and 1,074 behind it. */
+enum { RADIX_TEXT_MAX = 2200, POINT_AT = RADIX_TEXT_MAX / 2 };
 
 /* Adds one to the last written digit; false: the carry goes into the integer part. */
 static bool carry(char *text, int *end, int radix) {

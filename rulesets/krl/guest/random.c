@@ -4,7 +4,9 @@
 
 static uint64_t state[4];
 
-static uint64_t rotate_left(uint64_t bits, int count) { return bits << count | bits >> (64 - count); }
+static uint64_t rotate_left(uint64_t bits, int count) {
+    return bits << count | bits >> (64 - count);
+}
 
 uint64_t random_bits(void) {
     uint64_t result = rotate_left(state[1] * 5, 7) * 9;

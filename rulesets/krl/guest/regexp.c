@@ -7,11 +7,15 @@
 
 /* ---- what libregexp asks of whoever uses it ---- */
 
+static uintptr_t stack_at_start; /* of the compilation that runs */
+
+/* Each nested group of a pattern costs the compiler stack, here and in the engine. This much here
+ * is some 150 groups, and half a megabyte there. */
 bool lre_check_stack_overflow(void *opaque, size_t alloca_size) {
-    enum { STACK_RESERVE = 8192 }; /* the stack begins at address 0 and grows down */
+    enum { COMPILER_STACK_BYTES = 32768 };
     uint8_t here;
     (void)opaque;
-    return (uintptr_t)&here < STACK_RESERVE + alloca_size;
+    return stack_at_start - (uintptr_t)&here + alloca_size > COMPILER_STACK_BYTES;
 }
 
 /* Fuel bounds a run, the same everywhere; a clock would not. */
@@ -42,7 +46,7 @@ void *lre_realloc(void *opaque, void *old, size_t size) {
 }
 
 /* Unicode properties need the flag u, which KRL does not have: build.py puts these in their place,
- * and the tables behind the real ones are not linked. Declared by libunicode.h under other names. */
+ * and the tables behind the real ones are not linked. */
 int no_unicode_script(CharRange *range, const char *name, bool is_extended) {
     (void)range, (void)name, (void)is_extended;
     return -1;
@@ -114,7 +118,9 @@ static const uint8_t *bytecode_of(Regexp *r) {
     int flags = r->flags & KRL_REGEXP_IGNORE_CASE ? LRE_FLAG_IGNORECASE : 0;
     int length;
     char problem[64];
-    uint8_t *made = lre_compile(&length, problem, sizeof(problem), pattern, byte_count, flags, NULL);
+    stack_at_start = (uintptr_t)problem;
+    uint8_t *made =
+        lre_compile(&length, problem, sizeof(problem), pattern, byte_count, flags, NULL);
     if (made == NULL) throw_malformed(r, problem);
     arena_release(mark); /* the compiler's scraps; the code moves to where they began */
     uint8_t *kept = allocate((uint32_t)length);

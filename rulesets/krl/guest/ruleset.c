@@ -1,4 +1,4 @@
-/* One event or query: what came with it, which rule runs, and what a rule does besides computing. */
+/* One event or query: what came with it, which rule runs, and what it does besides computing. */
 #include <string.h>
 
 #include "core.h"

@@ -84,7 +84,7 @@ static Buffer *buffer_of(const String *s) {
     return has_buffer ? ((const BufferedString *)(const void *)s)->buffer : NULL;
 }
 
-/* Appends behind `a` where `a` ends its buffer, else in a new buffer with room for as much again. */
+/* Appends behind `a` where `a` ends its buffer, else in a new buffer with twice the room. */
 static const String *append(const String *a, const String *b, uint32_t length, bool wide) {
     Buffer *buffer = buffer_of(a);
     bool fits = buffer != NULL && is_wide(a) == wide && buffer->used == a->length &&

@@ -23,7 +23,8 @@ void builder_start(StringBuilder *b) {
 static __attribute__((noinline)) void reserve(StringBuilder *b, uint32_t more) {
     uint32_t capacity = b->capacity * 2;
     if (capacity - b->length < more) capacity = b->length + more;
-    String *s = reallocate(head_of(b), bytes_for(b->capacity, b->wide), bytes_for(capacity, b->wide));
+    uint32_t room = bytes_for(b->capacity, b->wide);
+    String *s = reallocate(head_of(b), room, bytes_for(capacity, b->wide));
     b->units = new_wide_units(s);
     b->capacity = capacity;
 }

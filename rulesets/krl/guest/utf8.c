@@ -6,11 +6,11 @@
 
 enum { REPLACEMENT = 0xFFFD, FIRST_OUTSIDE_BMP = 0x10000 };
 
-static uint32_t continuation(const uint8_t *bytes, uint32_t byte_count, uint32_t *at, uint32_t code) {
+static uint32_t continuation(const uint8_t *bytes, uint32_t byte_count, uint32_t *at) {
     if (*at >= byte_count) __builtin_trap();
     uint8_t byte = bytes[(*at)++];
     if ((byte & 0xC0) != 0x80) __builtin_trap();
-    return code << 6 | (byte & 0x3F);
+    return byte & 0x3F;
 }
 
 static uint32_t next_code_point(const uint8_t *bytes, uint32_t byte_count, uint32_t *at) {
@@ -19,7 +19,7 @@ static uint32_t next_code_point(const uint8_t *bytes, uint32_t byte_count, uint3
     uint32_t following = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
     if (lead < 0xC2 || lead > 0xF4) __builtin_trap();
     uint32_t code = lead & (0x3F >> following);
-    for (uint32_t i = 0; i < following; i++) code = continuation(bytes, byte_count, at, code);
+    for (uint32_t i = 0; i < following; i++) code = code << 6 | continuation(bytes, byte_count, at);
     static const uint32_t smallest[] = {0, 0x80, 0x800, FIRST_OUTSIDE_BMP};
     bool surrogate = code >= 0xD800 && code <= 0xDFFF;
     if (code < smallest[following] || code > 0x10FFFF || surrogate) __builtin_trap();

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guest.core.harness import NULL, UNDEFINED, Guest, number
+from guest.core.harness import NULL, UNDEFINED, Guest, number, shared_guest
 
-READ = [
+READ: list[tuple[str, object]] = [
     ("null", None),
     (" 1 ", 1),
     ("-0", 0),
@@ -63,7 +63,11 @@ WRITTEN = [
     ([[], {}], 2, "[\n  [],\n  {}\n]"),
     ({"b": 1, "2": 2, "1": 3}, 2, '{\n  "1": 3,\n  "2": 2,\n  "b": 1\n}'),
     ({"a": 1}, 100, '{\n          "a": 1\n}'),
-    (["é日😀", '"\\\b\f\n\r\t\x01\x7f\u2028'], 0, '["é日😀","\\"\\\\\\b\\f\\n\\r\\t\\u0001\x7f\u2028"]'),
+    (
+        ["é日😀", '"\\\b\f\n\r\t\x01\x7f\u2028'],
+        0,
+        '["é日😀","\\"\\\\\\b\\f\\n\\r\\t\\u0001\x7f\u2028"]',
+    ),
     ([1.5, -0.0, 1e21, 1e-7, None, True], 0, "[1.5,0,1e+21,1e-7,null,true]"),
 ]
 
@@ -93,17 +97,18 @@ def test_a_lone_surrogate_is_escaped(guest: Guest) -> None:
 
 
 JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(-1e9, 1e9), st.text()),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(-1e9, 1e9), st.text()
+    ),
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(max_size=4), inner)),
     max_leaves=20,
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(JSON, st.sampled_from([None, 1, 3]))
 def test_any_json_text_comes_back(value: object, indent: int | None) -> None:
-    guest = Guest()
-    guest.begin_event()
+    guest = shared_guest()
     text = json.dumps(value, indent=indent, ensure_ascii=indent == 1)
     shown = guest.show(guest.library("decode", guest.text(text)))
     assert shown == value

@@ -57,7 +57,7 @@ def test_copies_that_share_never_see_each_others_changes(guest: Guest, seed: int
     choose = random.Random(seed)
     names = [f"k{i}" for i in range(choose.choice([4, 30, 200]))] + ["0", "7", "12"]
     versions: list[tuple[int, dict[str, int]]] = [(guest.map(), {})]
-    for step in range(300):
+    for step in range(150):
         value, model = choose.choice(versions[-3:] if choose.random() < 0.9 else versions)
         key, changed = choose.choice(names), dict(model)
         if choose.random() < 0.25:
@@ -79,13 +79,13 @@ def test_copies_that_share_never_see_each_others_changes(guest: Guest, seed: int
             assert found == model.get(key)
 
 
-def test_ten_thousand_keys_are_put_one_by_one_into_copies(guest: Guest) -> None:
+def test_three_thousand_keys_are_put_one_by_one_into_copies(guest: Guest) -> None:
     value = guest.map()
-    for count in range(10_000):
+    for count in range(3_000):
         value = put(guest, value, f"key{count}", number(count))
-    assert guest.library("length", value) == number(10_000)
-    assert guest.call("rt_path", value, guest.text("key7777")) == number(7777)
-    assert guest.memory_bytes() < 6 << 20
+    assert guest.library("length", value) == number(3_000)
+    assert guest.call("rt_path", value, guest.text("key2777")) == number(2777)
+    assert guest.memory_bytes() < 2 << 20
 
 
 def test_a_large_map_is_changed_a_thousand_times_without_copying_it(guest: Guest) -> None:
@@ -100,8 +100,10 @@ def test_a_large_map_is_changed_a_thousand_times_without_copying_it(guest: Guest
 
 
 def test_keys_that_differ_only_in_width_or_normal_form_are_different(guest: Guest) -> None:
-    keys = ["é", "e\u0301", "\u00e9\u0100", "ａ", "a"]
-    value = guest.map(*(part for i, key in enumerate(keys) for part in (guest.text(key), number(i))))
+    keys = ["é", "e\u0301", "\u00e9\u0100", "\uff41", "a"]
+    value = guest.map(
+        *(part for i, key in enumerate(keys) for part in (guest.text(key), number(i)))
+    )
     for i, key in enumerate(keys):
         assert guest.call("rt_path", value, guest.text(key)) == number(i)
 

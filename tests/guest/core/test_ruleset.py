@@ -232,7 +232,7 @@ def test_attributes_that_are_no_map_throw(guest: Guest) -> None:
     for value in (guest.array(), guest.text("x"), number(1), guest.regexp("x")):
         with pytest.raises(Thrown, match="Expected a JSON map"):
             guest.call("rt_raise", guest.text("d"), guest.text("n"), value)
-    with pytest.raises(Thrown, match="missing event.name"):
+    with pytest.raises(Thrown, match=r"missing event\.name"):
         guest.call("rt_raise", guest.text("d"), number(5), UNDEFINED)
 
 
@@ -254,7 +254,7 @@ def test_an_error_is_an_event_of_this_ruleset(guest: Guest) -> None:
 
 
 def test_a_throw_is_an_effect_that_never_returns(guest: Guest) -> None:
-    with pytest.raises(Thrown, match="^oh$"):
+    with pytest.raises(Thrown, match=r"^oh$"):
         guest.call("rt_throw", guest.text("oh"))
     with pytest.raises(Thrown, match="Cannot access 'x' before initialization"):
         guest.call("rt_check_set", 0xFFF9 << 48 | 4, guest.text("x"))

@@ -1,4 +1,4 @@
-"""The value encoding (docs/formats/value.md): guest and host against the vectors, and each other."""
+"""The value encoding (docs/formats/value.md): guest and host against vectors and each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import wasmtime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guest.core.harness import Guest, Thrown
+from guest.core.harness import Guest, Thrown, shared_guest
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import Value, decode_value, encode_value
 
@@ -29,8 +29,8 @@ def vectors(*names: str) -> list[Any]:
 
 
 def bytes_of(case: dict[str, Any]) -> bytes:
-    repeated = bytes.fromhex(case.get("repeated", "")) * case.get("times", 0)
-    return repeated + bytes.fromhex(case["bytes"])
+    repeated: str = case.get("repeated", "") * case.get("times", 0)
+    return bytes.fromhex(repeated + case["bytes"])
 
 
 def order_of(value: Value) -> Value:
@@ -81,22 +81,20 @@ KEYS = st.one_of(
 NUMBERS = st.one_of(st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False))
 VALUES: st.SearchStrategy[Value] = st.recursive(
     st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=40)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=5), st.dictionaries(KEYS, inner, max_size=12)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(KEYS, inner, max_size=12)),
     max_leaves=25,
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(VALUES)
 def test_any_value_is_the_same_bytes_in_guest_and_host(value: Value) -> None:
     data = encode_value(value)
-    guest = _shared_guest()
+    guest = shared_guest()
     assert guest.encode(guest.decode(data)) == data
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(VALUES, st.integers(0), st.integers(0, 255))
 def test_a_changed_byte_is_refused_by_both_or_read_as_the_same_value(
     value: Value, place: int, byte: int
@@ -108,20 +106,10 @@ def test_a_changed_byte_is_refused_by_both_or_read_as_the_same_value(
         decode_value(changed)
     except CodecError:
         with pytest.raises(wasmtime.Trap):
-            _shared_guest().decode(changed)
+            shared_guest().decode(changed)
     else:
-        guest = _shared_guest()
+        guest = shared_guest()
         assert guest.encode(guest.decode(changed)) == changed
-
-
-_guests: list[Guest] = []
-
-
-def _shared_guest() -> Guest:
-    """An instance for many examples: one that trapped or grew is replaced, as a host would do."""
-    if not _guests or _guests[0].memory_bytes() > 4 << 20:
-        _guests[:] = [Guest()]
-    return _guests[0]
 
 
 @pytest.mark.parametrize("depth", [DEPTH_MAX, DEPTH_MAX + 1])

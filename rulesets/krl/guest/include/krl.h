@@ -28,11 +28,11 @@ enum {
 };
 
 #define KRL_BOX(tag, payload) (((Value)(tag) << 48) | (uint32_t)(payload))
-#define KRL_UNDEFINED KRL_BOX(KRL_TAG_CONSTANT, 0) /* JavaScript's undefined: literal null, missing */
+#define KRL_UNDEFINED KRL_BOX(KRL_TAG_CONSTANT, 0) /* JavaScript's undefined: a literal null */
 #define KRL_NULL KRL_BOX(KRL_TAG_CONSTANT, 1)      /* JavaScript's null: JSON null, missing key */
 #define KRL_FALSE KRL_BOX(KRL_TAG_CONSTANT, 2)
 #define KRL_TRUE KRL_BOX(KRL_TAG_CONSTANT, 3)
-#define KRL_UNSET KRL_BOX(KRL_TAG_CONSTANT, 4)     /* a declaration not reached yet; never visible to KRL */
+#define KRL_UNSET KRL_BOX(KRL_TAG_CONSTANT, 4)     /* a declaration not reached yet */
 #define KRL_NAN 0x7FF8000000000000ull
 
 /* A string holds UTF-16 code units. It is narrow (one byte a unit) exactly when every unit is
@@ -43,7 +43,7 @@ enum {
  * units_of, wide_units_of or unit_at, never through the member. */
 typedef struct {
     uint32_t length;         /* in code units */
-    uint32_t hash_and_width; /* bit 0: wide; bit 1: in a buffer; bits 2-31: hash, 0 = not computed */
+    uint32_t hash_and_width; /* bit 0: wide; bit 1: in a buffer; bits 2-31: hash, 0: not yet */
     uint8_t inline_units[];  /* uint8_t or uint16_t each; or the address of the buffer's units */
 } String;
 
@@ -78,7 +78,7 @@ typedef struct Function {
     const FunctionShape *shape;
     uint32_t capture_count;
     uint32_t reserved;
-    Value captures[]; /* a captured variable that may be read before it is set is a cell's address */
+    Value captures[]; /* a variable that may be read before it is set: a cell's address */
 } Function;
 
 typedef struct {
@@ -122,13 +122,14 @@ EXPORT(rt_truthy) int32_t rt_truthy(Value v);
 /* ---- arena.c ---- */
 void *allocate(uint32_t byte_count); /* 8-byte aligned, not cleared; traps when memory is full */
 EXPORT(rt_allocate) void *rt_allocate(uint32_t byte_count);
-EXPORT(cabi_realloc) void *cabi_realloc(void *old, uint32_t old_bytes, uint32_t alignment, uint32_t bytes);
+EXPORT(cabi_realloc)
+void *cabi_realloc(void *old, uint32_t old_bytes, uint32_t alignment, uint32_t bytes);
 
 /* ---- throw.c: KRL has no catch, so a throw ends the transition through effects.emit ---- */
 NORETURN void throw_text(const char *ascii);                       /* whole message */
 NORETURN void throw_message(const String *message);
 EXPORT(rt_throw) NORETURN void rt_throw(Value message);
-EXPORT(rt_check_set) Value rt_check_set(Value v, Value name);      /* throws if v is KRL_UNSET, else v */
+EXPORT(rt_check_set) Value rt_check_set(Value v, Value name); /* v; throws if it is KRL_UNSET */
 
 /* ---- string.c: building and looking into strings ---- */
 static inline bool is_wide(const String *s) { return s->hash_and_width & KRL_STRING_WIDE; }
@@ -143,7 +144,7 @@ static inline uint16_t unit_at(const String *s, uint32_t i) {
 static inline const String *string_of(Value v) { return address_of(v); }
 const String *string_from_ascii(const char *text);
 const String *string_from_units(const uint16_t *units, uint32_t length); /* narrows if it can */
-const String *string_from_utf8(const uint8_t *bytes, uint32_t byte_count); /* traps on invalid UTF-8 */
+const String *string_from_utf8(const uint8_t *bytes, uint32_t byte_count); /* traps on bad UTF-8 */
 uint32_t utf8_length(const String *s);          /* lone surrogates become U+FFFD */
 void utf8_write(const String *s, uint8_t *out);
 const String *string_concat(const String *a, const String *b);
@@ -217,19 +218,25 @@ Value path_remove(Value object, Value path);               /* lodash unset on a 
 /* ---- construct.c: literals and calls that generated code makes ---- */
 EXPORT(rt_array) Value rt_array(uint32_t count, const Value *items);
 EXPORT(rt_map) Value rt_map(uint32_t pair_count, const Value *keys_and_values);
-EXPORT(rt_chevron) Value rt_chevron(uint32_t count, const Value *pieces); /* toString each, joined */
-EXPORT(rt_function) Value rt_function(Entry entry, const FunctionShape *shape, uint32_t capture_count);
+EXPORT(rt_chevron) Value rt_chevron(uint32_t count, const Value *pieces); /* each as text, joined */
+EXPORT(rt_function)
+Value rt_function(Entry entry, const FunctionShape *shape, uint32_t capture_count);
 EXPORT(rt_call) Value rt_call(Value callee, uint32_t argument_count, const Value *arguments);
-/* Map form: the first `positional_count` arguments by position, then `named_count` pairs name, value. */
-EXPORT(rt_call_named) Value rt_call_named(Value callee, uint32_t positional_count, uint32_t named_count, const Value *arguments);
-EXPORT(rt_act) Value rt_act(Value callee, uint32_t argument_count, const Value *arguments); /* actions only */
-EXPORT(rt_act_named) Value rt_act_named(Value callee, uint32_t positional_count, uint32_t named_count, const Value *arguments);
+/* Map form: `positional_count` arguments by position, then `named_count` pairs name, value. */
+EXPORT(rt_call_named)
+Value rt_call_named(Value callee, uint32_t positional_count, uint32_t named_count,
+                    const Value *arguments);
+/* The same for actions. */
+EXPORT(rt_act) Value rt_act(Value callee, uint32_t argument_count, const Value *arguments);
+EXPORT(rt_act_named)
+Value rt_act_named(Value callee, uint32_t positional_count, uint32_t named_count,
+                   const Value *arguments);
 /* What foreach walks over. rt_each_values/keys give arrays of equal length; anything but an array,
  * a map or a string gives empty ones. Keys are numbers for arrays, strings otherwise. */
 EXPORT(rt_each_values) Value rt_each_values(Value collection);
 EXPORT(rt_each_keys) Value rt_each_keys(Value collection);
 
-/* ---- codec: cbor_encode.c, cbor_decode.c (docs/formats/value.md), json_encode.c, json_decode.c ---- */
+/* ---- cbor_encode.c, cbor_decode.c (docs/formats/value.md), json_encode.c, json_decode.c ---- */
 Value cbor_decode(const uint8_t *bytes, uint32_t byte_count); /* traps on anything not canonical */
 /* The same, but byte strings right inside the outer map are accepted, and become narrow strings. */
 Value cbor_decode_envelope(const uint8_t *bytes, uint32_t byte_count);
@@ -237,10 +244,10 @@ Value cbor_decode_envelope(const uint8_t *bytes, uint32_t byte_count);
  * NaN and infinities are null; a regexp is {}. Throws when nested deeper than a decoder accepts. */
 typedef struct { uint8_t *bytes; uint32_t byte_count; } Bytes;
 Bytes cbor_encode(Value v);
-Bytes cbor_encode_record(const Map *fields); /* the outer map as a plain CBOR map, whatever its order */
+Bytes cbor_encode_record(const Map *fields); /* a message: its own order does not count */
 bool vanishes(Value v);                  /* undefined or a function: JSON has no place for it */
-Value through_json(Value v);             /* JSON.parse(JSON.stringify(v)), without the text; undefined stays */
-const String *json_encode(Value v, uint32_t indent); /* KRL's encode; null where JSON.stringify gives undefined */
+Value through_json(Value v);             /* JSON.parse(JSON.stringify(v)); undefined stays */
+const String *json_encode(Value v, uint32_t indent); /* KRL's encode; null: undefined */
 bool json_decode(const String *text, Value *out);
 
 /* ---- host.c: the imports, with values on one side and canonical-ABI bytes on the other ---- */
@@ -271,7 +278,7 @@ Function *library_function(Entry entry, uint32_t kind);
 Value call_function(Value callee, uint32_t argument_count, const Value *arguments);
 
 /* ---- ruleset.c: one event or query, and the rule that is running ---- */
-/* Generated `handle` calls rt_event_begin, then for each rule rt_event_is .. rule .., then rt_event_end. */
+/* Generated `handle` calls rt_event_begin, for each rule rt_event_is and the rule, rt_event_end. */
 EXPORT(rt_event_begin) void rt_event_begin(const uint8_t *bytes, uint32_t byte_count);
 EXPORT(rt_event_is) int32_t rt_event_is(Value domain, Value name);
 EXPORT(rt_event_end) const void *rt_event_end(void);     /* canonical-ABI return area */
@@ -279,7 +286,7 @@ EXPORT(rt_query_begin) void rt_query_begin(const uint8_t *bytes, uint32_t byte_c
 EXPORT(rt_query_is) int32_t rt_query_is(Value name);
 EXPORT(rt_module_is) int32_t rt_module_is(Value name);
 EXPORT(rt_module_run) Value rt_module_run(Value provided);
-EXPORT(rt_query_call) Value rt_query_call(Value function); /* in map form; a plain value is its own answer */
+EXPORT(rt_query_call) Value rt_query_call(Value function); /* a value is its own answer */
 EXPORT(rt_query_end) const void *rt_query_end(Value answer);
 EXPORT(rt_query_unknown) NORETURN void rt_query_unknown(void);
 EXPORT(rt_describe) const void *rt_describe(const uint8_t *manifest, uint32_t byte_count);
@@ -287,7 +294,8 @@ EXPORT(rt_rule_begin) void rt_rule_begin(Value name);    /* this rule was select
 EXPORT(rt_rule_end) void rt_rule_end(int32_t fired);
 /* One attribute match of a select: the captures (group 1 ..) are appended to `captures`, which is
  * KRL_UNDEFINED at first; returns the longer array, or KRL_NULL when it does not match. */
-EXPORT(rt_attribute_match) Value rt_attribute_match(Value captures, Value attribute_name, Value regexp);
+EXPORT(rt_attribute_match)
+Value rt_attribute_match(Value captures, Value attribute_name, Value regexp);
 EXPORT(rt_capture) Value rt_capture(Value captures, uint32_t index);
 EXPORT(rt_entity_get) Value rt_entity_get(Value name);
 EXPORT(rt_entity_put) void rt_entity_put(Value name, Value v);
@@ -315,7 +323,8 @@ Value manifest_get(const char *field);
  * lib_event_attr, ...), all with this one signature. `self` is not used and may be null.
  * An argument that was not passed is not there; argument(n) reads it as KRL_UNDEFINED. */
 #define LIBRARY(name) \
-    __attribute__((export_name("lib_" #name))) Value lib_##name(Function *self, uint32_t argument_count, const Value *arguments)
+    __attribute__((export_name("lib_" #name))) \
+    Value lib_##name(Function *self, uint32_t argument_count, const Value *arguments)
 #define argument(n) ((n) < argument_count ? arguments[n] : KRL_UNDEFINED)
 double size_of(Value v); /* library/length.c: how many symbols, items or keys */
 /* A library function as a value (`["a"].map(uc)`); kind: FunctionKind. */
