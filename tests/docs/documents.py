@@ -99,7 +99,7 @@ def run_shell(line: str, folder: Path, environment: dict[str, str]) -> str:
 def shell_environment(folder: Path) -> dict[str, str]:
     """A home of its own, and a `picomesh` that is this working tree's, installed or not."""
     programs = folder / "bin"
-    programs.mkdir()
+    programs.mkdir(exist_ok=True)
     script = programs / "picomesh"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m picomesh "$@"\n', "utf-8")
     script.chmod(0o755)

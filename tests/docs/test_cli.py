@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from docs.documents import ROOT, read
+from docs.documents import ROOT, read, run_shell, shell_environment
 from picomesh.cli.commands import picomesh
 
 DOCUMENT = ROOT / "docs" / "cli.md"
+HELP_COLUMNS = 78  # what click makes of a terminal of 80 columns
 _HELP = re.compile(r"^```console\n\$ (picomesh[^\n]*) --help\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -35,7 +37,7 @@ COMMANDS = list(walk(picomesh, ("picomesh",)))
 
 def help_of(words: tuple[str, ...]) -> str:
     done = CliRunner().invoke(
-        picomesh, [*words[1:], "--help"], prog_name="picomesh", terminal_width=80
+        picomesh, [*words[1:], "--help"], prog_name="picomesh", terminal_width=HELP_COLUMNS
     )
     assert done.exit_code == 0, done.output
     return done.output
@@ -55,6 +57,12 @@ def test_the_help_of_a_command_is_in_the_document(
         update(words, actual)
     blocks = dict(_HELP.findall(read("docs/cli.md")))
     assert blocks[" ".join(words)] == actual
+
+
+def test_the_program_itself_prints_this_help(tmp_path: Path) -> None:
+    for line in ("picomesh --help", "picomesh send --help"):
+        printed = run_shell(line, tmp_path, shell_environment(tmp_path))
+        assert printed == help_of(tuple(line.split()[:-1]))
 
 
 def update(words: tuple[str, ...], actual: str) -> None:
