@@ -24,10 +24,10 @@ def main() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # names that are not UTF-8 must not break a message
             reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(execute(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
     """Runs one command; returns its exit code."""
     try:
         code = picomesh.main(arguments, prog_name="picomesh", standalone_mode=False)

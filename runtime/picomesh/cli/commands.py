@@ -6,6 +6,8 @@ import importlib
 
 import click
 
+from picomesh import __version__
+
 # name: (module, attribute, one line of help)
 COMMANDS = {
     "run": ("run", "run", "Try a ruleset: events and queries on a pico that lives only now."),
@@ -58,7 +60,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="picomesh", message="picomesh %(version)s")
+@click.version_option(__version__, message="picomesh %(version)s")
 def picomesh() -> None:
     """Picos: persistent compute objects on hosts nobody needs to trust.
 

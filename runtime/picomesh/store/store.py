@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from picomesh.ledger.cid import Cid, digest_of
+from picomesh.ledger.cid import Cid, digest_of, is_named
 from picomesh.ledger.codec import encode_block
-from picomesh.ledger.errors import MissingBlock
+from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.store.errors import DamagedStore, StoreError
 from picomesh.store.schema import prepare
 
@@ -106,10 +106,12 @@ class Store:
     # -- blocks
 
     def block(self, cid: Cid) -> bytes:
-        """A block's bytes, as stored. Raises MissingBlock."""
+        """A block's bytes, checked against its name. Raises MissingBlock, or CodecError."""
         data = self._recent.get(cid)
         if data is None:
             data = self.read_block(cid)
+            if not is_named(cid, data):
+                raise CodecError(f"block {cid} does not have the bytes that its name says")
             self._remember(cid, data)
         return data
 
