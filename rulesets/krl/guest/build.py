@@ -37,7 +37,7 @@ MEMORY_BYTES_MAX = 256 * 64 * 1024  # MEMORY_PAGES_MAX of profile pico-1
 # Only what profile pico-1 allows: no reference types, no SIMD, no tail calls, no exceptions.
 _CPU = "-mcpu=mvp+bulk_memory+mutable_globals+nontrapping_fptoint+sign_ext"
 _COMPILE = (
-    *("-target", "wasm32-freestanding", _CPU, "-std=c11", "-Os", "-g0", "-ffreestanding"),
+    *("-target", "wasm32-freestanding", _CPU, "-std=c11", "-g0", "-ffreestanding"),
     *("-fno-sanitize=undefined", "-fno-strict-aliasing", "-DEMSCRIPTEN"),  # cutils.h: no threads
 )
 _OWN = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter")
@@ -47,6 +47,9 @@ _PROPERTIES = ("general_category", "prop", "script", "sequence_prop")
 _FOREIGN = ("-w",)
 _PATTERNS = (*_FOREIGN, *(f"-Dunicode_{name}=no_unicode_{name}" for name in _PROPERTIES))
 _SPECIAL = {"libc_min.c": _LIBC, "libregexp.c": _PATTERNS}
+# Small code is soon compiled, which a short event feels more than speed; -O2 everywhere is a fifth
+# larger. Where map, filter and reduce spend their time it is 15 % faster for 1.5 KB.
+_HOT = ("arena.c", "array.c", "call.c", "iterate.c", "operators.c", "values.c")
 _LINK = (
     *("--no-entry", "--stack-first", "-z", f"stack-size={STACK_BYTES}"),
     *(f"--max-memory={MEMORY_BYTES_MAX}", "--export-table", "-O2"),
@@ -96,7 +99,7 @@ def write_pin(guest: bytes) -> None:
 def sources_hash() -> str:
     """One hash over everything that decides the bytes of guest.wasm."""
     digest = hashlib.sha256()
-    flags = (_COMPILE, _OWN, _LIBC, _FOREIGN, _PATTERNS, _LINK, _SHORT)
+    flags = (_COMPILE, _HOT, _OWN, _LIBC, _FOREIGN, _PATTERNS, _LINK, _SHORT)
     settings = (ZIG_REQUIREMENT, QUICKJS_SHA256, flags)
     digest.update(repr(settings).encode())
     for path in sorted(HERE.rglob("*.[ch]")):
@@ -129,7 +132,8 @@ def _compile(source: Path, scratch: Path) -> Path:
     target = scratch / f"{folder.replace('.', 'core')}-{source.stem}.o"
     folders = (HERE / "include", HERE / "freestanding", scratch / "quickjs")
     includes = [f"-I{folder}" for folder in folders]
-    _zig("cc", *_COMPILE, *flags, *includes, "-c", str(source), "-o", str(target))
+    effort = "-O2" if source.name in _HOT else "-Os"
+    _zig("cc", *_COMPILE, effort, *flags, *includes, "-c", str(source), "-o", str(target))
     return target
 
 
