@@ -7,6 +7,7 @@ passes when there is an error. Rendering lives here too, so that all of them loo
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ LINE_COLUMNS_MAX = 120
 # Of a longer span only the first lines and the last are shown.
 SPAN_LINES_MAX = 5
 TAB_COLUMNS = 4
+
+_BLANKS = re.compile(r"[ \t]*(\r?\n)?")
+_WORDS = re.compile(r"[\w$][\w$]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +216,9 @@ def apply_fixes(source: Source, diagnostics: Iterable[Diagnostic]) -> str:
     accepted.sort(key=lambda fix: (fix.span.start, fix.span.end))
     out: list[str] = []
     at = 0
-    for fix in accepted:
+    limits = [*(fix.span.start for fix in accepted[1:]), len(source.text)]
+    for fix, limit in zip(accepted, limits, strict=False):
+        fix = _tidy(fix, source.text, at, limit)
         out.append(source.text[at : fix.span.start])
         out.append(fix.replacement)
         at = fix.span.end
@@ -224,6 +230,25 @@ def _clashes(fix: Fix, other: Fix) -> bool:
     if fix == other:
         return True
     return fix.span.start < other.span.end and other.span.start < fix.span.end
+
+
+def _tidy(fix: Fix, text: str, start: int, limit: int) -> Fix:
+    """A removal takes along the blanks, or the line, that it would leave behind.
+
+    Between `start` and `limit` the text is not touched by other fixes.
+    """
+    first, end = fix.span.start, fix.span.end
+    if fix.replacement or first == end:
+        return fix
+    while first > start and text[first - 1] in " \t":
+        first -= 1
+    begins_line = first == 0 or text[first - 1] == "\n"
+    blanks = _BLANKS.match(text, end, limit)
+    assert blanks is not None, "it matches nothing at all"
+    if blanks[1] or blanks.end() == len(text):
+        return Fix(Span(first, blanks.end() if begins_line else end), "")
+    is_glued = _WORDS.fullmatch(text[max(fix.span.start - 1, 0) : fix.span.start] + text[end])
+    return Fix(fix.span, " ") if is_glued else fix
 
 
 # ---- spelling --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from krl import library
-from krl.diagnostic import Diagnostics, nearest
+from krl.diagnostic import Diagnostics, Fix, nearest
 from krl.library import LibraryFunction
 from krl.resolve.bindings import (
     Binding,
@@ -61,21 +61,40 @@ def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics
             "an action does something, so it may stand only in an action block",
             "move the call into the rule's action block, or make it a function",
         )
-    if isinstance(binding, LibraryName) and binding.function.full_name == "event:attr":
+    if isinstance(binding, LibraryName):
+        _check_event_call(node, binding.function, diagnostics)
+
+
+def _check_event_call(node: tree.Call, function: LibraryFunction, diagnostics: Diagnostics) -> None:
+    if function.full_name == "event:attr":
         diagnostics.warning(
             "event:attr(key) is deprecated",
             node.span,
             "it answers null where an attribute is missing, and only takes one name",
             "write event:attrs{key}",
         )
-    if isinstance(binding, LibraryName) and binding.function.full_name == "event:attrs":
+    if function.full_name == "event:attrs":
         argument = '{"name"}' if node.positional else ""
         diagnostics.warning(
             "event:attrs is a map, not a function",
             node.span,
             "the parentheses are from an older KRL",
             f"write event:attrs{argument}",
+            _without_parentheses(node),
         )
+
+
+def _without_parentheses(node: tree.Call) -> tuple[Fix, ...]:
+    """`event:attrs()` as `event:attrs`, and `event:attrs(name)` as `event:attrs{name}`."""
+    if not isinstance(node.callee, tree.DomainIdentifier) or node.named:
+        return ()
+    start, end = node.callee.span.end, node.span.end
+    match node.positional:
+        case ():
+            return (Fix(Span(start, end), ""),)
+        case (name,):
+            return (Fix(Span(start, name.span.start), "{"), Fix(Span(name.span.end, end), "}"))
+    return ()
 
 
 def check_argument_order(
@@ -172,23 +191,27 @@ def check_parameters(parameters: tuple[tree.Parameter, ...], diagnostics: Diagno
 
 
 def check_entity_target(node: tree.Assign | tree.Clear, diagnostics: Diagnostics) -> None:
-    if node.domain == "app":
-        warn_application_variable(node.span, node.name, diagnostics)
-    elif node.domain != "ent":
+    if node.domain not in ("ent", "app"):
         diagnostics.error(
             f"cannot store into {node.domain}:{node.name}",
-            node.span,
+            node.name_span,
             "only entity variables keep a value",
             f"write ent:{node.name}",
         )
 
 
-def warn_application_variable(span: Span, name: str, diagnostics: Diagnostics) -> None:
+def warn_application_variable(
+    span: Span, name: str, entities: set[str], diagnostics: Diagnostics
+) -> None:
+    """`entities` are the entity variables of the ruleset: no two may become one."""
+    word = Span(span.start, span.start + len("app"))
+    is_free = name not in entities
     diagnostics.warning(
         f"app:{name} is an application variable",
         span,
         "picos share nothing, so each pico keeps its own value of it",
-        f"write ent:{name}",
+        f"write ent:{name}" if is_free else f"ent:{name} is in use: find another name",
+        (Fix(word, "ent"),) if is_free else (),
     )
 
 
@@ -271,6 +294,7 @@ def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> No
                     item.span,
                     "it has no effect; logs are always kept",
                     "delete the line",
+                    (Fix(item.span, ""),),
                 )
             case tree.MetaUnsupported(key=key):
                 diagnostics.error(

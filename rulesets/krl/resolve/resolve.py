@@ -46,6 +46,8 @@ class _Resolver:
         self.aliases: dict[str, tuple[str, int]] = {}
         self.scope = Scope(None, None)
         self.where_attributes = False
+        self.entities: set[str] = set()
+        self.applications: list[tuple[Span, str]] = []
 
     # ---- the ruleset -------------------------------------------------------------------------
 
@@ -58,6 +60,8 @@ class _Resolver:
         checks.check_rule_names(node, self.diagnostics)
         for rule in node.rules:
             self.rule(rule)
+        for span, name in self.applications:
+            checks.warn_application_variable(span, name, self.entities, self.diagnostics)
 
     def meta(self, node: tree.Meta) -> None:
         for item in node.properties:
@@ -175,14 +179,10 @@ class _Resolver:
             case tree.Declaration():
                 self.declaration(node, "declaration", again=True)
             case tree.Assign():
-                checks.check_entity_target(node, self.diagnostics)
-                if node.path is not None:
-                    self.expression(node.path)
+                self.entity_target(node)
                 self.expression(node.value)
             case tree.Clear():
-                checks.check_entity_target(node, self.diagnostics)
-                if node.path is not None:
-                    self.expression(node.path)
+                self.entity_target(node)
             case tree.Raise():
                 self.raise_statement(node)
             case tree.Schedule():
@@ -198,6 +198,17 @@ class _Resolver:
                 self.statement(node.statement)
             case tree.Last():
                 pass
+
+    def entity_target(self, node: tree.Assign | tree.Clear) -> None:
+        checks.check_entity_target(node, self.diagnostics)
+        self.mention(node.domain, node.name, node.name_span)
+        self.optional(node.path)
+
+    def mention(self, domain: str, name: str, span: Span) -> None:
+        if domain == "ent":
+            self.entities.add(name)
+        elif domain == "app":
+            self.applications.append((span, name))
 
     def raise_statement(self, node: tree.Raise) -> None:
         self.optional(node.event, node.for_ruleset, node.attributes)
@@ -436,8 +447,7 @@ class _Resolver:
 
     def domain_name(self, node: tree.DomainIdentifier) -> Binding:
         if node.domain in ("ent", "app"):
-            if node.domain == "app":
-                checks.warn_application_variable(node.span, node.name, self.diagnostics)
+            self.mention(node.domain, node.name, node.span)
             return EntityVariable(node.name if node.domain == "ent" else f"app:{node.name}")
         if node.domain in self.aliases:
             rid, use = self.aliases[node.domain]

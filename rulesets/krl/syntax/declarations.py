@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from krl.diagnostic import Fix
 from krl.syntax.cursor import Cursor
+from krl.syntax.dialect import parse_value
 from krl.syntax.expressions import parse_expression
 from krl.syntax.tree import Declaration, Span
 
@@ -32,7 +33,7 @@ def parse_bare_declaration(cursor: Cursor) -> Declaration:
     at = cursor.at
     name_span = Span(cursor.starts[at], cursor.ends[at])
     cursor.at = at + 2
-    value = parse_expression(cursor)
+    value = parse_value(cursor)
     return Declaration(cursor.span_from(name_span.start), cursor.texts[at], name_span, value)
 
 

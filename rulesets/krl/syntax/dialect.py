@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from krl.diagnostic import Fix
 from krl.syntax.cursor import Cursor
 from krl.syntax.expressions import parse_expression
-from krl.syntax.tree import Expression, Map, MapPair, NamedArgument, Span, String
+from krl.syntax.tree import Call, Expression, Map, MapPair, NamedArgument, Span, String
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,24 @@ def at_with(cursor: Cursor) -> bool:
         and cursor.kinds[cursor.at + 1] == "symbol"
         and cursor.kinds[cursor.at + 2] == "="
     )
+
+
+def parse_value(cursor: Cursor) -> Expression:
+    """An expression; if it is a call, `with name = value and ..` behind it names arguments."""
+    value = parse_expression(cursor)
+    close = cursor.at - 1
+    if not isinstance(value, Call) or value.span.end != cursor.ends[close] or not at_with(cursor):
+        return value
+    word = cursor.span_here()
+    pairs = parse_with(cursor, needs_and=True)
+    before = "" if cursor.kinds[close - 1] in (",", "(") else ", "
+    cursor.warn(
+        "`with` after a call", word, "the arguments of a function stand in its parentheses",
+        "write them as named arguments: name = value",
+        rewrite_as_named(pairs, cursor.starts[close], before),
+    )  # fmt: skip
+    named = (*value.named, *as_named(pairs))
+    return Call(cursor.span_from(value.span.start), value.callee, value.positional, named)
 
 
 def parse_with(cursor: Cursor, needs_and: bool) -> list[WithPair]:

@@ -9,6 +9,7 @@ from krl.syntax.actions import at_action_block, parse_action_block
 from krl.syntax.blocks import parse_block
 from krl.syntax.cursor import Cursor
 from krl.syntax.declarations import parse_declaration
+from krl.syntax.dialect import parse_value
 from krl.syntax.expressions import parse_expression
 from krl.syntax.tree import (
     ActionBlock,
@@ -42,7 +43,7 @@ class _Body:
         else:
             self._check_order(cursor, self.result is None)
             cursor.take("return")
-            self.result = parse_expression(cursor)
+            self.result = parse_value(cursor)
             cursor.take(";")
 
     def _parse_defaction_item(self, cursor: Cursor) -> None:

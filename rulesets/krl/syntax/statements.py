@@ -102,29 +102,31 @@ def _fail_action(cursor: Cursor) -> None:
 # ---- entity variables --------------------------------------------------------------------------
 
 
-def _parse_persistent(cursor: Cursor) -> tuple[str, str, Expression | None]:
+def _parse_persistent(cursor: Cursor) -> tuple[str, str, Span, Expression | None]:
+    start = cursor.starts[cursor.at]
     domain = cursor.expect_name("an entity variable: ent:name").name
     cursor.expect(":")
     name = cursor.expect_name("a name after the `:`").name
+    span = cursor.span_from(start)
     path: Expression | None = None
     opening = cursor.at
     if cursor.take("{"):
         path = parse_expression(cursor)
         cursor.expect_close("}", opening)
-    return domain, name, path
+    return domain, name, span, path
 
 
 def _parse_assign(cursor: Cursor) -> Assign:
     start = cursor.starts[cursor.at]
-    domain, name, path = _parse_persistent(cursor)
+    domain, name, name_span, path = _parse_persistent(cursor)
     if cursor.kinds[cursor.at] == "=":
         span = cursor.span_here()
         cursor.complain("`=` sets no entity variable", "", "write `:=`", fixes=(Fix(span, ":="),))
         cursor.at += 1
     elif not cursor.take(":="):
         _fail_assign(cursor, f"{domain}:{name}")
-    value = parse_expression(cursor)
-    return Assign(cursor.span_from(start), domain, name, path, value)
+    value = dialect.parse_value(cursor)
+    return Assign(cursor.span_from(start), domain, name, name_span, path, value)
 
 
 def _fail_assign(cursor: Cursor, variable: str) -> None:
@@ -148,7 +150,7 @@ def _parse_set(cursor: Cursor) -> Assign:
     word = Span(start, cursor.starts[cursor.at + 1])
     here = cursor.at
     cursor.at += 1
-    domain, name, path = _parse_persistent(cursor)
+    domain, name, name_span, path = _parse_persistent(cursor)
     gap = Span(cursor.ends[cursor.at - 1], cursor.starts[cursor.at])
     after, cursor.at = cursor.at, here
     fixes = (Fix(word, ""), Fix(gap, " := "))
@@ -156,12 +158,12 @@ def _parse_set(cursor: Cursor) -> Assign:
     cursor.complain("`set` is no longer a statement", "", hint, fixes=fixes)
     cursor.at = after
     value = parse_expression(cursor)
-    return Assign(cursor.span_from(start), domain, name, path, value)
+    return Assign(cursor.span_from(start), domain, name, name_span, path, value)
 
 
 def _parse_clear(cursor: Cursor, start: int) -> Clear:
-    domain, name, path = _parse_persistent(cursor)
-    return Clear(cursor.span_from(start), domain, name, path)
+    domain, name, name_span, path = _parse_persistent(cursor)
+    return Clear(cursor.span_from(start), domain, name, name_span, path)
 
 
 # ---- events ------------------------------------------------------------------------------------

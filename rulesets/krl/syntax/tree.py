@@ -336,6 +336,7 @@ class Assign:
     span: Span
     domain: str
     name: str
+    name_span: Span
     path: Expression | None
     value: Expression
 
@@ -345,6 +346,7 @@ class Clear:
     span: Span
     domain: str
     name: str
+    name_span: Span
     path: Expression | None
 
 
