@@ -33,11 +33,15 @@ class BadStep(Exception):
     """A step that is not one of those that exist, or lacks what it needs."""
 
 
-def run_case(case: Mapping[str, Any], cache: Path | None = None) -> dict[str, Any]:
-    """Runs a case; the result has the shape of the recordings."""
+def run_case(
+    case: Mapping[str, Any], cache: Path | None = None, backend: str = "cranelift"
+) -> dict[str, Any]:
+    """Runs a case; the result has the shape of the recordings, whatever the backend."""
     options = case.get("options") or {}
     world = VirtualWorld(options.get("start", START_MS), options.get("seed", 1))
-    engine_options = Options(world=world, cache=cache, host=options.get("baseUrl", DEFAULT_HOST))
+    engine_options = Options(
+        world=world, cache=cache, host=options.get("baseUrl", DEFAULT_HOST), backend=backend
+    )
     result: dict[str, Any] = {}
     if "name" in case:
         result["name"] = case["name"]
