@@ -140,6 +140,11 @@ def test_depth_is_accepted_up_to_the_limit_and_not_one_deeper() -> None:
         decode_value(b"\x81" * (DEPTH_MAX + 1) + b"\x00")
 
 
+def test_a_key_with_half_a_character_is_refused() -> None:
+    with pytest.raises(CodecError, match="surrogate"):
+        encode_value({"\ud800": 1})
+
+
 def test_an_envelope_is_a_plain_map_whatever_its_order() -> None:
     fields: dict[str, Value | Encoded] = {"txn": Encoded(b"\x01"), "eci": "x", "seed": b"\x00" * 3}
     assert encode_plain(fields) == b"\xa3\x63eci\x61x\x63txn\x01\x64seed\x43\x00\x00\x00"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +16,14 @@ from picomesh.cli.arguments import json_option
 from picomesh.cli.output import print_json
 from picomesh.cli.problems import Answered, fail
 from picomesh.cli.rulesets import print_diagnostics, read_bytes
+
+if TYPE_CHECKING:
+    from krl.compiler import Compilation
+    from krl.fix import Fixed
+
+# Of a long rewrite only the first lines are shown.
+DIFF_LINES_MAX = 60
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @click.command()
@@ -23,6 +36,9 @@ def check(paths: tuple[Path, ...], fix: bool, as_json: bool) -> None:
     Prints every error and warning with file, line, column and what to do; exits with 1 when
     there is an error. With --json, one line for each file:
     {"file": …, "ok": …, "diagnostics": […]}.
+
+    With --fix, rewrites what has only one meaning, prints the lines that changed, and checks
+    what came of it; with --json as "fixed". A ruleset that compiles still compiles then.
     """
     results = [_check(path, fix, as_json) for path in _files(paths)]
     if not as_json:
@@ -43,40 +59,88 @@ def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def _check(path: Path, fix: bool, as_json: bool) -> bool:
-    from krl.compiler import Compilation, check_source
-    from krl.diagnostic import Source, apply_fixes, to_json
+    from krl.compiler import check_source
+    from krl.diagnostic import Source
+    from krl.fix import fix_source
 
     content = read_bytes(path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        return _not_utf8(path, content.count(b"\n", 0, problem.start) + 1, as_json)
-    compilation: Compilation = check_source(Source(str(path), text))
-    if fix and any(item.fixes for item in compilation.diagnostics):
-        fixed = apply_fixes(compilation.source, compilation.diagnostics)
-        _replace(path, fixed)
-        compilation = check_source(Source(str(path), fixed))
+        line = content.count(b"\n", 0, problem.start) + 1
+        return _not_utf8(path, line, {"fixed": []} if fix else {}, as_json)
+    source = Source(str(path), text)
+    fixed = fix_source(source) if fix else None
+    compilation = check_source(source) if fixed is None else fixed.compilation
+    if fixed is not None and fixed.rewrites:
+        mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
+        _replace(path, mark + compilation.source.text.encode("utf-8"))
     if as_json:
-        rows = [to_json(item, compilation.source) for item in compilation.diagnostics]
-        print_json({"file": str(path), "ok": compilation.ok, "diagnostics": rows})
+        print_json(_as_json(path, compilation, fixed))
     else:
+        if fixed is not None and fixed.rewrites:
+            _print_rewrites(source.text, fixed)
         print_diagnostics(compilation)
     return compilation.ok
 
 
-def _replace(path: Path, text: str) -> None:
+def _as_json(path: Path, compilation: Compilation, fixed: Fixed | None) -> dict[str, Any]:
+    from krl.diagnostic import to_json
+
+    rows = [to_json(item, compilation.source) for item in compilation.diagnostics]
+    answer = {"file": str(path), "ok": compilation.ok, "diagnostics": rows}
+    if fixed is not None:
+        answer["fixed"] = [
+            {"title": item.title, "line": item.line, "column": item.column}
+            for item in fixed.rewrites
+        ]
+    return answer
+
+
+def _print_rewrites(before: str, fixed: Fixed) -> None:
+    """What was rewritten and how often, then the lines as they were and as they are."""
+    from krl.diagnostic import printable
+
+    source = fixed.compilation.source
+    counts = Counter(item.title for item in fixed.rewrites)
+    told = ", ".join(f"{title} ({count})" for title, count in counts.items())
+    click.echo(f"{printable(source.name)}: rewritten: {told}")
+    lines = list(
+        difflib.unified_diff(before.splitlines(), source.text.splitlines(), n=0, lineterm="")
+    )[2:]
+    for line in lines[:DIFF_LINES_MAX]:
+        click.echo(f"  {printable(line)}")
+    if len(lines) > DIFF_LINES_MAX:
+        click.echo(f"  … {len(lines) - DIFF_LINES_MAX} lines more")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The file has its old content or its new one, whenever the machine stops."""
+    target = path.resolve()  # a link stays a link
+    if not os.access(target, os.W_OK):
+        raise fail(f"cannot write {path}: it is read-only")
     try:
-        path.write_text(text, encoding="utf-8", newline="")
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(handle)
+            os.chmod(name, target.stat().st_mode)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
     except OSError as problem:
         raise fail(f"cannot write {path}: {problem.strerror}") from problem
 
 
-def _not_utf8(path: Path, line: int, as_json: bool) -> bool:
+def _not_utf8(path: Path, line: int, more: dict[str, Any], as_json: bool) -> bool:
     title, hint = "the file is not UTF-8", "save it as UTF-8"
     if as_json:
         row = {"severity": "error", "title": title, "file": str(path), "line": line, "column": 1}
         row |= {"end_line": line, "end_column": 1, "text": "", "hint": hint}
-        print_json({"file": str(path), "ok": False, "diagnostics": [row]})
+        print_json({"file": str(path), "ok": False, "diagnostics": [row], **more})
     else:
         click.echo(f"error: {title}\n --> {path}:{line}:1\n  = hint: {hint}\n", err=True)
     return False

@@ -102,6 +102,14 @@ def _utf8(text: str) -> bytes:
         return units.decode("utf-16-le", "replace").encode("utf-8")
 
 
+def _key(text: str) -> bytes:
+    """Two keys must not become one, so a lone surrogate is an error here, §2."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as problem:
+        raise CodecError("a map key has a surrogate without its partner") from problem
+
+
 def _write(out: bytearray, value: Value, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise CodecError(f"a value is nested deeper than {DEPTH_MAX}")
@@ -146,7 +154,7 @@ def _nearest_double(number: int) -> float:
 
 
 def _write_map(out: bytearray, entries: dict[str, Value], depth: int) -> None:
-    by_bytes = {_utf8(key): entries[key] for key in in_krl_order(list(entries))}
+    by_bytes = {_key(key): entries[key] for key in in_krl_order(list(entries))}
     keys = list(by_bytes)
     if keys != [b"/"] and keys == sorted(keys, key=lambda key: (len(key), key)):
         _write_plain_map(out, by_bytes, depth)
