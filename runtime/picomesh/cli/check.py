@@ -105,11 +105,10 @@ def _print_rewrites(before: str, fixed: Fixed) -> None:
     counts = Counter(item.title for item in fixed.rewrites)
     told = ", ".join(f"{title} ({count})" for title, count in counts.items())
     click.echo(f"{printable(source.name)}: rewritten: {told}")
-    lines = list(
-        difflib.unified_diff(before.splitlines(), source.text.splitlines(), n=0, lineterm="")
-    )[2:]
+    old, new = before.split("\n"), source.text.split("\n")
+    lines = list(difflib.unified_diff(old, new, n=0, lineterm=""))[2:]
     for line in lines[:DIFF_LINES_MAX]:
-        click.echo(f"  {printable(line)}")
+        click.echo(f"  {printable(line.rstrip())}")
     if len(lines) > DIFF_LINES_MAX:
         click.echo(f"  … {len(lines) - DIFF_LINES_MAX} lines more")
 
