@@ -36,14 +36,18 @@ Value rt_multiply(Value a, Value b) {
     return from_number(left * right);
 }
 
+/* The result is 0, which is easily overlooked, so the log says so; once, for it may be in a loop. */
+static double note_zero_divisor(Value dividend) {
+    static bool is_noted;
+    if (!is_noted) emit_log("debug", "[DIVISION BY ZERO]", dividend);
+    is_noted = true;
+    return 0;
+}
+
 Value rt_divide(Value a, Value b) {
     double left, right;
     if (!both_numbers(a, b, &left, &right)) throw_about(a, " cannot be divided by ", b);
-    if (right == 0) {
-        emit_log("debug", "[DIVISION BY ZERO]", a);
-        return from_number(0);
-    }
-    return from_number(left / right);
+    return from_number(right == 0 ? note_zero_divisor(a) : left / right);
 }
 
 static NORETURN void throw_about_modulo(Value a, Value b) {
@@ -61,7 +65,7 @@ static double remainder_of(double dividend, double divisor) {
 Value rt_modulo(Value a, Value b) {
     double left, right;
     if (!both_numbers(a, b, &left, &right)) throw_about_modulo(a, b);
-    return from_number(right == 0 ? 0 : remainder_of(left, right));
+    return from_number(right == 0 ? note_zero_divisor(a) : remainder_of(left, right));
 }
 
 Value rt_plus(Value a) { return a; }

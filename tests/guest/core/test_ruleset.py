@@ -244,6 +244,13 @@ def test_a_log_line_knows_its_rule(guest: Guest) -> None:
     ]
 
 
+def test_a_division_by_zero_is_zero_and_noted_once(guest: Guest) -> None:
+    for operator in ("rt_divide", "rt_modulo", "rt_divide"):
+        assert guest.call(operator, number(7), number(0)) == number(0)
+    (line,) = guest.effects
+    assert (line["kind"], line["level"], line["value"]) == ("log", "debug", 7)
+
+
 def test_an_error_is_an_event_of_this_ruleset(guest: Guest) -> None:
     guest.call("rt_rule_begin", guest.text("r"))
     guest.call("rt_error", guest.text("warn"), guest.text("oh"))
