@@ -45,7 +45,7 @@ class BareBody:
 
 def check_body(function: Function, context: Context, plan: Plan, patterns: Patterns) -> BareBody:
     """Refuses a body that is not metered exactly; returns it without its meter."""
-    extra = (plan.fuel, plan.stack, plan.import_count)
+    extra = (plan.fuel, plan.stack, plan.import_count, _block_type(function, context))
     known = _checked.get(function, context, extra)
     if known is not None and _below_thunks(known[0], plan):
         return known[1]
@@ -56,6 +56,13 @@ def check_body(function: Function, context: Context, plan: Plan, patterns: Patte
 
 
 _checked: Memo[BareBody] = Memo()
+
+
+def _block_type(function: Function, context: Context) -> int | None:
+    """The type of the block around a function of several results: the first that says so."""
+    results = context.types[function.type_index][1]
+    wanted = ((), results)
+    return context.types.index(wanted) if len(results) > 1 and wanted in context.types else None
 
 
 def _below_thunks(used: References, plan: Plan) -> bool:
@@ -117,6 +124,8 @@ class _Account:
         (block_type,) = item.immediates
         if self.block_signature(block_type) != ((), self.results):
             raise self.stream.refuse("the block around the function has another type")
+        if block_type >= 0 and block_type != _block_type(self.function, self.context):
+            raise self.stream.refuse("the block around the function has a needless type")
         return block_type if block_type >= 0 else None
 
     def block_signature(self, block_type: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

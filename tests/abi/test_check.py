@@ -17,6 +17,7 @@ from pico_abi.wasm import (
     I32,
     Export,
     Function,
+    FunctionType,
     Module,
     decode_module,
     encode_module,
@@ -210,6 +211,13 @@ def test_counters_that_do_not_start_at_zero_are_refused() -> None:
     init = instruction(op.I64_CONST, 5) + b"\x0b"
     changed = replace(METERED.globals[FUEL], init=init)
     refused(replace(METERED, globals=(METERED.globals[0], changed, METERED.globals[2])))
+
+
+def test_another_encoding_of_the_block_around_a_function_is_refused() -> None:
+    """One raw module has one metered form: a type index where a value type would do is another."""
+    types = (*METERED.types, FunctionType((), (I32,)))
+    module = substitute(bytes((op.BLOCK, I32)), bytes((op.BLOCK, len(METERED.types))))
+    assert "needless type" in refused(replace(module, types=types))
 
 
 def test_free_code_behind_an_unconditional_branch_is_refused() -> None:
