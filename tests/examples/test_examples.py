@@ -63,7 +63,10 @@ def test_an_example_takes_exactly_the_fuel_that_is_written_beside_it(
             step |= {key: seen[key] for key in ("fuel",) if key in seen}
         case_path(name).write_text(write_case(case), "utf-8")
     written = [step.get("fuel") for step in case["steps"]]
-    assert written == [step.get("fuel") for step in observed.steps]
+    seen_fuel = [step.get("fuel") for step in observed.steps]
+    assert written == seen_fuel, (
+        "on purpose? then: pytest tests/examples tests/docs --update-golden"
+    )
 
 
 def test_a_case_stands_in_its_file_as_the_tool_writes_it(name: str) -> None:
