@@ -35,7 +35,7 @@ def seal_core(core: Core, signer: Signer = SIGNER) -> Receipt:
         elapsed_us=0,
         logs=None,
     )
-    return seal(core, envelope, signer)
+    return seal(core, encode_core(core), envelope, signer)
 
 
 def history(length: int = LENGTH, pico: str = PICO, event: Cid = GENESIS) -> list[Receipt]:

@@ -89,6 +89,8 @@ class Engine:
         self._home = home
         self._asking = 0
         self._schedules = Schedules()
+        self._heads: dict[str, Receipt] = {}
+        self._ecis: dict[str, str] = {}
 
     @classmethod
     def ephemeral(cls, options: Options | None = None) -> Engine:
@@ -373,7 +375,8 @@ class Engine:
     def state(self, pico: str) -> PicoState:
         """A pico's state now."""
         head = self._head(self.find(pico))
-        return PicoState(self.store, head.core.post if head else EMPTY_ROOT)
+        root = EMPTY_ROOT if head is None else head.core.post
+        return PicoState(self.store, root, self.programs.nodes)
 
     def pico_of(self, eci: str) -> str | None:
         """The pico that a channel leads to; a pico's own id is a channel only it may use."""
@@ -399,8 +402,11 @@ class Engine:
 
     def eci(self, pico: str) -> str:
         """A pico's first channel."""
-        genesis = self.store.receipt(pico, 0)
-        eci = "" if genesis is None else first_eci(decode_core(genesis.core).seed)
+        if pico not in self._ecis:
+            genesis = self.store.receipt(pico, 0)
+            seed = b"" if genesis is None else decode_core(genesis.core).seed
+            self._ecis[pico] = first_eci(seed)
+        eci = self._ecis[pico]
         if self.state(pico).channel(eci) is not None:
             return eci
         channels = self.state(pico).channels()  # a ruleset deleted the first one
@@ -419,8 +425,13 @@ class Engine:
     # -- inside
 
     def _head(self, pico: str) -> Receipt | None:
-        row = self.store.head(pico)
-        return None if row is None else read_receipt(row)
+        """A pico's newest receipt; remembered, for only this engine writes to its store."""
+        if pico not in self._heads:
+            row = self.store.head(pico)
+            if row is None:
+                return None
+            self._heads[pico] = read_receipt(row)
+        return self._heads[pico]
 
     def _seed(self) -> bytes:
         return self._world.random_bytes(SEED_BYTES)
@@ -469,6 +480,7 @@ class Engine:
         stored = StoredReceipt(work.pico, work.seq, receipt.core_bytes, receipt.envelope_bytes)
         sent = [self._sent(*item) for item in sends_of(performed.transition, self)]
         self.store.commit(stored, new, arrival, name, sent)
+        self._heads[work.pico] = receipt
         eid = work.given.eid if isinstance(work.given, Event) else ""
         return Response(work.pico, eid, receipt, performed.transition)
 

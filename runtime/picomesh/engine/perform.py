@@ -24,7 +24,7 @@ from picomesh.engine.records import (
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes, digest_of
 from picomesh.ledger.codec import Block, encode_block
 from picomesh.ledger.receipt import Code, Core, Write
-from picomesh.ledger.tree import Blocks, Tree
+from picomesh.ledger.tree import Blocks, NodeCache, Tree
 from picomesh.ledger.value import encode_value
 from picomesh.transition import Circumstances, Transition
 
@@ -58,10 +58,10 @@ class Performed:
 def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
     """Runs one transition. Raises NeedsAnswer, EngineFault, ModuleNotAdmitted."""
     layered = Layered(blocks)
-    state = PicoState(layered, work.pre)
+    state = PicoState(layered, work.pre, programs.nodes)
     done = _run(programs, layered, state, work)
-    post = _apply(layered, work.pre, done)
-    after = PicoState(layered, post)
+    post = _apply(layered, work.pre, done, programs.nodes)
+    after = PicoState(layered, post, programs.nodes)
     code = [Code(record.rid, record.raw, record.metered) for record in after.rulesets()]
     core = Core(
         pico=work.pico,
@@ -111,9 +111,9 @@ def _keep(layered: Layered, block: bytes) -> Cid:
     return cid
 
 
-def _apply(layered: Layered, pre: Cid, done: Transition) -> Cid:
+def _apply(layered: Layered, pre: Cid, done: Transition, cache: NodeCache) -> Cid:
     """Puts the writes into the state tree; returns the new root."""
-    tree = Tree(layered, pre)
+    tree = Tree(layered, pre, cache)
     for path, value in done.writes:
         if value is None:
             tree.delete(path)

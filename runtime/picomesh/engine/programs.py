@@ -1,6 +1,7 @@
 """From a module's bytes to something that runs: the gate, the rewriter, the backend's compiler.
 
-Each is a pure function of the bytes and slow, so each result is remembered under the hash.
+Each is a pure function of the bytes and slow, so each result is remembered under the hash; so are
+the nodes of state trees.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from pico_abi.refused import ModuleRefused
 from picomesh.engine.errors import ModuleNotAdmitted
 from picomesh.engine.records import RulesetRecord
 from picomesh.ledger.cid import Cid, cid_of_bytes
-from picomesh.ledger.tree import Blocks
+from picomesh.ledger.tree import Blocks, NodeCache
 from picomesh.ledger.value import decode_value
 from picomesh.manifest import BadManifest, Manifest, read_manifest
 from picomesh.sandbox.interface import Program, Sandbox
 from picomesh.transition import Ruleset
+
+RULESETS_IN_MEMORY_MAX = 256
 
 
 def admit_module(raw: bytes) -> bytes:
@@ -30,7 +33,9 @@ class Programs:
 
     def __init__(self, sandbox: Sandbox, gate: Callable[[bytes], bytes] = admit_module) -> None:
         self.sandbox = sandbox
+        self.nodes: NodeCache = {}
         self._gate = gate
+        self._rulesets: dict[RulesetRecord, Ruleset] = {}
         self._metered: dict[Cid, bytes] = {}
         self._manifests: dict[Cid, Manifest] = {}
 
@@ -62,6 +67,14 @@ class Programs:
 
     def ruleset(self, record: RulesetRecord, blocks: Blocks) -> Ruleset:
         """An installed ruleset as the transition wants it."""
+        known = self._rulesets.get(record)
+        if known is None:
+            if len(self._rulesets) >= RULESETS_IN_MEMORY_MAX:
+                self._rulesets.clear()
+            known = self._rulesets[record] = self._make_ruleset(record, blocks)
+        return known
+
+    def _make_ruleset(self, record: RulesetRecord, blocks: Blocks) -> Ruleset:
         manifest = self.manifest(record.metered, blocks)
         config = decode_value(record.config)
         return Ruleset(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from picomesh.channels import CHANNELS
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import MissingBlock
 from picomesh.ledger.fields import Fields
-from picomesh.ledger.tree import Blocks, Tree
+from picomesh.ledger.tree import Blocks, NodeCache, Tree
 from picomesh.ledger.value import Value, decode_value
 
 RULESETS = b"pico/rulesets/"
@@ -49,6 +50,7 @@ def encode_ruleset(record: RulesetRecord) -> bytes:
     )
 
 
+@lru_cache(maxsize=4096)  # the same few records are read with every event
 def decode_ruleset(rid: str, data: bytes) -> RulesetRecord:
     fields = Fields(data, _RULESET_FIELDS)
     return RulesetRecord(
@@ -67,9 +69,9 @@ class PicoState:
 
     __slots__ = ("_blocks", "_tree", "root")
 
-    def __init__(self, blocks: Blocks, root: Cid) -> None:
+    def __init__(self, blocks: Blocks, root: Cid, cache: NodeCache | None = None) -> None:
         self._blocks = blocks
-        self._tree = Tree(blocks, root)
+        self._tree = Tree(blocks, root, cache)
         self.root = root
 
     def get(self, path: bytes) -> bytes | None:

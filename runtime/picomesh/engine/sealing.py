@@ -29,8 +29,9 @@ def seal_performed(
     """Signs a transition; returns the receipt and the block of its logs, if it has some."""
     logs = encode_logs(performed.transition)
     blocks = {} if logs is None else {cid_of_block(logs): logs}
+    core_bytes = encode_core(performed.core)
     envelope = Envelope(
-        core=cid_of_block(encode_core(performed.core)),
+        core=cid_of_block(core_bytes),
         engine=signer.public_key,
         backend=sandbox.backend,
         versions={
@@ -42,7 +43,7 @@ def seal_performed(
         elapsed_us=max(elapsed_us, 0),
         logs=None if logs is None else cid_of_block(logs),
     )
-    return seal(performed.core, envelope, signer), blocks
+    return seal(performed.core, core_bytes, envelope, signer), blocks
 
 
 def read_receipt(row: StoredReceipt) -> Receipt:

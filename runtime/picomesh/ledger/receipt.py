@@ -242,7 +242,7 @@ def decode_envelope(data: bytes) -> Envelope:
     )
 
 
-def seal(core: Core, envelope: Envelope, signer: Signer) -> Receipt:
+def seal(core: Core, core_bytes: bytes, envelope: Envelope, signer: Signer) -> Receipt:
     """Signs: the envelope's block without its signature, which links to the core."""
     message = encode_block(_envelope_entries(envelope))
     signed = Envelope(
@@ -255,7 +255,7 @@ def seal(core: Core, envelope: Envelope, signer: Signer) -> Receipt:
         logs=envelope.logs,
         signature=signer.sign(_DOMAIN, message),
     )
-    return Receipt(core, encode_core(core), signed, encode_envelope(signed))
+    return Receipt(core, core_bytes, signed, encode_envelope(signed))
 
 
 def is_envelope_signed(envelope: Envelope) -> bool:

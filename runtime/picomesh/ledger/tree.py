@@ -118,18 +118,28 @@ EMPTY_ROOT_BLOCK = encode_node(Node(-1, [], [], [None]), [None])
 EMPTY_ROOT = cid_of_block(EMPTY_ROOT_BLOCK)
 
 
+NODES_IN_MEMORY_MAX = 65_536
+NodeCache: TypeAlias = dict[Cid, Node]
+
+
 class Tree:
-    """A state tree that can be read and changed; nothing is stored before `flush`."""
+    """A state tree that can be read and changed; nothing is stored before `flush`.
 
-    __slots__ = ("_blocks", "_root")
+    Nodes never change, so trees may share a cache of those that were read and checked.
+    """
 
-    def __init__(self, blocks: Blocks, root: Cid = EMPTY_ROOT) -> None:
+    __slots__ = ("_blocks", "_cache", "_root")
+
+    def __init__(
+        self, blocks: Blocks, root: Cid = EMPTY_ROOT, cache: NodeCache | None = None
+    ) -> None:
         self._blocks = blocks
+        self._cache = cache
         self._root: Child = None if root == EMPTY_ROOT else root
 
     def copy(self) -> Tree:
         """Another tree of the same content; nodes are never changed, so this costs nothing."""
-        other = Tree(self._blocks)
+        other = Tree(self._blocks, cache=self._cache)
         other._root = self._root
         return other
 
@@ -184,11 +194,21 @@ class Tree:
     def _load(self, child: Child) -> Node | None:
         if not isinstance(child, Cid):
             return child
+        known = None if self._cache is None else self._cache.get(child)
+        if known is not None:
+            return known
         node = decode_node(self._blocks.block(child))
         if not node.paths:
             raise CodecError("an empty tree node inside a tree")
         node.cid = child
+        self._remember(node)
         return node
+
+    def _remember(self, node: Node) -> None:
+        if self._cache is not None and node.cid is not None:
+            if len(self._cache) >= NODES_IN_MEMORY_MAX:
+                self._cache.clear()
+            self._cache[node.cid] = node
 
     def _walk(self, child: Child, start: bytes) -> Iterator[tuple[bytes, Cid]]:
         node = self._load(child)
@@ -295,9 +315,13 @@ class Tree:
         if not isinstance(child, Node):
             return child
         if child.cid is None:
-            block = encode_node(child, [self._store(below, new) for below in child.children])
+            links = [self._store(below, new) for below in child.children]
+            block = encode_node(child, links)
+            if self._cache is not None:  # the cache has them; a tree without one keeps them
+                child.children = [*links]
             child.cid = cid_of_block(block)
             new[child.cid] = block
+            self._remember(child)
         return child.cid
 
 
