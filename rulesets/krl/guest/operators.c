@@ -12,6 +12,9 @@ static bool is_finite_number(Value v) { return is_number(v) && isfinite(number_o
 
 /* Both operands as numbers; false: at least one of them is none. */
 static bool both_numbers(Value a, Value b, double *left, double *right) {
+    *left = number_of(a);
+    *right = number_of(b);
+    if (*left - *left == 0 && *right - *right == 0) return true; /* finite, so both are numbers */
     Value x = to_number_or_null(a), y = to_number_or_null(b);
     if (x == KRL_NULL || y == KRL_NULL) return false;
     *left = number_of(x);
@@ -36,7 +39,7 @@ Value rt_multiply(Value a, Value b) {
     return from_number(left * right);
 }
 
-/* The result is 0, which is easily overlooked, so the log says so; once, for it may be in a loop. */
+/* The result 0 is easily overlooked, so the log says so; once, for it may be in a loop. */
 static double note_zero_divisor(Value dividend) {
     static bool is_noted;
     if (!is_noted) emit_log("debug", "[DIVISION BY ZERO]", dividend);

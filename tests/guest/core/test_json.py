@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guest.core.harness import NULL, UNDEFINED, Guest, number, shared_guest
+from picomesh.ledger.value import Value
 
 READ: list[tuple[str, object]] = [
     ("null", None),
@@ -58,7 +59,7 @@ def test_json_nested_a_hundred_thousand_deep_is_read_without_recursion(guest: Gu
     assert guest.show(guest.library("decode", guest.text("[" * 100_000))) == "[" * 100_000
 
 
-WRITTEN = [
+WRITTEN: list[tuple[Value, int, str]] = [
     ([], 2, "[]"),
     ([[], {}], 2, "[\n  [],\n  {}\n]"),
     ({"b": 1, "2": 2, "1": 3}, 2, '{\n  "1": 3,\n  "2": 2,\n  "b": 1\n}'),
@@ -73,8 +74,8 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize(("value", "indent", "text"), WRITTEN)
-def test_a_value_is_written_as_json(guest: Guest, value: object, indent: int, text: str) -> None:
-    written = guest.library("encode", guest.value(value), number(indent))  # type: ignore[arg-type] # JSON
+def test_a_value_is_written_as_json(guest: Guest, value: Value, indent: int, text: str) -> None:
+    written = guest.library("encode", guest.value(value), number(indent))
     assert guest.show(written) == text
 
 
