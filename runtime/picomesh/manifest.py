@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pico_abi.contract import MANIFEST_SECTION
@@ -115,3 +116,17 @@ def _selects(rules: Block) -> frozenset[tuple[str, str]] | None:
                 case _:
                     raise BadManifest("an event of the module's manifest is not [domain, type]")
     return frozenset(pairs)
+
+
+def find_cycle(start: str, uses: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The way from a ruleset through what it uses back to itself; empty when there is none."""
+    paths = [[start, rid] for rid in uses.get(start, ())]
+    seen: set[str] = set()
+    while paths:
+        path = paths.pop()
+        if path[-1] == start:
+            return path
+        if path[-1] not in seen:
+            seen.add(path[-1])
+            paths += [[*path, rid] for rid in uses.get(path[-1], ())]
+    return []

@@ -380,6 +380,54 @@ def test_a_case_is_answered_in_the_shape_of_the_recordings(run: Run, tmp_path: P
     assert "error" in result["compile"][1] and result["ent"] == {}
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"rulesets": 5},
+        {"rulesets": [5]},
+        {"rulesets": [{}]},
+        {"rulesets": [{"file": "/nowhere.krl"}]},
+        {"steps": ["event"]},
+        {"steps": [{"time": "now"}]},
+        {"exprs": [{}]},
+        {"exprs": [1]},
+        {"compile": [1]},
+        {"options": 5},
+        {"options": {"start": "x"}},
+    ],
+    ids=str,
+)
+def test_a_case_that_is_not_in_the_format_has_an_error(
+    run: Run, tmp_path: Path, case: dict[str, Any]
+) -> None:
+    (tmp_path / "case.json").write_text(json.dumps(case))
+    result = run("scenario", "case.json")
+    assert (result.code, result.json["phase"]) == (0, "case")
+
+
+def test_a_step_that_makes_no_sense_has_an_error_and_the_next_one_is_run(
+    run: Run, tmp_path: Path
+) -> None:
+    steps: list[dict[str, Any]] = [
+        {"event": 5},
+        {"event": {"domain": "a"}},
+        {"event": {"domain": "a", "name": "b", "attrs": [1]}},
+        {"query": {"rid": "hello"}},
+        {"query": {"rid": "hello", "name": "count", "args": 5}},
+        {"advance": "far"},
+        {"flush": "nothing"},
+        {"uninstall": "nothing"},
+        {"setKrl": {"rid": "hello", "krl": "ruleset"}},
+        {"flush": "hello"},
+        {"query": {"rid": "hello", "name": "count"}},
+    ]
+    case = {"rulesets": [{"krl": HELLO}], "steps": steps}
+    (tmp_path / "case.json").write_text(json.dumps(case))
+    results = run("scenario", "case.json", "--backend", "pulley").json["results"]
+    good = [at for at, result in enumerate(results) if "error" not in result]
+    assert good == [8, 10]
+
+
 def test_cases_on_standard_input_are_answered_line_by_line(tmp_path: Path) -> None:
     cases = b'{"exprs": ["1"]}\n\n{"exprs": ["2"]}\n'
     done = subprocess.run(

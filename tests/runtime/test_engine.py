@@ -484,3 +484,23 @@ def test_the_same_events_in_the_same_world_give_the_same_receipts() -> None:
             engine.send("me", "a", "b", {"x": 1.5})
             heads.add(engine.log("me")[-1].cid)
     assert len(heads) == 1
+
+
+def test_a_ruleset_whose_modules_are_not_there_is_not_installed(engine: Engine) -> None:
+    def using(rid: str, *used: str) -> bytes:
+        uses = [{"rid": item, "alias": item} for item in used]
+        return Guest(rid, manifest={"uses": uses}).build()
+
+    with pytest.raises(OperatorError, match="Dependant module not loaded: b"):
+        engine.install_module("me", using("a", "b"))
+    engine.install_module("me", using("b"))
+    engine.install_module("me", using("a", "b"))
+    with pytest.raises(OperatorError, match="Dependency Cycle Found: b -> a -> b"):
+        engine.install_module("me", using("b", "a"))
+    with pytest.raises(OperatorError, match="Dependency Cycle Found: c -> c"):
+        engine.install_module("me", using("c", "c"))
+    with pytest.raises(OperatorError, match="b is used by a"):
+        engine.uninstall("me", "b")
+    engine.uninstall("me", "a")
+    engine.uninstall("me", "b")
+    check_history(engine)

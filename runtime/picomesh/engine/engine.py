@@ -42,6 +42,7 @@ from picomesh.ledger.receipt import (
 from picomesh.ledger.signature import SEED_BYTES, Signer
 from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.ledger.value import Value, decode_value, encode_value
+from picomesh.manifest import Manifest, find_cycle
 from picomesh.sandbox.interface import EngineFault
 from picomesh.store.errors import StoreError
 from picomesh.store.home import Home, load_signer, open_home
@@ -162,6 +163,7 @@ class Engine:
         """Installs a module. Raises ModuleNotAdmitted."""
         pico = self.find(pico)
         _, manifest = self.programs.admit(raw)
+        self._check_uses(pico, manifest)
         blocks = {cid_of_bytes(raw): raw}
         text = None if source is None else source.encode()
         if text is not None:
@@ -178,10 +180,32 @@ class Engine:
 
     def uninstall(self, pico: str, rid: str) -> Response:
         pico = self.find(pico)
-        if rid not in {record.rid for record in self.state(pico).rulesets()}:
+        uses = self._uses(pico)
+        if rid not in uses:
             raise OperatorError(f"this pico has no ruleset {rid}", "`picomesh show` lists them")
+        users = [user for user, used in uses.items() if rid in used and user != rid]
+        if users:
+            raise OperatorError(f"{rid} is used by {', '.join(users)}", "uninstall that first")
         work = self._work(pico, Uninstall(rid), self._world.now_ms(), self._seed())
         return self._commit(work)
+
+    def _uses(self, pico: str) -> dict[str, tuple[str, ...]]:
+        """The modules that each installed ruleset uses."""
+        records = self.state(pico).rulesets()
+        return {
+            record.rid: self.programs.manifest(record.metered, self.store).uses
+            for record in records
+        }
+
+    def _check_uses(self, pico: str, manifest: Manifest) -> None:
+        """Used modules are installed before, and do not use each other in a circle."""
+        uses = {**self._uses(pico), manifest.rid: manifest.uses}
+        for rid in manifest.uses:
+            if rid not in uses:
+                raise OperatorError(f"Dependant module not loaded: {rid}", f"install {rid} first")
+        path = find_cycle(manifest.rid, uses)
+        if path:
+            raise OperatorError(f"Dependency Cycle Found: {' -> '.join(path)}")
 
     # -- events
 

@@ -5,5 +5,6 @@ can be compared step by step. Nothing here is needed to run an engine.
 """
 
 from picomesh.scenario.case import run_case
+from picomesh.scenario.shape import BadCase
 
-__all__ = ["run_case"]
+__all__ = ["BadCase", "run_case"]

@@ -18,9 +18,11 @@ from picomesh.engine import Engine, Options
 from picomesh.engine.engine import Response
 from picomesh.engine.errors import OperatorError, QueryFailed
 from picomesh.engine.options import DEFAULT_HOST
+from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import decode_value
 from picomesh.scenario.compiler import CompileError, compile_text
 from picomesh.scenario.expressions import run_expressions
+from picomesh.scenario.shape import BadCase, BadStep, check_case, check_step
 from picomesh.scenario.values import error_of, resolve_refs, result_of
 from picomesh.scenario.world import START_MS, STEP_MS, VirtualWorld
 
@@ -29,14 +31,11 @@ FIRED_MAX = 100_000  # entries of schedules in one step
 _BASE_URL = "http://case.test/krl/"
 
 
-class BadStep(Exception):
-    """A step that is not one of those that exist, or lacks what it needs."""
-
-
 def run_case(
     case: Mapping[str, Any], cache: Path | None = None, backend: str = "cranelift"
 ) -> dict[str, Any]:
     """Runs a case; the result has the shape of the recordings, whatever the backend."""
+    check_case(case)
     options = case.get("options") or {}
     world = VirtualWorld(options.get("start", START_MS), options.get("seed", 1))
     engine_options = Options(
@@ -89,7 +88,7 @@ class _Case:
         }
 
     def _add(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
-        text = row["krl"] if "krl" in row else Path(row["file"]).read_text("utf-8")
+        text = row["krl"] if "krl" in row else _read_file(row["file"])
         found = _RID.search(text)
         rid = row.get("rid") or (found.group(1) if found else "undefined")
         url = row.get("url") or f"{_BASE_URL}{rid}.krl"
@@ -121,7 +120,9 @@ class _Case:
         self.logs.clear()
         try:
             result = self._step(resolve_refs(step, self.results))
-        except (OperatorError, BadStep) as problem:
+        except CompileError as problem:
+            result = problem.result
+        except (OperatorError, BadStep, CodecError) as problem:
             result = error_of(f"Error: {problem}", "run")
         if self.options.get("logs") and self.logs and isinstance(result, dict):
             result["logs"] = list(self.logs)
@@ -140,6 +141,7 @@ class _Case:
     def _step(self, step: Mapping[str, Any]) -> Any:
         for name, action in _STEPS.items():
             if name in step:
+                check_step(name, step[name])
                 return action(self, step[name])
         raise BadStep(f"unknown step {sorted(step)}")
 
@@ -220,6 +222,8 @@ class _Case:
     def flush(self, name: str) -> dict[str, Any]:
         """Compiles again, and installs again where it is installed and has changed."""
         url = self._url(name)
+        if url not in self.text_by_url:
+            raise BadStep(f"Got a statusCode=404 for: {url}")
         records = [item for item in self.engine.state(self.pico).rulesets() if item.url == url]
         compiled = compile_text(self.text_by_url[url], url)
         for record in records:
@@ -262,6 +266,13 @@ _STEPS: dict[str, Callable[[_Case, Any], Any]] = {
     "restart": _Case.restart,
     "dump": _Case.dump,
 }
+
+
+def _read_file(name: str) -> str:
+    try:
+        return Path(name).read_text("utf-8")
+    except (OSError, ValueError) as problem:
+        raise BadCase(f"cannot read the ruleset {name}: {problem}") from problem
 
 
 def _error_text(response: Response) -> str:
