@@ -94,7 +94,8 @@ static const String *entry_key(Entity *entity, const Path *path) {
 
 static Value path_value(const Path *path, uint32_t start) {
     Array *keys = array_new(path->count - start);
-    for (uint32_t i = start; i < path->count; i++) keys->items[i - start] = from_string(path->keys[i]);
+    for (uint32_t i = start; i < path->count; i++)
+        keys->items[i - start] = from_string(path->keys[i]);
     return from_array(keys);
 }
 
@@ -113,7 +114,8 @@ static void change_entry(Entity *entity, const String *key, const Path *p, Value
     Map *alone = map_new(1);
     Value entry, path = path_value(p, 0);
     if (spread_get(entity->name, key, &entry)) map_set(alone, p->keys[0], entry);
-    Value changed = removes ? path_remove(from_map(alone), path) : path_set(from_map(alone), path, v);
+    Value before = from_map(alone);
+    Value changed = removes ? path_remove(before, path) : path_set(before, path, v);
     Value kept = through_json(changed);
     if (is_map(kept) && map_find(address_of(kept), p->keys[0], &entry))
         spread_put(entity->name, &entity->spread, key, entry);
@@ -155,8 +157,10 @@ Value rt_entity_append(Value name, uint32_t argument_count, const Value *argumen
         return KRL_UNDEFINED;
     }
     const Array *added = address_of(through_json(lib_append(NULL, argument_count, arguments)));
-    for (uint32_t i = 0; i < added->length; i++)
-        spread_put(entity->name, &entity->spread, spread_index(entity->spread.next), added->items[i]);
+    for (uint32_t i = 0; i < added->length; i++) {
+        const String *key = spread_index(entity->spread.next);
+        spread_put(entity->name, &entity->spread, key, added->items[i]);
+    }
     return KRL_UNDEFINED;
 }
 

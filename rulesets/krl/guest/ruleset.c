@@ -118,7 +118,9 @@ void rt_query_begin(const uint8_t *bytes, uint32_t byte_count) {
 }
 
 int32_t rt_query_is(Value name) { return running == RUNNING_QUERY && same_text(event_name, name); }
-int32_t rt_module_is(Value name) { return running == RUNNING_MODULE && same_text(event_name, name); }
+int32_t rt_module_is(Value name) {
+    return running == RUNNING_MODULE && same_text(event_name, name);
+}
 
 /* In map form: each parameter takes the argument of its name, else that of its position. */
 static Value call_with_given(Value function, Value (*call)(Value, uint32_t, const Value *)) {

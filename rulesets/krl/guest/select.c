@@ -7,7 +7,14 @@
 #include "krl.h"
 
 enum { START = 0, END = 1 };
-typedef enum { AGGREGATE_NONE, AGGREGATE_MAX, AGGREGATE_MIN, AGGREGATE_SUM, AGGREGATE_AVG, AGGREGATE_PUSH } Aggregate;
+typedef enum {
+    AGGREGATE_NONE,
+    AGGREGATE_MAX,
+    AGGREGATE_MIN,
+    AGGREGATE_SUM,
+    AGGREGATE_AVG,
+    AGGREGATE_PUSH,
+} Aggregate;
 
 /* Static data, written by the compiler. A matcher gives the captures of its attribute matches as
  * an array, or KRL_NULL if an attribute or the `where` does not match; null: always matches. */
@@ -99,7 +106,8 @@ static void load(Step *step, const String *path) {
     step->settings = map_field(stored, "setting");
     step->gathered = map_field(stored, "gathered");
     Value started;
-    step->has_started = map_find(stored, string_from_ascii("started"), &started) && is_number(started);
+    bool stands_there = map_find(stored, string_from_ascii("started"), &started);
+    step->has_started = stands_there && is_number(started);
     if (step->has_started) step->started = number_of(started);
 }
 
@@ -151,7 +159,8 @@ static void gather(Step *step, const Base *base, const Array *captures, uint32_t
         Value before;
         if (from != START && map_find(step->gathered, name, &before) && is_array(before)) {
             const Array *known = address_of(before);
-            for (uint32_t k = from == END; k < known->length; k++) array_push(&values, known->items[k]);
+            for (uint32_t k = from == END; k < known->length; k++)
+                array_push(&values, known->items[k]);
         }
         array_push(&values, i < captures->length ? captures->items[i] : KRL_NULL);
         const Array *all = array_finish(&values);
@@ -163,18 +172,21 @@ static void gather(Step *step, const Base *base, const Array *captures, uint32_t
 static void settle(Step *step, const Base *base, Value answer, uint32_t from) {
     const Array *captures = is_array(answer) ? address_of(answer) : array_new(0);
     for (uint32_t i = 0; i < base->setting_count; i++) {
-        map_set(step->settings, base->settings[i], i < captures->length ? captures->items[i] : KRL_NULL);
+        Value capture = i < captures->length ? captures->items[i] : KRL_NULL;
+        map_set(step->settings, base->settings[i], capture);
     }
     gather(step, base, captures, from);
 }
 
-/* An event of the right name whose attributes do not match makes the machine forget where it was. */
+/* An event of the right name whose attributes do not match makes the machine forget its place. */
 static bool event_is(Step *step, uint32_t index, uint32_t from) {
     const Base *base = &step->machine->bases[index];
     if (!rt_event_is(from_string(base->domain), from_string(base->name))) return false;
     if (step->matched[index] == KRL_UNSET) {
         step->matched[index] =
-            base->matcher ? call_function(from_pointer(KRL_TAG_FUNCTION, base->matcher), 0, NULL) : KRL_UNDEFINED;
+            base->matcher == NULL
+                ? KRL_UNDEFINED
+                : call_function(from_pointer(KRL_TAG_FUNCTION, base->matcher), 0, NULL);
     }
     if (step->matched[index] == KRL_NULL) {
         step->failed = true;
@@ -188,7 +200,8 @@ static bool event_is(Step *step, uint32_t index, uint32_t from) {
 
 static bool takes(Step *step, const Transition *transition) {
     for (uint32_t i = 0; i < transition->base_count; i++) {
-        if (event_is(step, transition->bases[i], transition->from) != (bool)transition->negated) return true;
+        bool is_it = event_is(step, transition->bases[i], transition->from);
+        if (is_it != (bool)transition->negated) return true;
     }
     return false;
 }
@@ -197,7 +210,8 @@ static void advance(Step *step) {
     const Machine *machine = step->machine;
     for (uint32_t i = 0; i < machine->transition_count; i++) {
         const Transition *transition = &machine->transitions[i];
-        if (step->in[transition->from] && takes(step, transition)) step->reached[transition->to] = true;
+        if (step->in[transition->from] && takes(step, transition))
+            step->reached[transition->to] = true;
     }
 }
 
@@ -224,9 +238,9 @@ static void save(Step *step, const String *path, const bool *in, bool keeps_cloc
     }
     Map *stored = map_new(4);
     map_set(stored, string_from_ascii("states"), states_value(in, step->machine->state_count));
-    if (map_count(step->settings)) map_set(stored, string_from_ascii("setting"), from_map(step->settings));
-    if (map_count(step->gathered)) map_set(stored, string_from_ascii("gathered"), from_map(step->gathered));
-    if (step->has_started) map_set(stored, string_from_ascii("started"), from_number(step->started));
+    if (map_count(step->settings)) set_field(stored, "setting", from_map(step->settings));
+    if (map_count(step->gathered)) set_field(stored, "gathered", from_map(step->gathered));
+    if (step->has_started) set_field(stored, "started", from_number(step->started));
     state_put(path, from_map(stored));
 }
 

@@ -135,7 +135,8 @@ static Entries scan_entries(const String *name) {
     }
 }
 
-static void merge(const SpreadEntry *from, SpreadEntry *to, uint32_t start, uint32_t middle, uint32_t end) {
+static void merge(const SpreadEntry *from, SpreadEntry *to, uint32_t start, uint32_t middle,
+                  uint32_t end) {
     uint32_t left = start, right = middle;
     for (uint32_t i = start; i < end; i++) {
         bool takes_left = left < middle && (right >= end || from[left].order <= from[right].order);
