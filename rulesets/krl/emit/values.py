@@ -412,22 +412,41 @@ def _truthy(f: FunctionCode) -> None:
 
 
 def _equal(f: FunctionCode, node: ir.Equal) -> None:
-    """The same bits are equal (a NaN is canonical, and null equals null)."""
+    """The same bits are equal (a NaN is canonical, and null equals null); two numbers that differ
+    in their bits are equal only as 0 and -0."""
     code = f.code
     with code.temporary(VALUE) as left, code.temporary(VALUE) as right:
         value(f, node.left)
         code.set(left)
-        value(f, node.right)
-        code.tee(right)
-        code.get(left)
+        first = _Operand(f, None, left)
+        second = _second_operand(f, node.right, right)
+        first.value()
+        second.value()
         code.op(opcodes.I64_EQ)
         with code.block(opcodes.IF, FLAG):
             code.i32(1)
             code.otherwise()
-            code.get(left)
-            code.get(right)
-            code.mark(node.at)
-            code.call(f.layout.guest.function("rt_equal"))
+            _are_numbers(f, first, second)
+            with code.block(opcodes.IF, FLAG):
+                first.double()
+                second.double()
+                code.op(opcodes.F64_EQ)
+                code.otherwise()
+                first.value()
+                second.value()
+                code.mark(node.at)
+                code.call(f.layout.guest.function("rt_equal"))
+
+
+def _are_numbers(f: FunctionCode, first: _Operand, second: _Operand) -> None:
+    """Whether both are numbers and no NaN."""
+    first.double()
+    first.double()
+    f.code.op(opcodes.F64_EQ)
+    if second.number is None:
+        second.double()
+        second.double()
+        f.code.op(opcodes.F64_EQ, opcodes.I32_AND)
 
 
 def _order(f: FunctionCode, node: ir.Order) -> None:

@@ -187,6 +187,7 @@ Bytes cbor_encode(Value v) {
 /* ---- records ---- */
 
 Bytes cbor_encode_record(const Map *fields) {
+    if (is_plain(fields, kept_pairs(fields))) return cbor_encode(from_map(fields));
     const String *key;
     Value v;
     Map *sorted = map_new(map_count(fields));

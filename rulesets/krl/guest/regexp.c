@@ -115,7 +115,7 @@ static const uint8_t *bytecode_of(Regexp *r) {
     uint8_t *mark = arena_mark();
     uint32_t byte_count;
     const char *pattern = (const char *)cesu8_of(r->source, &byte_count);
-    int flags = r->flags & KRL_REGEXP_IGNORE_CASE ? LRE_FLAG_IGNORECASE : 0;
+    int flags = LRE_FLAG_STICKY | (r->flags & KRL_REGEXP_IGNORE_CASE ? LRE_FLAG_IGNORECASE : 0);
     int length;
     char problem[64];
     stack_at_start = (uintptr_t)problem;
@@ -187,23 +187,57 @@ const String *regexp_to_string(const Regexp *r) {
 
 /* ---- running ---- */
 
+/* Patterns are compiled to match in one place, and the search for the place is here: often the
+ * first instruction says what a match begins with, and trying elsewhere is a waste. */
+
+enum {
+#define DEF(name, size) OPCODE_##name,
+#include "libregexp-opcode.h"
+#undef DEF
+};
+
+enum { BYTECODE_HEAD_BYTES = 8, SAVE_START_BYTES = 2 };
+
+/* The first instruction of a pattern that looks at the subject. */
+static const uint8_t *first_instruction(const uint8_t *code) {
+    const uint8_t *at = code + BYTECODE_HEAD_BYTES;
+    while (*at == OPCODE_save_start) at += SAVE_START_BYTES;
+    return at;
+}
+
+/* Where, from a place on, a match could begin; past the end if nowhere. */
+static uint32_t next_start(const uint8_t *first, const String *subject, uint32_t from) {
+    if (*first == OPCODE_line_start) return from == 0 ? 0 : subject->length + 1;
+    if (*first != OPCODE_char) return from;
+    uint16_t wanted = (uint16_t)(first[1] | first[2] << 8);
+    while (from < subject->length && unit_at(subject, from) != wanted) from++;
+    return from < subject->length ? from : subject->length + 1;
+}
+
+static bool run_at(const uint8_t *code, uint8_t **slots, const String *subject, uint32_t start) {
+    int matched = lre_exec(slots, code, units_of(subject), (int)start, (int)subject->length,
+                           is_wide(subject) ? 1 : 0, NULL);
+    if (matched < 0) __builtin_trap(); /* out of memory, which has trapped already */
+    return matched > 0;
+}
+
 bool regexp_run(Regexp *r, const String *subject, uint32_t from, int32_t *captures) {
-    const uint8_t *code = bytecode_of(r);
-    if (from > subject->length) return false;
+    const uint8_t *code = bytecode_of(r), *first = first_instruction(code);
     uint8_t *mark = arena_mark();
     uint32_t slot_count = (uint32_t)lre_get_alloc_count(code);
     uint8_t **slots = allocate((slot_count + 1) * (uint32_t)sizeof(*slots));
     const uint8_t *units = units_of(subject);
-    int matched = lre_exec(slots, code, units, (int)from, (int)subject->length,
-                           is_wide(subject) ? 1 : 0, NULL);
-    if (matched < 0) __builtin_trap(); /* out of memory, which has trapped already */
+    bool matched = false;
+    uint32_t start = next_start(first, subject, from);
+    while (start <= subject->length && !(matched = run_at(code, slots, subject, start)))
+        start = next_start(first, subject, start + 1);
     uint32_t offset_count = 2 * (uint32_t)lre_get_capture_count(code);
-    for (uint32_t i = 0; i < offset_count && matched > 0; i++) {
+    for (uint32_t i = 0; i < offset_count && matched; i++) {
         uint32_t bytes_in = slots[i] == NULL ? 0 : (uint32_t)(slots[i] - units);
         captures[i] = slots[i] == NULL ? -1 : (int32_t)(bytes_in >> is_wide(subject));
     }
     arena_release(mark);
-    return matched > 0;
+    return matched;
 }
 
 bool regexp_test(Regexp *r, const String *subject) {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from krl.lower import calls, expressions, functions, ir, select
 from krl.lower.body import Body, Context
-from krl.resolve import LibraryName
+from krl.resolve import Binding, LibraryName
 from krl.syntax import tree
 
 
@@ -17,6 +17,10 @@ def lower_rule(context: Context, node: tree.Rule) -> ir.RuleEntry:
     number = context.add_function(function)
     body = Body(context, unit, function)
     body.make_cells()
+    if node.block is not None:
+        unset_settings(body, node.block)
+    if node.postlude is not None:
+        _unset_schedules(body, node.postlude)
     assert node.select is not None
     events = select.lower_select(body, node.select)
     body.steps.append(ir.DoRuntime(node.name_span.start, "rt_rule_begin", (ir.Text(node.name),)))
@@ -89,6 +93,9 @@ class _RuleRun:
 
     def statements(self, nodes: tuple[tree.Statement, ...]) -> tuple[ir.Step, ...]:
         outer = self.body.block()
+        for node in nodes:
+            if isinstance(node, tree.Declaration):
+                self.body.renew_cell(self.body.context.resolution.variable(node))
         for node in nodes:
             self.statement(node)
         return self.body.end_block(outer)
@@ -218,7 +225,24 @@ def _stored_name(node: tree.Assign | tree.Clear) -> str:
     return node.name if node.domain == "ent" else f"app:{node.name}"
 
 
+def _unset_schedules(body: Body, node: tree.Postlude) -> None:
+    """What only a guarded statement would set is null until then."""
+    for statement in (*(node.fired or ()), *(node.notfired or ()), *(node.always or ())):
+        match statement:
+            case tree.Guarded(statement=tree.Schedule(setting=tree.SettingName() as name)):
+                body.set(body.context.resolution.variable(name), expressions.UNDEFINED)
+
+
 # ---- action blocks ---------------------------------------------------------------------------
+
+
+def unset_settings(body: Body, node: tree.ActionBlock) -> None:
+    """What an action that may not run would set is null until one does."""
+    if node.condition is None and node.kind == "every":
+        return
+    for action in node.actions:
+        for name in action.setting:
+            body.set(body.context.resolution.variable(name), expressions.UNDEFINED)
 
 
 def action_block(body: Body, node: tree.ActionBlock, fired: int | None = None) -> None:
@@ -261,10 +285,19 @@ def _separately(body: Body, action: tree.Action) -> tuple[ir.Step, ...]:
 
 def _action(body: Body, node: tree.Action) -> None:
     positional, named = calls.arguments(body, node.positional, node.named)
-    result = calls.call_name(
-        body, node.action, positional, named, node.span.start, runtime="rt_act"
-    )
+    at = node.span.start
+    binding = body.context.resolution.binding(node.action)
+    if _sends_directive(binding) and not named and not node.setting:
+        options = (*positional, expressions.UNDEFINED, expressions.UNDEFINED)[:2]
+        body.steps.append(ir.DoRuntime(at, "rt_send_directive", options))
+        return
+    result = calls.call_name(body, node.action, positional, named, at, runtime="rt_act")
     if node.setting:
         body.set(body.context.resolution.variable(node.setting[0]), result)
     else:
         body.steps.append(ir.Do(result))
+
+
+def _sends_directive(binding: Binding) -> bool:
+    """The commonest action has a form without a result."""
+    return isinstance(binding, LibraryName) and binding.function.full_name == "send_directive"

@@ -69,19 +69,31 @@ LIBRARY(event_send) {
     return eid;
 }
 
-LIBRARY(send_directive) {
-    Value name = argument(0);
-    Value options = is_undefined(argument(1)) ? from_map(map_new(0)) : argument(1);
-    Value rule = context_get("rule");
+/* Fields in DAG-CBOR's order of keys, so that the record is written as it is. */
+static void emit_directive(Value name, Value options) {
     Map *effect = map_new(4);
     set_field(effect, "kind", from_ascii("directive"));
     set_field(effect, "name", name);
+    set_field(effect, "rule", context_get("rule"));
     set_field(effect, "options", options);
-    set_field(effect, "rule", rule);
     emit_effect(effect);
+}
+
+static Value options_or_none(Value options) {
+    return is_undefined(options) ? from_map(map_new(0)) : options;
+}
+
+/* The action where nobody asks for its result. */
+EXPORT(rt_send_directive) void rt_send_directive(Value name, Value options) {
+    emit_directive(name, options_or_none(options));
+}
+
+LIBRARY(send_directive) {
+    Value name = argument(0), options = options_or_none(argument(1));
+    emit_directive(name, options);
     Map *meta = map_new(3);
     map_set_ascii(meta, "rid", manifest_get("rid"));
-    map_set_ascii(meta, "rule_name", rule);
+    map_set_ascii(meta, "rule_name", context_get("rule"));
     map_set_ascii(meta, "txnId", context_get("txn"));
     Map *directive = map_new(4);
     map_set_ascii(directive, "type", from_ascii("directive"));
