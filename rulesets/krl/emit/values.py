@@ -1,7 +1,8 @@
 """Emits IR values and flags. Arithmetic on numbers runs inline; all else calls the library.
 
-A value that is not a number is a NaN when read as a double, so one comparison of the result with
-itself tells whether an inline operation may stand: x + y is a NaN if either is no number.
+A value that is not a number is a NaN when read as a double, so the result alone tells whether an
+inline operation may stand: x + y is a NaN if either is no number. An infinity is no number to KRL
+either, so the test is that the result is finite: that it differs from itself by 0.
 """
 
 from __future__ import annotations
@@ -309,6 +310,8 @@ def _operation(f: FunctionCode, node: ir.Arithmetic) -> None:
             code.op(_FLOAT_OPERATIONS[node.operator])
             code.tee(result)
             code.get(result)
+            code.op(opcodes.F64_SUB)
+            code.f64(0.0)
             code.op(opcodes.F64_EQ)
             if node.operator == "divide" and not second.number:
                 second.double()
