@@ -137,6 +137,8 @@ def _bare_types(module: m.Module, bodies: list[BareBody]) -> tuple[m.FunctionTyp
 def _bare_index(index: int, offset: int, plan: Plan) -> int:
     if index < plan.import_count:
         raise ModuleRefused(offset, "an import can be reached without paying")
+    if index >= plan.thunks + plan.import_count:
+        raise ModuleRefused(offset, f"function {index} is not there")
     return index - plan.thunks if index >= plan.thunks else index
 
 

@@ -184,6 +184,16 @@ def test_a_host_function_in_the_table_is_refused() -> None:
     assert "without paying" in refused(replace(METERED, elements=elements))
 
 
+def test_a_function_past_the_last_one_is_refused() -> None:
+    last = len(METERED.imports) + len(METERED.functions) - 1
+    for index, verdict in ((last, None), (last + 1, "not there")):
+        elements = (replace(METERED.elements[0], function_indices=(index,)),)
+        if verdict is None:
+            pico_abi.check(encode_module(replace(METERED, elements=elements)))
+        else:
+            assert verdict in refused(replace(METERED, elements=elements))
+
+
 def test_an_exported_host_function_is_refused() -> None:
     exports = (Export("emit", 0, 0), *METERED.exports)
     assert "without paying" in refused(replace(METERED, exports=exports))
@@ -270,3 +280,18 @@ def test_whatever_the_checker_accepts_is_what_metering_its_bare_module_gives(see
         except ModuleRefused:
             continue
         assert pico_abi.meter(encode_module(bare_module(changed))) == changed
+
+
+def test_changed_bytes_are_refused_or_still_a_module_as_metered() -> None:
+    rng = random.Random(4)
+    for seed in range(20):
+        metered = pico_abi.meter(generate(seed))
+        for _ in range(20):
+            changed = bytearray(metered)
+            changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+            try:
+                pico_abi.check(bytes(changed))
+            except ModuleRefused:
+                continue
+            bare = encode_module(bare_module(bytes(changed)))
+            assert pico_abi.meter(bare) == bytes(changed)
