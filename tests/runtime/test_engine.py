@@ -12,6 +12,7 @@ import pytest
 
 from picomesh.engine import Engine, OperatorError, Options, QueryFailed
 from picomesh.engine.answers import Answerer
+from picomesh.engine.engine import GIVEN_BYTES_MAX
 from picomesh.engine.network import NetworkError
 from picomesh.engine.replay import replay
 from picomesh.ledger.errors import MissingBlock
@@ -19,6 +20,7 @@ from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.ledger.value import Value, decode_value, encode_value
 from picomesh.ledger.verify import Chain
 from picomesh.scenario.world import VirtualWorld
+from picomesh.transition.calls import QUESTIONS_MAX
 from wat_guests import Guest, counter, thrower
 
 
@@ -504,3 +506,33 @@ def test_a_ruleset_whose_modules_are_not_there_is_not_installed(engine: Engine) 
     engine.uninstall("me", "a")
     engine.uninstall("me", "b")
     check_history(engine)
+
+
+def test_attributes_are_accepted_up_to_the_limit_and_not_one_byte_longer(engine: Engine) -> None:
+    install(engine, Guest(pages=(16, 16)))
+    overhead = len(encode_value({"k": "x" * 100_000})) - 100_000
+    longest = "x" * (GIVEN_BYTES_MAX - overhead)
+    assert engine.send("me", "a", "b", {"k": longest}).transition.outcome == "ok"
+    with pytest.raises(OperatorError, match="the limit is"):
+        engine.send("me", "a", "b", {"k": longest + "x"})
+    with pytest.raises(OperatorError, match="the limit is"):
+        engine.query("me", "t", "f", {"k": longest + "x"})
+    deep: Value = 1
+    for _ in range(200):
+        deep = [deep]
+    with pytest.raises(OperatorError, match="cannot be encoded"):
+        engine.send("me", "a", "b", {"k": deep})
+    assert engine.store.waiting() == []
+
+
+def test_a_ruleset_that_asks_without_end_is_stopped_and_blocks_nobody() -> None:
+    with Engine.ephemeral() as engine:
+        engine.create("me")
+        guest = Guest(realloc="(i32.const 32768)")
+        question = guest.message(fn="ctx:parent", args=[])
+        guest.handle = f"(loop $again (call $ask {question} (i32.const 200)) (br $again))"
+        install(engine, guest)
+        done = engine.send("me", "a", "b").transition
+        assert (done.outcome, len(done.tape)) == ("trap", QUESTIONS_MAX)
+        assert engine.send("me", "b", "c").transition.outcome == "ok"
+        check_history(engine)

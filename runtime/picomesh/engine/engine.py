@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pico_abi import limits
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
 from picomesh.channels import Use, refusal
@@ -35,6 +36,7 @@ from picomesh.engine.schedules import Due, Schedules
 from picomesh.engine.sealing import read_receipt, seal_performed
 from picomesh.engine.sends import sends_of
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
+from picomesh.ledger.errors import CodecError
 from picomesh.ledger.receipt import (
     Receipt,
     decode_core,
@@ -49,8 +51,9 @@ from picomesh.store.home import Home, load_signer, open_home
 from picomesh.store.store import Accepted, Sent, Store, StoredReceipt
 from picomesh.transition import Circumstances, NeedsAnswer, Transition
 
-QUESTIONS_MAX = 1_000  # of one transition
 SETTLE_EVENTS_MAX = 1_000  # that picos send each other behind one event
+# What a guest is given besides attributes or arguments takes a few hundred bytes.
+GIVEN_BYTES_MAX = min(limits.EVENT_BYTES_MAX, limits.REQUEST_BYTES_MAX) - 16 * limits.KIB
 QUESTION_DEPTH_MAX = 8  # queries that ask queries of other picos
 _EID_BYTES = 15
 
@@ -92,6 +95,7 @@ class Engine:
         self._schedules = Schedules()
         self._heads: dict[str, Receipt] = {}
         self._ecis: dict[str, str] = {}
+        self._pico_by_eci: dict[str, str] = {}
 
     @classmethod
     def ephemeral(cls, options: Options | None = None) -> Engine:
@@ -106,13 +110,21 @@ class Engine:
         options = options or Options()
         home = open_home(folder)
         try:
-            store = Store.at(home.database)
+            return cls._open(home, options)
+        except BaseException:
+            home.close()
+            raise
+
+    @classmethod
+    def _open(cls, home: Home, options: Options) -> Engine:
+        store = Store.at(home.database)
+        try:
             known = store.engine_key()
             signer = load_signer(home, known is None, options.world.random_bytes(SEED_BYTES))
             _check_key(store, known, signer)
             return cls(store, signer, options.programs(home.cache), options, home)
         except BaseException:
-            home.close()
+            store.close()
             raise
 
     def close(self) -> None:
@@ -227,7 +239,7 @@ class Engine:
             eci=eci,
             domain=domain,
             name=name,
-            attrs=encode_value(dict(attrs or {})),
+            attrs=_encode(attrs, "the attributes"),
             eid=eid or self.new_eid(),
             host=self.host,
         )
@@ -335,8 +347,6 @@ class Engine:
                 tape.append(transition.Answer(need.question, answer))
 
     def _answer(self, pico: str, need: NeedsAnswer) -> bytes:
-        if need.position >= QUESTIONS_MAX:
-            raise OperatorError(f"more than {QUESTIONS_MAX} questions in one transition")
         if self._asking >= QUESTION_DEPTH_MAX:
             raise OperatorError(f"queries ask each other more than {QUESTION_DEPTH_MAX} deep")
         self._asking += 1
@@ -378,7 +388,8 @@ class Engine:
         rulesets = [self.programs.ruleset(record, blocks) for record in state.rulesets()]
         eci = eci or self.eci(pico)
         self._check_policy(pico, eci, "query", rid, name)
-        query = transition.Query(eci, rid, name, encode_value(dict(args or {})), self.new_eid())
+        given_args = _encode(args, "the arguments")
+        query = transition.Query(eci, rid, name, given_args, self.new_eid())
         tape: list[transition.Answer] = []
         time_ms, seed = self._world.now_ms(), self._seed()
         while True:
@@ -394,7 +405,8 @@ class Engine:
 
     def find(self, name: str) -> str:
         """A pico's id by id, by the beginning of its id, or by name. Raises OperatorError."""
-        return find_pico(self.store.picos(), name)
+        exact = self.store.pico_called(name) if name else None
+        return exact or find_pico(self.store.picos(), name)
 
     def state(self, pico: str) -> PicoState:
         """A pico's state now."""
@@ -404,8 +416,12 @@ class Engine:
 
     def pico_of(self, eci: str) -> str | None:
         """The pico that a channel leads to; a pico's own id is a channel only it may use."""
+        known = self._pico_by_eci.get(eci)
+        if known is not None and self.state(known).channel(eci) is not None:
+            return known
         for pico, _ in self.store.picos():
             if pico == eci or self.state(pico).channel(eci) is not None:
+                self._pico_by_eci[eci] = pico
                 return pico
         return None
 
@@ -507,6 +523,17 @@ class Engine:
         self._heads[work.pico] = receipt
         eid = work.given.eid if isinstance(work.given, Event) else ""
         return Response(work.pico, eid, receipt, performed.transition)
+
+
+def _encode(given: Mapping[str, Value] | None, what: str) -> bytes:
+    """Attributes or arguments as bytes. Raises OperatorError for what no guest would be given."""
+    try:
+        data = encode_value(dict(given or {}))
+    except CodecError as problem:
+        raise OperatorError(f"{what} cannot be encoded: {problem}") from problem
+    if len(data) > GIVEN_BYTES_MAX:
+        raise OperatorError(f"{what} have {len(data):,} bytes, the limit is {GIVEN_BYTES_MAX:,}")
+    return data
 
 
 def _check_key(store: Store, known: bytes | None, signer: Signer) -> None:

@@ -58,12 +58,16 @@ class WasmtimeGuest:
         return self._lift_result(self._enter("describe"))
 
     def handle(self, event: bytes) -> bytes:
-        return self._lift_result(self._enter("handle", *self._message(event)))
+        message = self._message(event, limits.EVENT_BYTES_MAX, "an event")
+        return self._lift_result(self._enter("handle", *message))
 
     def query(self, request: bytes) -> bytes:
-        return self._lift_result(self._enter("query", *self._message(request)))
+        message = self._message(request, limits.REQUEST_BYTES_MAX, "a request")
+        return self._lift_result(self._enter("query", *message))
 
-    def _message(self, data: bytes) -> tuple[int, int]:
+    def _message(self, data: bytes, bytes_max: int, what: str) -> tuple[int, int]:
+        if len(data) > bytes_max:
+            raise GuestTrap(f"{what} of {len(data)} bytes, the limit is {bytes_max}")
         self._meter.charge(len(data) * MESSAGE_BYTE_FUEL)
         address, count = self._lower(data)
         return _signed(address), count

@@ -22,6 +22,7 @@ CREATE TABLE pico (
     name TEXT NOT NULL,
     head INTEGER NOT NULL
 );
+CREATE INDEX pico_name ON pico (name);
 CREATE TABLE receipt (
     pico TEXT NOT NULL,
     seq INTEGER NOT NULL,

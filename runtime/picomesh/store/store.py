@@ -135,6 +135,11 @@ class Store:
         rows = self._rows("SELECT pico, name FROM pico ORDER BY rowid")
         return [(str(pico), str(name)) for pico, name in rows]
 
+    def pico_called(self, name: str) -> str | None:
+        """The pico with just this id or name."""
+        rows = self._rows("SELECT pico FROM pico WHERE pico = ? OR name = ?", name, name)
+        return str(rows[0][0]) if rows else None
+
     def recorded_head(self, pico: str) -> int | None:
         """The seq of a pico's newest receipt as its own row has it."""
         rows = self._rows("SELECT head FROM pico WHERE pico = ?", pico)

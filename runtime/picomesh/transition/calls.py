@@ -22,6 +22,7 @@ from picomesh.transition.overlay import Overlay
 if TYPE_CHECKING:
     from picomesh.transition.attempt import Attempt
 
+QUESTIONS_MAX = 100  # of one transition, which runs again for each
 CHANNELS_MAX = 1_000  # of one pico
 
 
@@ -139,6 +140,8 @@ class Calls:
     def ask(self, question: bytes) -> bytes:
         attempt = self._attempt
         position = attempt.asked
+        if position >= QUESTIONS_MAX:
+            raise GuestTrap(f"more than {QUESTIONS_MAX} questions")
         if position >= len(attempt.given.tape):
             raise NeedsAnswer(position, self._ruleset.rid, question)
         entry = attempt.given.tape[position]
