@@ -230,6 +230,16 @@ def test_check_prints_one_json_line_for_each_file_and_walks_folders(
     assert run("check", "hello.krl").code == 0
 
 
+def test_check_makes_the_mechanical_fixes(run: Run, tmp_path: Path) -> None:
+    old = 'ruleset old { rule r { select when a b send_directive("x") with n = 1 } }\n'
+    (tmp_path / "old.krl").write_text(old)
+    before = run("check", "old.krl", "--json")
+    assert before.json["ok"] is True and before.json["diagnostics"]
+    assert run("check", "old.krl", "--fix").code == 0
+    assert 'send_directive("x", {"n": 1})' in (tmp_path / "old.krl").read_text()
+    assert run("check", "old.krl", "--json").json["diagnostics"] == []
+
+
 def test_compile_writes_the_same_module_every_time(run: Run, tmp_path: Path) -> None:
     assert run("compile", "hello.krl").code == 0
     first = (tmp_path / "hello.wasm").read_bytes()
