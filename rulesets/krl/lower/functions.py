@@ -57,6 +57,7 @@ def _lower_function(body: Body, node: tree.Function | tree.Defaction) -> None:
             _tail(body, node.result)
         case tree.Defaction():
             if node.block is not None:
+                rules.unset_settings(body, node.block)
                 rules.action_block(body, node.block)
             result = (
                 expressions.UNDEFINED

@@ -226,11 +226,11 @@ def _stored_name(node: tree.Assign | tree.Clear) -> str:
 
 
 def _unset_schedules(body: Body, node: tree.Postlude) -> None:
-    """What only a guarded statement would set is null until then."""
+    """What a statement that may not run would set is null until it does."""
     for statement in (*(node.fired or ()), *(node.notfired or ()), *(node.always or ())):
-        match statement:
-            case tree.Guarded(statement=tree.Schedule(setting=tree.SettingName() as name)):
-                body.set(body.context.resolution.variable(name), expressions.UNDEFINED)
+        inner = statement.statement if isinstance(statement, tree.Guarded) else statement
+        if isinstance(inner, tree.Schedule) and inner.setting is not None:
+            body.set(body.context.resolution.variable(inner.setting), expressions.UNDEFINED)
 
 
 # ---- action blocks ---------------------------------------------------------------------------

@@ -66,13 +66,6 @@ def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics
 
 
 def _check_event_call(node: tree.Call, function: LibraryFunction, diagnostics: Diagnostics) -> None:
-    if function.full_name == "event:attr":
-        diagnostics.warning(
-            "event:attr(key) is deprecated",
-            node.span,
-            "it answers null where an attribute is missing, and only takes one name",
-            "write event:attrs{key}",
-        )
     if function.full_name == "event:attrs":
         argument = '{"name"}' if node.positional else ""
         diagnostics.warning(
@@ -222,6 +215,24 @@ def warn_deprecated(span: Span, function: LibraryFunction, diagnostics: Diagnost
         )
 
 
+def hint_assignment(node: tree.Assign, diagnostics: Diagnostics) -> None:
+    """`ent:x := ent:x.put(..)` writes the whole variable where one entry would do."""
+    match node.value:
+        case tree.Call(
+            callee=tree.Member(
+                object=tree.DomainIdentifier(domain="ent", name=name),
+                method="dot",
+                property=tree.Identifier(name="put"),
+            )
+        ) if (node.path, node.domain, node.name) == (None, "ent", name):
+            diagnostics.warning(
+                f"the whole of ent:{name} is stored for one change",
+                node.value.span,
+                "an assignment by key stores only what lies under the key",
+                f"write ent:{name}{{key}} := value",
+            )
+
+
 def warn_property(node: tree.Member, diagnostics: Diagnostics) -> None:
     if isinstance(node.property, tree.Identifier):
         diagnostics.warning(
@@ -266,10 +277,15 @@ def check_rule_names(node: tree.Ruleset, diagnostics: Diagnostics) -> None:
         if not rule.active:
             diagnostics.warning(
                 f"rule {rule.name} is inactive",
-                rule.name_span,
+                rule_head(rule),
                 "it is left out of the module",
                 "delete it, or make it active",
             )
+
+
+def rule_head(node: tree.Rule) -> Span:
+    """`rule name`: where the reference's messages about a whole rule begin, too."""
+    return Span(node.span.start, node.name_span.end)
 
 
 def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> None:
@@ -281,12 +297,7 @@ def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> No
             case tree.MetaText(key=key):
                 _check_literal(item, diagnostics)
                 if key in seen:
-                    diagnostics.error(
-                        f"only one meta {key} allowed",
-                        item.span,
-                        "the property stands twice in this meta block",
-                        "delete one of them",
-                    )
+                    _complain_twice(key, item.span, diagnostics)
                 seen.add(key)
             case tree.MetaLogging():
                 diagnostics.warning(
@@ -296,6 +307,9 @@ def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> No
                     "delete the line",
                     (Fix(item.span, ""),),
                 )
+                if "logging" in seen:
+                    _complain_twice("logging", item.span, diagnostics)
+                seen.add("logging")
             case tree.MetaUnsupported(key=key):
                 diagnostics.error(
                     f"meta property not supported: {key}",
@@ -305,6 +319,15 @@ def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> No
                 )
             case tree.MetaNames():
                 _check_exposed(item, scope, diagnostics)
+
+
+def _complain_twice(key: str, span: Span, diagnostics: Diagnostics) -> None:
+    diagnostics.error(
+        f"only one meta {key} allowed",
+        span,
+        "the property stands twice in this meta block",
+        "delete one of them",
+    )
 
 
 def _check_literal(item: tree.MetaText, diagnostics: Diagnostics) -> None:

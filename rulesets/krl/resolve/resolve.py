@@ -46,6 +46,7 @@ class _Resolver:
         self.aliases: dict[str, tuple[str, int]] = {}
         self.scope = Scope(None, None)
         self.where_attributes = False
+        self.hidden: set[str] = set()
         self.entities: set[str] = set()
         self.applications: list[tuple[Span, str]] = []
 
@@ -87,7 +88,7 @@ class _Resolver:
             if node.active:
                 self.diagnostics.error(
                     f"rule {node.name} has no select",
-                    node.name_span,
+                    checks.rule_head(node),
                     "a rule reacts to the events its select names",
                     "add a line such as `select when domain type`",
                 )
@@ -123,9 +124,7 @@ class _Resolver:
                 for name in node.setting:
                     self.declare_setting(name)
                 if node.where is not None:
-                    self.where_attributes = True
-                    self.expression(node.where)
-                    self.where_attributes = False
+                    self.where(node, node.where)
                 if node.setting and not node.matches:
                     self.diagnostics.warning(
                         "setting without an attribute match",
@@ -143,13 +142,26 @@ class _Resolver:
                     for name in node.aggregator.names:
                         self.declare_setting(name)
 
+    def where(self, node: tree.EventBase, condition: tree.Expression) -> None:
+        """The condition of one event: of the variables of its select it sees its own."""
+        outer = self.scope
+        own = {name.name: outer.names[name.name] for name in node.setting}
+        self.scope = Scope(outer.parent, outer.unit, own)
+        self.hidden = outer.names.keys() - own.keys()
+        self.where_attributes = True
+        self.expression(condition)
+        self.finish_block()
+        self.where_attributes = False
+        self.hidden = set()
+        self.scope = outer
+
     def declare_setting(self, name: tree.SettingName) -> None:
-        """Several events of one select may set the same name: it is one variable."""
+        """Several events or actions may set the same name: it is one variable."""
         known = self.scope.names.get(name.name)
-        if known is None:
-            self.declare(name.name, name.span, "setting", name)
-        else:
+        if known is not None and known.kind in ("setting", "parameter"):
             self.resolution.declared[id(name)] = known
+        else:
+            self.declare(name.name, name.span, "setting", name)
 
     # ---- actions and postludes ---------------------------------------------------------------
 
@@ -170,17 +182,23 @@ class _Resolver:
             self.declare_setting(name)
 
     def postlude(self, node: tree.Postlude) -> None:
+        """Each block has names of its own, which the others do not see."""
+        outer = self.scope
         for block in (node.fired, node.notfired, node.always):
+            self.scope = Scope(outer, outer.unit)
             for statement in block or ():
                 self.statement(statement)
+            self.finish_block()
+            self.scope = outer
 
     def statement(self, node: tree.Statement) -> None:
         match node:
             case tree.Declaration():
-                self.declaration(node, "declaration", again=True)
+                self.declaration(node, "declaration")
             case tree.Assign():
                 self.entity_target(node)
                 self.expression(node.value)
+                checks.hint_assignment(node, self.diagnostics)
             case tree.Clear():
                 self.entity_target(node)
             case tree.Raise():
@@ -188,7 +206,7 @@ class _Resolver:
             case tree.Schedule():
                 self.optional(node.event, node.timing, node.attributes)
                 if node.setting is not None:
-                    self.declare_setting(node.setting)
+                    self.schedule_setting(node.setting)
             case tree.Log() | tree.Error():
                 self.expression(node.value)
             case tree.Guarded():
@@ -198,6 +216,14 @@ class _Resolver:
                 self.statement(node.statement)
             case tree.Last():
                 pass
+
+    def schedule_setting(self, name: tree.SettingName) -> None:
+        """Like that of an action it belongs to the rule, so that `finally` sees it."""
+        block = self.scope
+        assert block.parent is not None, "a postlude is in a rule"
+        self.scope = block.parent
+        self.declare_setting(name)
+        self.scope = block
 
     def entity_target(self, node: tree.Assign | tree.Clear) -> None:
         checks.check_entity_target(node, self.diagnostics)
@@ -226,14 +252,14 @@ class _Resolver:
         for node in nodes:
             self.declaration(node, kind)
 
-    def declaration(self, node: tree.Declaration, kind: VariableKind, again: bool = False) -> None:
+    def declaration(self, node: tree.Declaration, kind: VariableKind) -> None:
         """The value sees the names above; the name itself is visible from the next one on."""
         if isinstance(node.value, FunctionNode):
-            self.declare(node.name, node.name_span, kind, node, node.value, again)
+            self.declare(node.name, node.name_span, kind, node, node.value)
             self.function(node.value)
         else:
             self.expression(node.value)
-            self.declare(node.name, node.name_span, kind, node, node.value, again)
+            self.declare(node.name, node.name_span, kind, node, node.value)
 
     def declare(
         self,
@@ -242,10 +268,9 @@ class _Resolver:
         kind: VariableKind,
         node: tree.Declaration | tree.Parameter | tree.SettingName,
         value: tree.Expression | None = None,
-        again: bool = False,
     ) -> Variable:
         scope = self.scope
-        if name in scope.names and not again:
+        if name in scope.names:
             self.diagnostics.error(
                 f"duplicate declaration: {name}",
                 span,
@@ -402,6 +427,14 @@ class _Resolver:
         return None
 
     def undefined(self, node: tree.Identifier) -> None:
+        if node.name in self.hidden:
+            self.diagnostics.error(
+                f"setting of another event: {node.name}",
+                node.span,
+                "a `where` sees the attributes and the `setting` of its own event",
+                "compare them in the rule: if condition then ...",
+            )
+            return
         if self.where_attributes:
             self.diagnostics.error(
                 f"undefined id: {node.name}",

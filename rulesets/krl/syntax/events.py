@@ -27,6 +27,8 @@ from krl.syntax.tree import (
 
 _POWER = {"or": 20, "and": 30, "before": 40, "then": 40, "after": 40, "between": 50, "not": 50}
 _PREFIX_OPERATORS = ("and", "or", "before", "then", "after")
+# Words that may follow an event, and be followed by a string.
+_BEFORE_VALUES = ("where", "within", "foreach", "if", "choose")
 _AGGREGATORS = ("max", "min", "sum", "avg", "push")
 _PERIODS = ("day", "hour", "minute", "month", "second", "week", "year")
 # No counter of events ever gets here; a longer number could not be kept exactly.
@@ -181,7 +183,7 @@ def _parse_base(cursor: Cursor) -> EventBase:
     if cursor.take("setting") or (matches and _complain_missing_setting(cursor)):
         setting = parse_setting_names(cursor)
         if where is not None:
-            _warn_order(cursor, where_span)
+            _warn_order(cursor, start, where_span)
     if where is None and cursor.take_word("where"):
         where = parse_expression(cursor)
     return EventBase(cursor.span_from(start), domain, type_, matches, where, setting)
@@ -230,8 +232,8 @@ def _at_match(cursor: Cursor, ahead: int) -> bool:
     if not cursor.is_any_word(ahead):
         return False
     pattern = cursor.kinds[cursor.at + ahead + 1]
-    takes_string = cursor.texts[cursor.at + ahead] in ("where", "within")
-    return pattern == "regexp" or (pattern == "string" and not takes_string)
+    is_part = cursor.texts[cursor.at + ahead] in _BEFORE_VALUES
+    return pattern == "regexp" or (pattern == "string" and not is_part)
 
 
 def _fail_string_match(cursor: Cursor) -> None:
@@ -243,13 +245,13 @@ def _fail_string_match(cursor: Cursor) -> None:
     )
 
 
-def _warn_order(cursor: Cursor, where: Span) -> None:
+def _warn_order(cursor: Cursor, start: int, where: Span) -> None:
     end = cursor.ends[cursor.at - 1]
     setting = cursor.source.text[where.end : end].strip()
     condition = cursor.source.text[where.start : where.end]
     cursor.diagnostics.warning(
         "`where` before `setting`",
-        where,
+        Span(start, where.end),
         "the condition comes last in an event expression",
         "move the `where` behind the `setting`",
         (Fix(Span(where.start, end), f"{setting} {condition}"),),
