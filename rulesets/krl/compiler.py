@@ -30,12 +30,16 @@ _RECURSION_LIMIT = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Compilation:
-    """What came of one text. `module` is None if there are errors; it is *raw*, not metered."""
+    """What came of one text. `module` is None if there are errors; it is *raw*, not metered.
+
+    `parsed` says that it is a ruleset by its form, whatever its names mean.
+    """
 
     source: Source
     diagnostics: Diagnostics
     program: ir.Program | None = None
     module: bytes | None = None
+    parsed: bool = True
 
     @property
     def ok(self) -> bool:
@@ -54,7 +58,7 @@ def check_source(source: Source) -> Compilation:
     with _deep_recursion():
         ruleset = parse(source, diagnostics)
         if ruleset is None or diagnostics.has_errors:
-            return Compilation(source, diagnostics)
+            return Compilation(source, diagnostics, parsed=False)
         resolution = resolve(ruleset, diagnostics)
         if diagnostics.has_errors:
             return Compilation(source, diagnostics)

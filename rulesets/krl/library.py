@@ -141,7 +141,7 @@ _OPERATORS = (
 
 _EVENT = (
     *_properties("event", "eci domain name attrs eid time"),
-    _member("event", "attr", "name"),
+    _member("event", "attr", "name", deprecated="write event:attrs{key}"),
     _action("event", "send", "options", "host"),
 )
 

@@ -1,4 +1,8 @@
-"""The compiler as a case uses it: a module, or an error in the shape of a recorded one."""
+"""The compiler as a case uses it: a module, or an error in the shape of a recorded one.
+
+Places are as the reference counts them: lines from 1, columns from 0, but from 1 where the text
+cannot be parsed.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from krl.compiler import Compilation, compile_source
 from krl.diagnostic import Diagnostic, Source
 from picomesh.manifest import read_manifest
 from picomesh.scenario.values import error_of
+
+VERSION_OUTSIDE = "`version` outside of `meta`"  # the reference shows it at the whole ruleset
 
 
 class CompileError(Exception):
@@ -43,10 +49,13 @@ def _first_error(compilation: Compilation) -> dict[str, Any]:
     for item in compilation.diagnostics:
         if item.severity == "error":
             line, column = compilation.source.position(item.span.start)
+            column -= 1 if compilation.parsed else 0
             return error_of(f"CompileError: {item.title}", "compile", line=line, col=column)
     raise AssertionError("a compilation without a module has an error")
 
 
 def _warning(source: Source, item: Diagnostic) -> dict[str, Any]:
     line, column = source.position(item.span.start)
-    return {"message": item.title, "line": line, "col": column}
+    if item.title == VERSION_OUTSIDE:
+        line, column = source.position(source.text.find("ruleset"))
+    return {"message": item.title, "line": line, "col": column - 1}
