@@ -12,15 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, permutations
 
 from krl.lower import ir
+from krl.resolve.checks import TRANSITIONS_MAX
 from krl.syntax import tree
 
 START, END = 0, 1
-# `and` and `any` follow every order of their operands, so their machines grow with a factorial.
-TRANSITIONS_MAX = 20_000
-
-
-class MachineTooLarge(Exception):
-    """The event expression has more orders than TRANSITIONS_MAX transitions can say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +55,7 @@ class _Builder:
         return self.state_count - 1
 
     def edge(self, source: int, target: int, bases: tuple[int, ...], negated: bool) -> None:
-        if len(self.edges) >= TRANSITIONS_MAX:
-            raise MachineTooLarge
+        assert len(self.edges) < TRANSITIONS_MAX, "the resolver has counted them"
         self.edges.append(_Edge(source, target, bases, negated))
 
     def add(self, node: tree.EventExpression, start: int, end: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import factorial, perm
 from typing import Literal
 
 from krl import library
@@ -17,6 +18,9 @@ from krl.resolve.bindings import (
 )
 from krl.syntax import tree
 from krl.syntax.tree import Span
+
+# `and` and `any` follow every order of their operands, so their machines grow with a factorial.
+TRANSITIONS_MAX = 20_000
 
 CallableKind = Literal["Function", "Action", "ActionFunction"]
 
@@ -48,7 +52,6 @@ def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics
     callee = node.callee
     if isinstance(callee, tree.Member) and callee.method == "dot":
         callee = callee.property
-    check_argument_order(node.positional, node.named, diagnostics)
     if not isinstance(callee, tree.Identifier | tree.DomainIdentifier):
         return
     binding = resolution.bindings.get(id(callee))
@@ -90,27 +93,7 @@ def _without_parentheses(node: tree.Call) -> tuple[Fix, ...]:
     return ()
 
 
-def check_argument_order(
-    positional: tuple[tree.Expression, ...],
-    named: tuple[tree.NamedArgument, ...],
-    diagnostics: Diagnostics,
-) -> None:
-    if not named:
-        return
-    first_named = named[0].span.start
-    for argument in positional:
-        if argument.span.start > first_named:
-            diagnostics.error(
-                "positional argument after a named one",
-                argument.span,
-                "once an argument has a name, all that follow need one",
-                "name it, or move it to the front",
-            )
-            return
-
-
 def check_action_kind(node: tree.Action, resolution: Resolution, diagnostics: Diagnostics) -> None:
-    check_argument_order(node.positional, node.named, diagnostics)
     kind = callable_kind(resolution.bindings[id(node.action)])
     if kind == "Function":
         diagnostics.error(
@@ -148,6 +131,36 @@ def check_event_operator(node: tree.EventOperator, diagnostics: Diagnostics) -> 
             "the number must be greater than 0 and less than the number of events",
             "for all of them in any order write and(..), for one of them or(..)",
         )
+
+
+def check_machine_size(node: tree.EventExpression, diagnostics: Diagnostics) -> None:
+    if transition_count(node) > TRANSITIONS_MAX:
+        diagnostics.error(
+            "event expression too large",
+            node.span,
+            f"its machine would have more than {TRANSITIONS_MAX:,} transitions",
+            "`and` and `any` follow every order of their events: take fewer, or count in ent:",
+        )
+
+
+def transition_count(node: tree.EventExpression) -> int:
+    """How many transitions lowering makes of an event expression, before it merges them."""
+    match node:
+        case tree.EventBase():
+            return 1
+        case tree.EventGroup():
+            return node.count + (node.operator == "repeat")
+    counts = [transition_count(operand) for operand in node.operands]
+    match node.operator:
+        case "and":
+            return factorial(len(counts)) * sum(counts)
+        case "any":
+            number = node.count or 0
+            return perm(len(counts) - 1, number - 1) * number * sum(counts) if number else 0
+        case "then":
+            return sum(counts) + len(counts) - 1
+        case _:
+            return sum(counts)
 
 
 def check_guard(node: tree.Guarded, diagnostics: Diagnostics) -> None:
@@ -310,13 +323,6 @@ def check_meta(node: tree.Ruleset, scope: Scope, diagnostics: Diagnostics) -> No
                 if "logging" in seen:
                     _complain_twice("logging", item.span, diagnostics)
                 seen.add("logging")
-            case tree.MetaUnsupported(key=key):
-                diagnostics.error(
-                    f"meta property not supported: {key}",
-                    item.span,
-                    "engines of this generation have no such property",
-                    "configure the ruleset instead: `configure using name = value`",
-                )
             case tree.MetaNames():
                 _check_exposed(item, scope, diagnostics)
 

@@ -115,6 +115,7 @@ class _Resolver:
                 self.expression(node.condition)
             case tree.SelectWhen():
                 self.event(node.event)
+                checks.check_machine_size(node.event, self.diagnostics)
                 if node.within is not None:
                     self.expression(node.within.amount)
 
