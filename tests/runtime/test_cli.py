@@ -230,6 +230,14 @@ def test_check_prints_one_json_line_for_each_file_and_walks_folders(
     assert run("check", "hello.krl").code == 0
 
 
+def test_a_ruleset_cannot_move_the_cursor(run: Run, tmp_path: Path) -> None:
+    text = HELLO.replace('"greeted"', '"\x1b[2Jgone"')
+    (tmp_path / "hello.krl").write_text(text)
+    result = run("run", "hello.krl", "--event", "hello:world", "--attr", "name=\x9b2J\x1b[2J")
+    assert "\x1b" not in result.out and "\x9b" not in result.out
+    assert "<U+001B>[2Jgone" in result.out
+
+
 def test_check_makes_the_mechanical_fixes(run: Run, tmp_path: Path) -> None:
     old = 'ruleset old { rule r { select when a b send_directive("x") with n = 1 } }\n'
     (tmp_path / "old.krl").write_text(old)
@@ -334,6 +342,19 @@ def test_a_damaged_history_is_named_by_verify_and_by_replay(run: Run, tmp_path: 
         assert "receipt " in result.out
     assert run("verify", "--json").json["problems"]
     assert run("replay", "me", "--json").json["ok"] is False
+
+
+def test_a_replay_finds_damage_that_changes_no_result(run: Run, tmp_path: Path) -> None:
+    """A byte of an envelope: nothing that is run again depends on it."""
+    run("new", "me")
+    run("install", "me", "count.wasm")
+    with sqlite3.connect(tmp_path / "home" / "picomesh.sqlite3") as database:
+        (envelope,) = database.execute("SELECT envelope FROM receipt WHERE seq = 1").fetchone()
+        changed = envelope.replace(b"cranelift", b"cranelifu")
+        database.execute("UPDATE receipt SET envelope = ? WHERE seq = 1", (changed,))
+    database.close()
+    result = run("replay", "me")
+    assert result.code == 1 and "receipt 1, envelope" in result.out
 
 
 def test_a_newer_home_and_a_truncated_one_have_clear_messages(run: Run, tmp_path: Path) -> None:

@@ -163,6 +163,26 @@ def _columns(folder: Path, table: str) -> str:
         return ", ".join(row[1] for row in database.execute(f"PRAGMA table_info({table})"))
 
 
+@pytest.mark.parametrize("wrong", ["x", 5, None, "CAST(x'ff' AS TEXT)"])
+@pytest.mark.parametrize("table", ["block", "receipt", "inbox", "answer"])
+def test_a_column_of_another_type_is_found(copy: Path, table: str, wrong: Any) -> None:
+    column = {"block": "data", "receipt": "core", "inbox": "event", "answer": "answer"}[table]
+    rowid = max(row for row, _, _ in cells(copy, table))
+    value = wrong if str(wrong).startswith("CAST") else "?"
+    with sqlite3.connect(copy / "picomesh.sqlite3") as database:
+        try:
+            database.execute(
+                f"UPDATE {table} SET {column} = {value} WHERE rowid = {rowid}",
+                () if value is wrong else (wrong,),
+            )
+        except sqlite3.IntegrityError:
+            return  # the schema does not let it in
+        finally:
+            database.rollback() if wrong is None else database.commit()
+    database.close()
+    assert problems_of(copy)
+
+
 def test_the_place_of_the_damage_is_named(copy: Path) -> None:
     with Engine.open(copy) as engine:
         pico = engine.find("me")

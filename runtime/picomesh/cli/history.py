@@ -179,10 +179,12 @@ def replay(
 ) -> None:
     """Run a pico's recorded history again and compare every receipt, field by field.
 
+    First everything that is stored of the pico is checked, as `picomesh verify` does.
     Any backend, release and machine must come to the same receipts. Names the first receipt and
     field that differ, and exits with 1. A replay from the first receipt on trusts nothing; one
     that begins later trusts the state it begins with.
     """
+    from picomesh.engine.history import verify_pico
     from picomesh.engine.replay import replay as run_again
     from picomesh.ledger.errors import BrokenHistory
 
@@ -194,6 +196,7 @@ def replay(
         before = engine.store.receipt(pico, first - 1) if first else None
         count = fuel = 0
         try:
+            verify_pico(engine.store, engine.public_key, pico, dict(engine.store.picos())[pico])
             for item in run_again(engine.programs, engine.store, rows, before):
                 if item.divergence is not None:
                     _say_divergence(item.divergence, as_json)

@@ -18,6 +18,11 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def visible(text: str) -> str:
+    """What a ruleset says, without anything that would move the cursor of a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else f"<U+{ord(c):04X}>" for c in text)
+
+
 def print_json(value: Any) -> None:
     click.echo(to_json(value))
 
@@ -62,7 +67,7 @@ def print_response(response: Response) -> None:
         where = f"{to_json(meta['rid'])}, rule {to_json(meta['rule_name'])}".replace('"', "")
         name = directive["name"]
         shown = name if isinstance(name, str) else to_json(name)
-        click.echo(f"  directive {shown} {to_json(directive['options'])}")
+        click.echo(visible(f"  directive {shown} {to_json(directive['options'])}"))
         click.echo(f"    from {where}")
     if not done.directives and done.outcome == "ok":
         fired = sum(fired for _, _, fired in done.rules)
@@ -72,7 +77,7 @@ def print_response(response: Response) -> None:
 
 
 def print_outcome(done: Transition) -> None:
-    what = f": {done.message}" if done.message else ""
+    what = f": {visible(done.message)}" if done.message else ""
     click.echo(f"  outcome {done.outcome}{what}")
     click.echo(f"  fuel {done.fuel:,}")
 
@@ -80,7 +85,8 @@ def print_outcome(done: Transition) -> None:
 def print_logs(done: Transition) -> None:
     for line in done.logs:
         value = line.value if isinstance(line.value, str) else to_json(line.value)
-        click.echo(f"  {line.level} {line.message} {value}".replace("  ", " "))
+        words = [word for word in (line.level, line.message, value) if word]
+        click.echo(visible(f"  {' '.join(words)}"))
 
 
 def receipt_json(receipt: Receipt) -> dict[str, Any]:

@@ -52,6 +52,8 @@ def verify_home(store: Store, engine: bytes) -> Verified:
         except BrokenHistory as problem:
             place = f"pico {pico}, receipt {problem.seq}, {problem.field}"
             problems.append(Problem(place, problem.text))
+        except DamagedStore as problem:
+            problems.append(Problem(f"pico {pico}", str(problem)))
     problems += _check_orphans(store, picos)
     blocks, damaged = _check_blocks(store)
     return Verified(len(picos), receipts, blocks, (*problems, *damaged))

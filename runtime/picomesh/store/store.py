@@ -295,7 +295,8 @@ def _insert_blocks(database: sqlite3.Connection, blocks: Mapping[Cid, bytes]) ->
 
 def _store_error(problem: sqlite3.Error) -> StoreError:
     """SQLite's codes tell a damaged file from a full or unwritable disk."""
-    if getattr(problem, "sqlite_errorname", "") in _DAMAGE:
+    undecodable = str(problem).startswith("Could not decode")  # text that is not UTF-8
+    if undecodable or getattr(problem, "sqlite_errorname", "") in _DAMAGE:
         return DamagedStore(
             f"the database is damaged: {problem}", "bring the home back from a backup"
         )
