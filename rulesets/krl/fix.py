@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from krl.compiler import Compilation, check_source
-from krl.diagnostic import Diagnostic, Diagnostics, Source, apply_fixes
-from krl.syntax.parser import parse
+from krl.diagnostic import Diagnostic, Source, apply_fixes
 
 ROUNDS_MAX = 8
 
@@ -73,14 +72,9 @@ def _apply(source: Source, items: Sequence[Diagnostic]) -> Source:
 def _is_worse(after: Compilation, before: Compilation) -> bool:
     if after.ok or before.ok:
         return not after.ok
-    parses_now, parsed_before = _parses(after.source), _parses(before.source)
-    if parses_now != parsed_before:
-        return parsed_before
+    if after.parsed != before.parsed:
+        return before.parsed
     return _error_count(after) > _error_count(before)
-
-
-def _parses(source: Source) -> bool:
-    return parse(source, Diagnostics()) is not None
 
 
 def _error_count(compilation: Compilation) -> int:

@@ -14,7 +14,17 @@ Named = tuple[str, ir.Value]
 
 
 def call(body: Body, node: tree.Call) -> ir.Value:
-    """A call in an expression. `x.f(a)` is `f(x, a)`."""
+    """A call in an expression. `x.f(a)` is `f(x, a)`.
+
+    Binding named arguments takes steps, which must not run before what stands left of the call.
+    """
+    outer = body.block()
+    result = _call(body, node)
+    steps = body.end_block(outer)
+    return ir.Sequence(steps, result) if steps else result
+
+
+def _call(body: Body, node: tree.Call) -> ir.Value:
     at = node.span.start
     match node.callee:
         case (

@@ -85,8 +85,6 @@ def _parameters(body: Body, parameters: tuple[tree.Parameter, ...]) -> None:
 
 def declarations(body: Body, nodes: tuple[tree.Declaration, ...]) -> None:
     for node in nodes:
-        body.renew_cell(body.context.resolution.variable(node))
-    for node in nodes:
         declaration(body, node)
 
 

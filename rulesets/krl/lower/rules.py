@@ -68,6 +68,7 @@ class _RuleRun:
 
     def once(self) -> None:
         body = self.body
+        self.renew_cells(self.node.prelude)
         functions.declarations(body, self.node.prelude)
         body.steps.append(ir.SetFlag(self.fired, ir.FlagConstant(True)))
         if self.node.block is not None:
@@ -82,6 +83,12 @@ class _RuleRun:
         if self.node.postlude is not None:
             self.postlude(self.node.postlude)
 
+    def renew_cells(self, nodes: tuple[tree.Statement, ...]) -> None:
+        """In a loop, what one turn declares is not what the next one does."""
+        for node in nodes if self.lasts else ():
+            if isinstance(node, tree.Declaration):
+                self.body.renew_cell(self.body.context.resolution.variable(node))
+
     # ---- postlude ----------------------------------------------------------------------------
 
     def postlude(self, node: tree.Postlude) -> None:
@@ -93,9 +100,7 @@ class _RuleRun:
 
     def statements(self, nodes: tuple[tree.Statement, ...]) -> tuple[ir.Step, ...]:
         outer = self.body.block()
-        for node in nodes:
-            if isinstance(node, tree.Declaration):
-                self.body.renew_cell(self.body.context.resolution.variable(node))
+        self.renew_cells(nodes)
         for node in nodes:
             self.statement(node)
         return self.body.end_block(outer)
@@ -214,7 +219,7 @@ class _RuleRun:
             self.leave()
 
     def leave(self) -> None:
-        self.body.steps.append(ir.RuleEnd(ir.ReadFlag(self.fired)))
+        self.body.steps.append(ir.RuleEnd(ir.ReadFlag(self.ever_fired)))
         self.body.steps.append(ir.ReturnFlag(ir.FlagConstant(True)))
 
     def optional(self, node: tree.Expression | None) -> ir.Value:
