@@ -70,6 +70,10 @@ def call_name(
             if (function.domain, function.name) == ("event", "attrs") and positional:
                 attributes = ir.Library(at, function.export, ())
                 return ir.Runtime(at, "rt_path", (attributes, positional[0]))
+            if function.kind == "postlude":
+                what = "a function" if runtime == "rt_call" else "an action"
+                message = f"{function.full_name} is not {what}"
+                return ir.Runtime(at, "rt_throw_value", (ir.Text(message),))
             bound = bind(body, function.parameters, positional, named, keep_extra=True)
             return library_call(function, at, bound)
         case VariableName(variable):
