@@ -166,10 +166,16 @@ Value rt_entity_append(Value name, uint32_t argument_count, const Value *argumen
 
 /* ---- writing ---- */
 
+/* Variables of the engine's own, such as _schedule, are always kept whole. */
+static SpreadKind kind_of(const Entity *entity) {
+    bool is_engines = entity->name->length > 0 && unit_at(entity->name, 0) == '_';
+    return is_engines ? SPREAD_NOT : spread_kind_for(entity->value);
+}
+
 static void flush(Entity *entity) {
     locate(entity);
     entity->is_changed = false;
-    SpreadKind kind = spread_kind_for(entity->value);
+    SpreadKind kind = kind_of(entity);
     if (kind != SPREAD_NOT || entity->spread.kind != SPREAD_NOT)
         spread_replace(entity->name, &entity->spread, kind, entity->value);
     if (kind != SPREAD_NOT || entity->value == KRL_NULL)

@@ -87,14 +87,10 @@ def _print(entries: dict[str, Any], as_json: bool) -> None:
 
 
 def _pico_json(engine: Engine, pico: str) -> dict[str, Any]:
-    from picomesh.ledger.value import decode_value
+    from picomesh.engine.entities import ENTITIES, read_entities
 
     state = engine.state(pico)
     head = engine.store.head(pico)
-    entities: dict[str, Any] = {}
-    for path, data in state.items(b"ent/"):
-        _, rid, name = path.decode("utf-8", "backslashreplace").split("/", 2)
-        entities.setdefault(rid, {})[name] = decode_value(data)
     return {
         "pico": pico,
         "name": dict(engine.store.picos())[pico],
@@ -102,7 +98,7 @@ def _pico_json(engine: Engine, pico: str) -> dict[str, Any]:
         "root": str(state.root),
         "rulesets": [{"rid": item.rid, "url": item.url} for item in state.rulesets()],
         "channels": state.channels(),
-        "entities": entities,
+        "entities": read_entities(state.items(ENTITIES)),
     }
 
 

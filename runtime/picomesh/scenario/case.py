@@ -16,6 +16,7 @@ from typing import Any
 
 from picomesh.engine import Engine, Options
 from picomesh.engine.engine import Response
+from picomesh.engine.entities import ENTITIES, read_entities
 from picomesh.engine.errors import OperatorError, QueryFailed
 from picomesh.engine.options import DEFAULT_HOST
 from picomesh.ledger.errors import CodecError
@@ -247,11 +248,7 @@ class _Case:
 
     def entities(self) -> dict[str, Any]:
         """Entity variables by ruleset and name."""
-        found: dict[str, Any] = {}
-        for path, data in self.engine.state(self.pico).items(b"ent/"):
-            _, rid, name = path.decode("utf-8", "backslashreplace").split("/", 2)
-            found.setdefault(rid, {})[name] = decode_value(data)
-        return found
+        return dict(read_entities(self.engine.state(self.pico).items(ENTITIES)))
 
 
 _STEPS: dict[str, Callable[[_Case, Any], Any]] = {
