@@ -30,10 +30,11 @@ class GuestLibraryHook(BuildHookInterface[Any]):
         self._builder().ensure_guest()
 
     def _builder(self) -> ModuleType:
-        """krl.guest.build of this checkout; it needs the standard library only."""
-        import_root = str(Path(self.root) / "rulesets")
-        sys.path.insert(0, import_root)
+        """krl.guest.build of this checkout; it and pico_abi need the standard library only."""
+        import_roots = [str(Path(self.root) / folder) for folder in ("rulesets", "host_api")]
+        sys.path[:0] = import_roots
         try:
             return importlib.import_module("krl.guest.build")
         finally:
-            sys.path.remove(import_root)
+            for import_root in import_roots:
+                sys.path.remove(import_root)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from krl.guest.graph import GRAPH_SECTION, Graph, decode_graph
 from pico_abi import wasm
-from pico_abi.wasm import FunctionType, Module
+from pico_abi.wasm import FunctionType, Module, read_uleb32
 
 PAGE_BYTES = 65_536
+FUNCTION_NAMES = 1  # the subsection of the name section
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,41 @@ class Guest:
         value, _ = wasm.read_sleb(init, 1, 32)
         return value
 
+    @cached_property
+    def graph(self) -> Graph:
+        """What of the library needs what: docs/formats/guest.md."""
+        section = self.module.custom(GRAPH_SECTION)
+        assert section is not None, "the library was built without a graph"
+        return decode_graph(section)
+
+    @cached_property
+    def function_names(self) -> dict[int, bytes]:
+        """The names of functions, for people."""
+        section = self.module.custom("name") or b""
+        at = 0
+        while at < len(section):
+            kind = section[at]
+            size, at = read_uleb32(section, at + 1)
+            if kind == FUNCTION_NAMES:
+                return _name_map(section, at)
+            at += size
+        return {}
+
+    @cached_property
+    def data(self) -> bytes:
+        """The library's memory from its first data to its last, as it is before it runs."""
+        image = bytearray()
+        for segment in self.module.data:
+            start, _ = wasm.read_sleb(segment.start, 1, 32)
+            image += bytes(start - self.data_first - len(image)) + segment.payload
+        return bytes(image)
+
+    @cached_property
+    def data_first(self) -> int:
+        """The address of the library's first data."""
+        first, _ = wasm.read_sleb(self.module.data[0].start, 1, 32)
+        return first
+
     @property
     def table_size(self) -> int:
         return self.module.tables[0].minimum
@@ -67,3 +104,14 @@ class Guest:
     def data_start(self) -> int:
         """The first address behind the library's own data."""
         return self.address("__heap_base")
+
+
+def _name_map(section: bytes, at: int) -> dict[int, bytes]:
+    names: dict[int, bytes] = {}
+    count, at = read_uleb32(section, at)
+    for _ in range(count):
+        index, at = read_uleb32(section, at)
+        size, at = read_uleb32(section, at)
+        names[index] = section[at : at + size]
+        at += size
+    return names

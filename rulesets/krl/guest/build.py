@@ -17,9 +17,13 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+from krl.guest.graph import GRAPH_SECTION, encode_graph
 from krl.guest.quickjs import QUICKJS_SHA256, QuickjsError, unpack_quickjs
+from krl.guest.relocations import RelocationError, settle
+from pico_abi import wasm
 
 ZIG_REQUIREMENT = "ziglang==0.17.1"
 # pip is what fetches QuickJS's sources: krl/guest/quickjs.py.
@@ -56,11 +60,10 @@ _LINK = (
     *("--export=__heap_base", "--export=__stack_pointer"),
     # Data that the linker of a ruleset fills in: krl/link.
     *("--export=rt_arena_next", "--export=rt_manifest"),
+    "--emit-relocs",  # what needs what: relocations.py
 )
-
-
-# The linker writes short numbers only where it writes no names, so it links once for each.
-_SHORT = ("--strip-debug", "--compress-relocations")
+# The modules here that decide the bytes of guest.wasm as the compiler's flags do.
+_SETTLING = ("graph.py", "relocations.py")
 
 
 class GuestBuildError(Exception):
@@ -99,10 +102,11 @@ def write_pin(guest: bytes) -> None:
 def sources_hash() -> str:
     """One hash over everything that decides the bytes of guest.wasm."""
     digest = hashlib.sha256()
-    flags = (_COMPILE, _HOT, _OWN, _LIBC, _FOREIGN, _PATTERNS, _LINK, _SHORT)
+    flags = (_COMPILE, _HOT, _OWN, _LIBC, _FOREIGN, _PATTERNS, _LINK)
     settings = (ZIG_REQUIREMENT, QUICKJS_SHA256, flags)
     digest.update(repr(settings).encode())
-    for path in sorted(HERE.rglob("*.[ch]")):
+    deciding = [path for name in _SETTLING if (path := HERE / name).is_file()]
+    for path in sorted([*HERE.rglob("*.[ch]"), *deciding]):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(HERE).as_posix()} {content}\n".encode())
     return digest.hexdigest()
@@ -121,8 +125,7 @@ def build_guest() -> bytes:
         sources = own_sources() + foreign
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda source: _compile(source, scratch), sources))
-        named = _link(objects, scratch)
-        return _link(objects, scratch, *_SHORT) + _name_section(named)
+        return _settled(_link(objects, scratch))
 
 
 def _compile(source: Path, scratch: Path) -> Path:
@@ -137,33 +140,17 @@ def _compile(source: Path, scratch: Path) -> Path:
     return target
 
 
-def _link(objects: list[Path], scratch: Path, *more: str) -> bytes:
+def _link(objects: list[Path], scratch: Path) -> bytes:
     target = scratch / GUEST.name  # which the linker writes into the name section
-    _zig("wasm-ld", *_LINK, *more, *map(str, objects), "-o", str(target))
+    _zig("wasm-ld", *_LINK, *map(str, objects), "-o", str(target))
     return target.read_bytes()
 
 
-def _name_section(module: bytes) -> bytes:
-    """The custom section with the functions' names: diagnostics show them."""
-    at = len(b"\0asm") + 4
-    while at < len(module):
-        start = at
-        size, at = _read_size(module, start + 1)
-        if module[start] == 0 and module[at : at + 5] == b"\4name":
-            return module[start : at + size]
-        at += size
-    raise GuestBuildError("the linker wrote no names")
-
-
-def _read_size(module: bytes, at: int) -> tuple[int, int]:
-    """A LEB128 number and where it ends; pico_abi is not there yet when a wheel is built."""
-    size = shift = 0
-    while True:
-        byte = module[at]
-        size |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return size, at
+def _settled(linked: bytes) -> bytes:
+    """The library as it is kept: the graph instead of relocations (docs/formats/guest.md)."""
+    module, graph = settle(linked)
+    section = wasm.CustomSection(GRAPH_SECTION, encode_graph(graph))
+    return wasm.encode_module(replace(module, customs=(*module.customs, section)))
 
 
 def _zig(*arguments: str) -> None:
@@ -197,7 +184,7 @@ def main() -> int:
             write_pin(GUEST.read_bytes())
         else:
             ensure_guest()
-    except (GuestBuildError, QuickjsError) as problem:
+    except (GuestBuildError, QuickjsError, RelocationError) as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
     print(f"{GUEST.name}: {GUEST.stat().st_size} bytes")

@@ -12,20 +12,13 @@ from dataclasses import replace
 
 from krl.emit import Emitted, Guest
 from krl.emit.guest import PAGE_BYTES
+from krl.guest.graph import Reached
 from krl.link.names import name_section
-from krl.link.prune import prune
+from krl.link.prune import PATCHED_DATA, kept_data, kept_functions, reached
+from krl.link.segments import address_constant, segments
 from krl.link.source_map import source_map_section
 from pico_abi import wasm
-from pico_abi.wasm import (
-    CustomSection,
-    DataSegment,
-    ElementSegment,
-    Export,
-    Function,
-    Module,
-    opcodes,
-    sleb,
-)
+from pico_abi.wasm import CustomSection, DataSegment, ElementSegment, Export, Function, Module
 
 # The contract's exports that the library itself has (wit/pico.wit, docs/formats/module.md).
 KEPT_EXPORTS = ("memory", "cabi_realloc")
@@ -35,24 +28,25 @@ ARENA_START_BYTES = PAGE_BYTES
 
 def link(emitted: Emitted, guest: Guest, source_text: str) -> Module:
     """The complete module: library, program, exports of the contract, custom sections."""
+    exports = _exports(emitted, guest)
+    live = reached(emitted, guest, exports)
     types = list(guest.module.types)
-    functions = list(guest.module.functions)
+    functions = list(kept_functions(guest, live))
     for function in emitted.functions:
         if function.type not in types:
             types.append(function.type)
         functions.append(Function(types.index(function.type), function.locals, function.body))
-    module = replace(
+    return replace(
         guest.module,
         types=tuple(types),
         functions=tuple(functions),
         tables=(_table(emitted, guest),),
         memories=(_memory(emitted, guest),),
-        exports=_exports(emitted, guest),
+        exports=exports,
         elements=guest.module.elements + _elements(emitted, guest),
-        data=_data(emitted, guest),
+        data=_data(emitted, guest, live),
+        customs=_customs(emitted, guest, live, source_text),
     )
-    module = prune(module, guest)
-    return replace(module, customs=_customs(emitted, guest, source_text))
 
 
 def _table(emitted: Emitted, guest: Guest) -> wasm.Table:
@@ -74,39 +68,26 @@ def _exports(emitted: Emitted, guest: Guest) -> tuple[Export, ...]:
 def _elements(emitted: Emitted, guest: Guest) -> tuple[ElementSegment, ...]:
     if not emitted.table:
         return ()
-    return (ElementSegment(_address(guest.table_size), emitted.table),)
+    return (ElementSegment(address_constant(guest.table_size), emitted.table),)
 
 
-def _data(emitted: Emitted, guest: Guest) -> tuple[DataSegment, ...]:
+def _data(emitted: Emitted, guest: Guest, live: Reached) -> tuple[DataSegment, ...]:
     """The library's data, told where its arena and the manifest begin, then the program's."""
     end = emitted.data_start + len(emitted.data)
     arena = struct.pack("<I", -(-end // 16) * 16)
     manifest = struct.pack("<II", emitted.manifest_address, len(emitted.manifest))
-    segments = list(guest.module.data)
-    _patch(segments, guest.address("rt_arena_next"), arena)
-    _patch(segments, guest.address("rt_manifest"), manifest)
-    return (*segments, DataSegment(_address(emitted.data_start), emitted.data))
+    image = kept_data(guest, live)
+    for name, content in zip(PATCHED_DATA, (arena, manifest), strict=True):
+        at = guest.address(name) - guest.data_first
+        image[at : at + len(content)] = content
+    return segments(bytes(image + emitted.data), guest.data_first)
 
 
-def _patch(segments: list[DataSegment], address: int, content: bytes) -> None:
-    """Writes into the segment that covers the address; what none covers gets its own."""
-    for index, segment in enumerate(segments):
-        start, _ = wasm.read_sleb(segment.start, 1, 32)
-        offset = address - start
-        if offset >= 0 and offset + len(content) <= len(segment.payload):
-            payload = segment.payload[:offset] + content + segment.payload[offset + len(content) :]
-            segments[index] = replace(segment, payload=payload)
-            return
-    segments.append(DataSegment(_address(address), content))
-
-
-def _address(value: int) -> bytes:
-    return bytes((opcodes.I32_CONST,)) + sleb(value) + bytes((opcodes.END,))
-
-
-def _customs(emitted: Emitted, guest: Guest, source_text: str) -> tuple[CustomSection, ...]:
+def _customs(
+    emitted: Emitted, guest: Guest, live: Reached, source_text: str
+) -> tuple[CustomSection, ...]:
     return (
         CustomSection("pico:manifest", emitted.manifest),
         CustomSection("pico:source-map", source_map_section(emitted, guest, source_text)),
-        CustomSection("name", name_section(emitted, guest)),
+        CustomSection("name", name_section(emitted, guest, live)),
     )

@@ -1,55 +1,55 @@
-"""Replaces the bodies of unreachable library functions by a trap, so that indices stay put.
+"""Leaves out what a program cannot reach of the guest library: docs/formats/guest.md §4.
 
-Reachable is what exports and the table lead to. Calls through the table can reach any of its
-slots, so all of them count. A body that is gone costs nothing to validate, meter or compile.
+Functions keep their indices, because bodies are copied verbatim: one that is gone becomes a trap.
+It costs next to nothing to validate, meter or compile. Data keeps its addresses and becomes zeros,
+which a module need not carry.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Iterator
 
-from krl.emit import Guest
+from krl.emit import Emitted, Guest
+from krl.guest.graph import Reached
 from pico_abi import wasm
-from pico_abi.wasm import Function, Module, opcodes
+from pico_abi.wasm import Function, opcodes
 
 STUB = bytes((opcodes.UNREACHABLE, opcodes.END))
-# Call graphs of as many library bodies as a handful of guest builds have.
-_CALLEES_KEPT = 4_096
+# What the linker of a ruleset fills in, so it is there whoever reads it.
+PATCHED_DATA = ("rt_arena_next", "rt_manifest")
 
 
-def prune(module: Module, guest: Guest) -> Module:
-    """The module without the bodies that nothing can reach."""
-    imported = len(module.imported_functions())
-    reachable = _reachable(module, imported)
-    functions = tuple(
-        function if imported + index in reachable else Function(function.type_index, (), STUB)
-        for index, function in enumerate(module.functions)
-    )
-    return replace(module, functions=functions)
+def reached(emitted: Emitted, guest: Guest, exported: tuple[wasm.Export, ...]) -> Reached:
+    """What the program's functions, its table and the module's exports lead to."""
+    functions = {export.index for export in exported if export.kind == wasm.KIND_FUNCTION}
+    functions.update(emitted.table)
+    for function in emitted.functions:
+        functions.update(_callees(function.body))
+    data = [number for name in PATCHED_DATA for number in guest.graph.data_at(guest.address(name))]
+    return guest.graph.reached((i for i in functions if i < guest.function_count), data)
 
 
-def _reachable(module: Module, imported: int) -> set[int]:
-    found: set[int] = set()
-    waiting = [export.index for export in module.exports if export.kind == wasm.KIND_FUNCTION]
-    for segment in module.elements:
-        waiting.extend(segment.function_indices)
-    while waiting:
-        index = waiting.pop()
-        if index in found:
-            continue
-        found.add(index)
-        if index >= imported:
-            waiting.extend(_callees(module.functions[index - imported].body))
-    return found
-
-
-@lru_cache(maxsize=_CALLEES_KEPT)
-def _callees(body: bytes) -> tuple[int, ...]:
-    """The functions a body calls directly."""
-    callees = {
+def _callees(body: bytes) -> Iterator[int]:
+    return (
         instruction.immediates[0]
         for instruction in wasm.instructions(body)
         if instruction.opcode == opcodes.CALL
-    }
-    return tuple(sorted(callees))
+    )
+
+
+def kept_functions(guest: Guest, live: Reached) -> tuple[Function, ...]:
+    """The library's functions, those that nothing reaches without their bodies."""
+    return tuple(
+        function if index in live.functions else Function(function.type_index, (), STUB)
+        for index, function in enumerate(guest.module.functions, guest.graph.imported)
+    )
+
+
+def kept_data(guest: Guest, live: Reached) -> bytearray:
+    """The library's memory from `guest.data_first` to its heap, with zeros for what is gone."""
+    image = bytearray(guest.data_start - guest.data_first)
+    for number in live.data:
+        datum = guest.graph.data[number]
+        at = datum.address - guest.data_first
+        image[at : at + datum.size] = guest.data[at : at + datum.size]
+    return image
