@@ -172,8 +172,10 @@ static void gather(Step *step, const Base *base, const Array *captures, uint32_t
 static void settle(Step *step, const Base *base, Value answer, uint32_t from) {
     const Array *captures = is_array(answer) ? address_of(answer) : array_new(0);
     for (uint32_t i = 0; i < base->setting_count; i++) {
-        Value capture = i < captures->length ? captures->items[i] : KRL_NULL;
-        map_set(step->settings, base->settings[i], capture);
+        const String *name = base->settings[i];
+        Value capture = i < captures->length ? captures->items[i] : KRL_UNDEFINED;
+        if (capture == KRL_UNDEFINED) map_remove(step->settings, name); /* absent when stored, too */
+        else map_set(step->settings, name, capture);
     }
     gather(step, base, captures, from);
 }
@@ -274,5 +276,5 @@ EXPORT(rt_select_step) int32_t rt_select_step(const Machine *machine, Value with
 /* What a setting or aggregator of the selected rule's event expression gathered. */
 EXPORT(rt_setting) Value rt_setting(Value name) {
     Value v;
-    return map_find(selected_settings, string_of(name), &v) ? v : KRL_NULL;
+    return map_find(selected_settings, string_of(name), &v) ? v : KRL_UNDEFINED;
 }

@@ -48,14 +48,20 @@ def compile_text(text: str, name: str) -> Compiled:
 def _first_error(compilation: Compilation) -> dict[str, Any]:
     for item in compilation.diagnostics:
         if item.severity == "error":
-            line, column = compilation.source.position(item.span.start)
-            column -= 1 if compilation.parsed else 0
+            line, column = _place(compilation.source, item.span.start)
+            column += 0 if compilation.parsed else 1
             return error_of(f"CompileError: {item.title}", "compile", line=line, col=column)
     raise AssertionError("a compilation without a module has an error")
 
 
 def _warning(source: Source, item: Diagnostic) -> dict[str, Any]:
-    line, column = source.position(item.span.start)
-    if item.title == VERSION_OUTSIDE:
-        line, column = source.position(source.text.find("ruleset"))
-    return {"message": item.title, "line": line, "col": column - 1}
+    offset = item.span.start if item.title != VERSION_OUTSIDE else source.text.find("ruleset")
+    line, column = _place(source, offset)
+    return {"message": item.title, "line": line, "col": column}
+
+
+def _place(source: Source, offset: int) -> tuple[int, int]:
+    """The line from 1, and the column from 0 in UTF-16 units."""
+    line, column = source.position(offset)
+    before = source.text[offset - (column - 1) : offset]
+    return line, len(before.encode("utf-16-le", "surrogatepass")) // 2
