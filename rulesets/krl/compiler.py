@@ -6,6 +6,7 @@ found an error; each reports all it finds.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from krl.emit import Guest, emit
 from krl.link import link
 from krl.lower import ir, lower
 from krl.resolve import resolve
-from krl.syntax.parser import parse
+from krl.syntax.parser import parse_what_is_clear
+from krl.syntax.tree import Ruleset
 from pico_abi import wasm
 
 # The parser bounds how deep a text may nest; the passes behind it recurse a few Python frames for
@@ -56,14 +58,32 @@ def check_source(source: Source) -> Compilation:
     """Everything short of making code: all errors and warnings, and the program."""
     diagnostics = Diagnostics()
     with _deep_recursion():
-        ruleset = parse(source, diagnostics)
+        ruleset = parse_what_is_clear(source, diagnostics)
         if ruleset is None or diagnostics.has_errors:
+            if ruleset is not None:
+                _add_undefined_names(ruleset, source, diagnostics)
             return Compilation(source, diagnostics, parsed=False)
         resolution = resolve(ruleset, diagnostics)
         if diagnostics.has_errors:
             return Compilation(source, diagnostics)
         source_hash = blake3(source.text.encode("utf-8", "surrogatepass")).hexdigest()
         return Compilation(source, diagnostics, lower(resolution, source_hash))
+
+
+def _add_undefined_names(ruleset: Ruleset, source: Source, diagnostics: Diagnostics) -> None:
+    """In a text with errors of syntax, complains as well about names that nothing declares.
+
+    What declares a name may be in what the parser could not read, so a name counts as undefined
+    only if no text that looks like a declaration has it.
+    """
+    found = Diagnostics()
+    resolve(ruleset, found)
+    for item in found:
+        name = source.text[item.span.start : item.span.end]
+        declares = rf"\b{re.escape(name)}\s*=|\([^()]*\b{re.escape(name)}\b[^()]*\)\s*[{{,;\n]"
+        if item.title == f"undefined id: {name}" and not re.search(declares, source.text):
+            diagnostics.items.append(item)
+    diagnostics.items.sort(key=lambda item: item.span.start)
 
 
 def compile_source(source: Source) -> Compilation:

@@ -28,6 +28,12 @@ _ORDER = ("version", "meta", "global", "rule")
 
 def parse(source: Source, diagnostics: Diagnostics) -> Ruleset | None:
     """The ruleset in `source`, or None when there is an error, which `diagnostics` then has."""
+    ruleset = parse_what_is_clear(source, diagnostics)
+    return None if diagnostics.has_errors else ruleset
+
+
+def parse_what_is_clear(source: Source, diagnostics: Diagnostics) -> Ruleset | None:
+    """As `parse`, but in spite of errors gives what could be understood, for more complaints."""
     found = Diagnostics()
     cursor = Cursor(source, found)
     try:
@@ -35,7 +41,7 @@ def parse(source: Source, diagnostics: Diagnostics) -> Ruleset | None:
     except Stop:
         ruleset = None
     _hand_over(found, diagnostics)
-    return None if found.has_errors else ruleset
+    return ruleset
 
 
 def parse_expression(source: Source, diagnostics: Diagnostics) -> Expression | None:

@@ -43,7 +43,8 @@ def check(paths: tuple[Path, ...], fix: bool, as_json: bool) -> None:
     results = [_check(path, fix, as_json) for path in _files(paths)]
     if not as_json:
         bad = results.count(False)
-        click.echo(f"{len(results)} files, {bad or 'none'} with errors", err=True)
+        files = "1 file" if len(results) == 1 else f"{len(results)} files"
+        click.echo(f"{files}, {bad or 'none'} with errors", err=True)
     if not all(results):
         raise Answered
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pprint
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,15 +53,17 @@ def compile_(source: Path, output: Path | None, emit: str) -> None:
 
 
 def _emit(compilation: Compilation, emit: str) -> bytes:
-    module = compilation.module
-    assert module is not None, "compile_path raises when there is none"
+    module, program = compilation.module, compilation.program
+    assert module is not None and program is not None, "compile_path raises when there is none"
     match emit:
         case "wat":
             from picomesh.cli.wat import module_text
 
             return module_text(module).encode()
         case "ir":
-            return (pprint.pformat(compilation.program, width=100) + "\n").encode()
+            from krl.lower.show import show
+
+            return show(program).encode()
         case "manifest":
             from picomesh.ledger.codec import decode_block
             from picomesh.manifest import read_manifest

@@ -57,6 +57,13 @@ def logs_json(done: Transition) -> list[dict[str, Any]]:
     ]
 
 
+def _rules_in_words(done: Transition) -> str:
+    fired = sum(fired for _, _, fired in done.rules)
+    if not done.rules:
+        return "no rule was selected"
+    return f"{fired} of {len(done.rules)} selected rules fired"
+
+
 def print_response(response: Response) -> None:
     """What became of an event, for a person."""
     done = response.transition
@@ -69,9 +76,8 @@ def print_response(response: Response) -> None:
         shown = name if isinstance(name, str) else to_json(name)
         click.echo(visible(f"  directive {shown} {to_json(directive['options'])}"))
         click.echo(f"    from {where}")
-    if not done.directives and done.outcome == "ok":
-        fired = sum(fired for _, _, fired in done.rules)
-        click.echo(f"  no directives, {fired} of {len(done.rules)} selected rules fired")
+    if not done.directives and done.outcome == "ok" and response.receipt.core.kind == "event":
+        click.echo(f"  no directives, {_rules_in_words(done)}")
     print_outcome(done)
     click.echo(f"  receipt {response.receipt.core.seq} {response.receipt.cid}")
 
