@@ -193,3 +193,15 @@ def test_a_subtree_outside_its_gap_is_refused() -> None:
     root = stored(blocks, [below, [0, HIGH, V, None]])
     with pytest.raises(CodecError, match="gap"):
         Tree(blocks, root).check(set())
+
+
+def test_a_write_to_a_hundred_thousand_paths_makes_a_dozen_nodes() -> None:
+    blocks = Memory()
+    root = build(blocks, [b"ent/rid/map/:%d" % number for number in range(100_000)])
+    counts: list[int] = []
+    for number in range(0, 100_000, 1009):
+        tree = Tree(blocks, root)
+        tree.put(b"ent/rid/map/:%d" % number, value(number))
+        _, new = tree.flush()
+        counts.append(len(new))
+    assert max(counts) <= 14, "log4 of 100,000 is 8.3"

@@ -115,7 +115,7 @@ LIES: dict[str, tuple[int, str, Callable[[], list[Receipt]]]] = {
     "a-write-invented": (
         3,
         "post",
-        lambda: changed(3, writes=(*history()[3].core.writes, Write(b"ent/b", GENESIS))),
+        lambda: changed(3, writes=(*history()[3].core.writes, Write(b"ent/b", cid_of_bytes(b"x")))),
     ),
     "a-failure-that-wrote": (3, "writes", lambda: changed(3, outcome="trap")),
     "a-failure-with-effects": (

@@ -23,6 +23,7 @@ from picomesh.engine.records import (
 )
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes, digest_of
 from picomesh.ledger.codec import Block, encode_block
+from picomesh.ledger.errors import TreeTooWide
 from picomesh.ledger.receipt import Code, Core, Write
 from picomesh.ledger.tree import Blocks, NodeCache, Tree
 from picomesh.ledger.value import encode_value
@@ -60,7 +61,11 @@ def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
     layered = Layered(blocks)
     state = PicoState(layered, work.pre, programs.nodes)
     done = _run(programs, layered, state, work)
-    post = _apply(layered, work.pre, done, programs.nodes)
+    try:
+        post = _apply(layered, work.pre, done, programs.nodes)
+    except TreeTooWide as problem:  # the guest chose its paths so, state.md §4
+        done = _undone(done, "trap", str(problem))
+        post = work.pre
     after = PicoState(layered, post, programs.nodes)
     code = [Code(record.rid, record.raw, record.metered) for record in after.rulesets()]
     core = Core(
@@ -114,16 +119,23 @@ def _keep(layered: Layered, block: bytes) -> Cid:
 def _apply(layered: Layered, pre: Cid, done: Transition, cache: NodeCache) -> Cid:
     """Puts the writes into the state tree; returns the new root."""
     tree = Tree(layered, pre, cache)
+    values: dict[Cid, bytes] = {}
     for path, value in done.writes:
         if value is None:
             tree.delete(path)
         else:
             cid = cid_of_bytes(value)
-            layered.new[cid] = value
+            values[cid] = value
             tree.put(path, cid)
     root, nodes = tree.flush()
+    layered.new.update(values)
     layered.new.update(nodes)
     return root
+
+
+def _undone(done: Transition, outcome: str, message: str) -> Transition:
+    """What is left of a run that may not take effect: its fuel, its logs, what it asked."""
+    return Transition(outcome, done.fuel, logs=done.logs, tape=done.tape, message=message)
 
 
 def _run(programs: Programs, blocks: Layered, state: PicoState, work: Work) -> Transition:

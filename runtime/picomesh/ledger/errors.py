@@ -15,6 +15,10 @@ class MissingBlock(LedgerError):
     """A block that the record links to is not there."""
 
 
+class TreeTooWide(LedgerError):
+    """Paths that were chosen so that one node of the state tree would hold too many of them."""
+
+
 class BrokenHistory(LedgerError):
     """The first thing in a history that cannot be believed, with its place."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from picomesh.ledger.cid import Cid, cid_of_block
+from picomesh.ledger.cid import RAW, Cid, cid_of_block
 from picomesh.ledger.codec import Block, encode_block
 from picomesh.ledger.fields import FieldError, Fields
 from picomesh.ledger.signature import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signer, is_signed
+from picomesh.ledger.tree import PATH_BYTES_MAX
 
 CORE_VERSION = 1  # 1: first form
 ENVELOPE_VERSION = 1  # 1: first form
@@ -195,6 +196,10 @@ def _decode_writes(fields: Fields) -> tuple[Write, ...]:
     for path, value in fields.rows("writes", 2):
         if not isinstance(path, bytes) or not (value is None or isinstance(value, Cid)):
             raise FieldError("writes", "a row is not [path, value]")
+        if value is not None and value.codec != RAW:
+            raise FieldError("writes", "a value is not raw bytes")
+        if not 0 < len(path) <= PATH_BYTES_MAX:
+            raise FieldError("writes", f"a path is not 1 to {PATH_BYTES_MAX} bytes")
         if writes and path <= writes[-1].path:
             raise FieldError("writes", "not in order of their paths")
         writes.append(Write(path, value))

@@ -14,11 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from picomesh.ledger.cid import DAG_CBOR, Cid, cid_of_block, digest_of
+from picomesh.ledger.cid import DAG_CBOR, RAW, Cid, cid_of_block, digest_of
 from picomesh.ledger.codec import Block, decode_block, encode_block
-from picomesh.ledger.errors import CodecError
+from picomesh.ledger.errors import CodecError, TreeTooWide
 
 LAYER_BITS = 2  # a node has 4 entries on average
+LAYER_MAX = 31  # so a tree is at most 32 nodes deep, whatever its paths hash to
+# Chance alone never comes near (0.75 to the power of it). Whoever chooses paths by trial stops
+# here, and a node stays far below the limit of a block.
+NODE_PATHS_MAX = 2048
 PATH_BYTES_MAX = 4096
 
 
@@ -46,13 +50,18 @@ Child: TypeAlias = Node | Cid | None
 
 
 def layer_of(path: bytes) -> int:
-    """How high a path stands: leading zero bits of its hash, in twos."""
+    """How high a path stands: leading zero bits of its hash, in twos, up to LAYER_MAX."""
     digest = int.from_bytes(digest_of(path), "big")
-    return (256 - digest.bit_length()) // LAYER_BITS
+    return min((256 - digest.bit_length()) // LAYER_BITS, LAYER_MAX)
 
 
 def encode_node(node: Node, links: list[Cid | None]) -> bytes:
-    """The block of a node: [first tree, [shared, rest, value, tree], ...], state.md §3."""
+    """The block of a node: [first tree, [shared, rest, value, tree], ...], state.md §3.
+
+    Raises TreeTooWide.
+    """
+    if len(node.paths) > NODE_PATHS_MAX:
+        raise TreeTooWide(f"a tree node of more than {NODE_PATHS_MAX} paths")
     entries: list[Block] = [links[0]]
     before = b""
     for path, value, link in zip(node.paths, node.values, links[1:], strict=True):
@@ -65,8 +74,8 @@ def encode_node(node: Node, links: list[Cid | None]) -> bytes:
 def decode_node(data: bytes) -> Node:
     """Reads one node; refuses paths out of order, of another layer, or badly shortened."""
     block = decode_block(data)
-    if not isinstance(block, list) or not block:
-        raise CodecError("a tree node is not a list")
+    if not isinstance(block, list) or not 0 < len(block) <= NODE_PATHS_MAX + 1:
+        raise CodecError(f"a tree node is not a list of at most {NODE_PATHS_MAX} paths")
     paths: list[bytes] = []
     values: list[Cid] = []
     children: list[Child] = [_link(block[0])]
@@ -93,9 +102,13 @@ def _decode_entry(entry: Block, before: bytes) -> tuple[bytes, Cid, Cid | None]:
     shared, rest, value, link = entry
     if not isinstance(shared, int) or not isinstance(rest, bytes) or not isinstance(value, Cid):
         raise CodecError("an entry of a tree node is not [shared, rest, value, tree]")
+    if value.codec != RAW:
+        raise CodecError("a value of a tree node is not raw bytes")
     path = before[:shared] + rest
     if shared != _shared_length(before, path) or len(path) != shared + len(rest):
         raise CodecError("a path of a tree node is not shortened as far as it can be")
+    if not 0 < len(path) <= PATH_BYTES_MAX:
+        raise CodecError(f"a path of a tree node is not 1 to {PATH_BYTES_MAX} bytes")
     return path, value, _link(link)
 
 
@@ -172,6 +185,10 @@ class Tree:
                 return
             yield path, value
 
+    def between(self, first: bytes, end: bytes | None) -> Iterator[tuple[bytes, Cid]]:
+        """Entries from `first` on and before `end` in order, without a look at what is behind."""
+        yield from self._between(self._root, first, end)
+
     def flush(self) -> tuple[Cid, dict[Cid, bytes]]:
         """The root, and the blocks that this tree made and nobody stored yet."""
         new: dict[Cid, bytes] = {}
@@ -219,6 +236,20 @@ class Tree:
         for at in range(first, len(node.paths)):
             yield node.paths[at], node.values[at]
             yield from self._walk(node.children[at + 1], start)
+
+    def _between(
+        self, child: Child, first: bytes, end: bytes | None
+    ) -> Iterator[tuple[bytes, Cid]]:
+        node = self._load(child)
+        if node is None:
+            return
+        start = bisect_left(node.paths, first)
+        stop = len(node.paths) if end is None else bisect_left(node.paths, end)
+        for at in range(start, stop):
+            if node.paths[at] != first:  # what is before it is not asked for
+                yield from self._between(node.children[at], first, end)
+            yield node.paths[at], node.values[at]
+        yield from self._between(node.children[stop], first, end)
 
     def _check(
         self, cid: Cid, known: set[Cid], above: int | None, low: bytes, high: bytes | None

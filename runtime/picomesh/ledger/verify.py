@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from picomesh.ledger.cid import Cid, cid_of_block
 from picomesh.ledger.codec import encode_block
-from picomesh.ledger.errors import BrokenHistory, CodecError, MissingBlock
+from picomesh.ledger.errors import BrokenHistory, CodecError, MissingBlock, TreeTooWide
 from picomesh.ledger.fields import FieldError
 from picomesh.ledger.receipt import (
     Core,
@@ -104,7 +104,10 @@ class Chain:
                 tree.delete(write.path)
             else:
                 tree.put(write.path, write.value)
-        root, _ = tree.flush()
+        try:
+            root, _ = tree.flush()
+        except TreeTooWide as problem:
+            raise self._broken("writes", str(problem)) from problem
         if core.post != root:
             raise self._broken("post", f"the writes lead to {root}")
         return tree
