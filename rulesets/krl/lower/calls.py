@@ -12,6 +12,9 @@ from krl.syntax import tree
 
 Named = tuple[str, ir.Value]
 
+# What a call in an expression and one in an action block may reach.
+_KINDS = {"rt_call": ("function", "both", "property"), "rt_act": ("action", "both")}
+
 
 def call(body: Body, node: tree.Call) -> ir.Value:
     """A call in an expression. `x.f(a)` is `f(x, a)`.
@@ -70,7 +73,7 @@ def call_name(
             if (function.domain, function.name) == ("event", "attrs") and positional:
                 attributes = ir.Library(at, function.export, ())
                 return ir.Runtime(at, "rt_path", (attributes, positional[0]))
-            if function.kind == "postlude":
+            if function.domain is not None and function.kind not in _KINDS[runtime]:
                 what = "a function" if runtime == "rt_call" else "an action"
                 message = f"{function.full_name} is not {what}"
                 return ir.Runtime(at, "rt_throw_value", (ir.Text(message),))

@@ -105,7 +105,8 @@ class _Builder:
                 self.add(interruption, between, start)
             case "any":
                 assert node.count is not None
-                for order in permutations(operands, node.count):
+                orders = permutations(operands, node.count) if node.count else ()
+                for order in orders:
                     self.sequence(order, start, end)
 
     def sequence(self, operands: Iterable[tree.EventExpression], start: int, end: int) -> list[int]:

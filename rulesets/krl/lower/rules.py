@@ -20,7 +20,7 @@ def lower_rule(context: Context, node: tree.Rule) -> ir.RuleEntry:
     if node.block is not None:
         unset_settings(body, node.block)
     if node.postlude is not None:
-        _unset_schedules(body, node.postlude)
+        _unset(body, node.postlude)
     assert node.select is not None
     events = select.lower_select(body, node.select)
     body.steps.append(ir.DoRuntime(node.name_span.start, "rt_rule_begin", (ir.Text(node.name),)))
@@ -230,12 +230,19 @@ def _stored_name(node: tree.Assign | tree.Clear) -> str:
     return node.name if node.domain == "ent" else f"app:{node.name}"
 
 
-def _unset_schedules(body: Body, node: tree.Postlude) -> None:
+def _unset(body: Body, node: tree.Postlude) -> None:
     """What a statement that may not run would set is null until it does."""
     for statement in (*(node.fired or ()), *(node.notfired or ()), *(node.always or ())):
         inner = statement.statement if isinstance(statement, tree.Guarded) else statement
-        if isinstance(inner, tree.Schedule) and inner.setting is not None:
-            body.set(body.context.resolution.variable(inner.setting), expressions.UNDEFINED)
+        match inner:
+            case tree.Schedule(setting=tree.SettingName() as name):
+                variable = body.context.resolution.variable(name)
+            case tree.Declaration():
+                variable = body.context.resolution.variable(inner)
+            case _:
+                continue
+        if not body.context.captures.names_static(variable):
+            body.set(variable, expressions.UNDEFINED)
 
 
 # ---- action blocks ---------------------------------------------------------------------------

@@ -34,10 +34,13 @@ _LIBRARY_KINDS: dict[str, CallableKind | None] = {
 
 
 def callable_kind(binding: Binding) -> CallableKind | None:
-    """What kind of thing a name is known to stand for; None where only running tells."""
+    """What kind of thing a name is known to stand for; None where only running tells.
+
+    Members of modules are such: a wrong use of one compiles, and throws when it is reached.
+    """
     match binding:
         case LibraryName(function):
-            return _LIBRARY_KINDS[function.kind]
+            return _LIBRARY_KINDS[function.kind] if function.domain is None else None
         case VariableName(variable):
             match variable.value:
                 case tree.Function():
@@ -45,6 +48,15 @@ def callable_kind(binding: Binding) -> CallableKind | None:
                 case tree.Defaction():
                     return "Action"
     return None
+
+
+def is_action_member(binding: Binding) -> bool:
+    """Whether this is a function of a built-in module that may only stand in an action block."""
+    return (
+        isinstance(binding, LibraryName)
+        and binding.function.domain is not None
+        and binding.function.kind == "action"
+    )
 
 
 def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics) -> None:
@@ -57,6 +69,13 @@ def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics
     binding = resolution.bindings.get(id(callee))
     if binding is None:
         return
+    if is_action_member(binding):
+        diagnostics.warning(
+            "an action where a value is wanted",
+            callee.span,
+            "it throws when it is reached",
+            "move the call into the rule's action block",
+        )
     if callable_kind(binding) == "Action":
         diagnostics.error(
             "not a function: Action",
@@ -94,8 +113,16 @@ def _without_parentheses(node: tree.Call) -> tuple[Fix, ...]:
 
 
 def check_action_kind(node: tree.Action, resolution: Resolution, diagnostics: Diagnostics) -> None:
-    kind = callable_kind(resolution.bindings[id(node.action)])
-    if kind == "Function":
+    binding = resolution.bindings[id(node.action)]
+    if isinstance(binding, LibraryName) and binding.function.domain is not None:
+        if binding.function.kind in ("function", "property"):
+            diagnostics.warning(
+                "a function where an action is wanted",
+                node.action.span,
+                "it throws when it is reached",
+                "call it in `pre`",
+            )
+    elif callable_kind(binding) == "Function":
         diagnostics.error(
             "not an action: Function",
             node.action.span,
@@ -125,10 +152,10 @@ def check_action_shape(
 
 def check_event_operator(node: tree.EventOperator, diagnostics: Diagnostics) -> None:
     if node.operator == "any" and not 0 < (node.count or 0) < len(node.operands):
-        diagnostics.error(
+        diagnostics.warning(
             f"any {node.count} of {len(node.operands)} events",
             node.span,
-            "the number must be greater than 0 and less than the number of events",
+            "the number should be greater than 0 and less than the number of events",
             "for all of them in any order write and(..), for one of them or(..)",
         )
 
@@ -165,10 +192,10 @@ def transition_count(node: tree.EventExpression) -> int:
 
 def check_guard(node: tree.Guarded, diagnostics: Diagnostics) -> None:
     if isinstance(node.statement, tree.Declaration):
-        diagnostics.error(
+        diagnostics.warning(
             "a declaration with a guard",
             node.span,
-            f"`{node.statement.name}` would have a value only sometimes",
+            f"where the guard does not hold, `{node.statement.name}` is null",
             "write `name = condition => value | other`",
         )
 
@@ -337,17 +364,23 @@ def _complain_twice(key: str, span: Span, diagnostics: Diagnostics) -> None:
 
 
 def _check_literal(item: tree.MetaText, diagnostics: Diagnostics) -> None:
-    match item.value:
+    if not is_literal_text(item.value):
+        diagnostics.warning(
+            f"meta {item.key} is not a literal",
+            item.value.span,
+            "it describes the ruleset before anything runs, so what is computed is left out",
+            "write a plain string",
+        )
+
+
+def is_literal_text(node: tree.Expression) -> bool:
+    """Whether a meta property can be read without running anything."""
+    match node:
         case tree.String() | tree.Number() | tree.Boolean():
-            return
-        case tree.Chevron(pieces=pieces) if all(isinstance(p, tree.String) for p in pieces):
-            return
-    diagnostics.error(
-        f"meta {item.key} is not a literal",
-        item.value.span,
-        "it describes the ruleset before anything runs, so it cannot be computed",
-        "write a plain string",
-    )
+            return True
+        case tree.Chevron(pieces=pieces):
+            return all(isinstance(piece, tree.String) for piece in pieces)
+    return False
 
 
 def _check_exposed(item: tree.MetaNames, scope: Scope, diagnostics: Diagnostics) -> None:

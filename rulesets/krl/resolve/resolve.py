@@ -46,6 +46,8 @@ class _Resolver:
         self.aliases: dict[str, tuple[str, int]] = {}
         self.scope = Scope(None, None)
         self.where_attributes = False
+        self.in_postlude = False
+        self.earlier: dict[str, Variable] = {}
         self.hidden: set[str] = set()
         self.entities: set[str] = set()
         self.applications: list[tuple[Span, str]] = []
@@ -60,7 +62,8 @@ class _Resolver:
         checks.check_meta(node, self.scope, self.diagnostics)
         checks.check_rule_names(node, self.diagnostics)
         for rule in node.rules:
-            self.rule(rule)
+            if rule.active:
+                self.rule(rule)
         for span, name in self.applications:
             checks.warn_application_variable(span, name, self.entities, self.diagnostics)
 
@@ -85,13 +88,12 @@ class _Resolver:
         self.resolution.units[id(node)] = unit
         self.scope = Scope(self.scope, unit)
         if node.select is None:
-            if node.active:
-                self.diagnostics.error(
-                    f"rule {node.name} has no select",
-                    checks.rule_head(node),
-                    "a rule reacts to the events its select names",
-                    "add a line such as `select when domain type`",
-                )
+            self.diagnostics.error(
+                f"rule {node.name} has no select",
+                checks.rule_head(node),
+                "a rule reacts to the events its select names",
+                "add a line such as `select when domain type`",
+            )
         else:
             self.select(node.select)
         for loop in node.foreach:
@@ -183,14 +185,20 @@ class _Resolver:
             self.declare_setting(name)
 
     def postlude(self, node: tree.Postlude) -> None:
-        """Each block has names of its own, which the others do not see."""
+        """Each block has names of its own. Where nothing else has the name, `finally` sees what
+        the block that ran declared; the reference compiles that too, but fails when it runs."""
         outer = self.scope
+        self.earlier = {}
         for block in (node.fired, node.notfired, node.always):
             self.scope = Scope(outer, outer.unit)
+            self.in_postlude = True
             for statement in block or ():
                 self.statement(statement)
             self.finish_block()
+            self.in_postlude = False
+            self.earlier |= self.scope.names
             self.scope = outer
+        self.earlier = {}
 
     def statement(self, node: tree.Statement) -> None:
         match node:
@@ -271,7 +279,15 @@ class _Resolver:
         value: tree.Expression | None = None,
     ) -> Variable:
         scope = self.scope
-        if name in scope.names:
+        known = scope.names.get(name)
+        if known is not None and self.may_shadow(known, kind):
+            self.diagnostics.warning(
+                f"declared again: {name}",
+                span,
+                "from here on the name stands for the new value",
+                "use another name",
+            )
+        elif known is not None:
             self.diagnostics.error(
                 f"duplicate declaration: {name}",
                 span,
@@ -284,6 +300,11 @@ class _Resolver:
         if kind in ("global", "configured"):
             self.resolution.globals.append(variable)
         return variable
+
+    def may_shadow(self, known: Variable, kind: VariableKind) -> bool:
+        """The reference compiles these, and then cannot load them; here the newer one counts."""
+        plain = ("declaration", "global")
+        return self.in_postlude or known.kind not in plain or kind not in plain
 
     # ---- functions ---------------------------------------------------------------------------
 
@@ -415,6 +436,9 @@ class _Resolver:
             return LibraryName(function)
         if node.name == TESTING:
             return TestingName()
+        earlier = self.earlier.get(node.name)
+        if earlier is not None:
+            return VariableName(earlier)
         self.undefined(node)
         return UnknownMember(f"{node.name} is not defined")
 
