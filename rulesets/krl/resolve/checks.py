@@ -273,11 +273,23 @@ def hint_assignment(node: tree.Assign, diagnostics: Diagnostics) -> None:
             )
 
 
+def start_of(node: tree.Expression) -> int:
+    """Where an expression begins; parentheses around its left part do not count."""
+    while True:
+        match node:
+            case tree.Member(object=left) | tree.Infix(left=left):
+                node = left
+            case tree.Call(callee=left) | tree.Conditional(test=left):
+                node = left
+            case _:
+                return node.span.start
+
+
 def warn_property(node: tree.Member, diagnostics: Diagnostics) -> None:
     if isinstance(node.property, tree.Identifier):
         diagnostics.warning(
             "reading a member with a dot",
-            node.span,
+            Span(start_of(node), node.span.end),
             "`.name` without a call is deprecated; it fails on null",
             f'write {{"{node.property.name}"}}',
         )

@@ -1,1 +1,0 @@
-/* Freestanding: named by an include of dtoa.c, not used by it. */
