@@ -20,7 +20,7 @@ def lower_rule(context: Context, node: tree.Rule) -> ir.RuleEntry:
     if node.block is not None:
         unset_settings(body, node.block)
     if node.postlude is not None:
-        _unset(body, node.postlude)
+        _unset_schedules(body, node.postlude)
     assert node.select is not None
     events = select.lower_select(body, node.select)
     body.steps.append(ir.DoRuntime(node.name_span.start, "rt_rule_begin", (ir.Text(node.name),)))
@@ -87,11 +87,19 @@ class _RuleRun:
         """In a loop, what one turn declares is not what the next one does."""
         for node in nodes if self.lasts else ():
             if isinstance(node, tree.Declaration):
-                self.body.renew_cell(self.body.context.resolution.variable(node))
+                variable = self.body.context.resolution.variable(node)
+                if not variable.optional:
+                    self.body.renew_cell(variable)
 
     # ---- postlude ----------------------------------------------------------------------------
 
     def postlude(self, node: tree.Postlude) -> None:
+        for statement in _unguarded(node):
+            if isinstance(statement, tree.Declaration):
+                variable = self.body.context.resolution.variable(statement)
+                if variable.optional:
+                    self.body.renew_cell(variable)
+                    self.body.set(variable, expressions.UNDEFINED)
         fired = self.statements(node.fired or ())
         notfired = self.statements(node.notfired or ())
         if fired or notfired:
@@ -230,19 +238,16 @@ def _stored_name(node: tree.Assign | tree.Clear) -> str:
     return node.name if node.domain == "ent" else f"app:{node.name}"
 
 
-def _unset(body: Body, node: tree.Postlude) -> None:
+def _unset_schedules(body: Body, node: tree.Postlude) -> None:
     """What a statement that may not run would set is null until it does."""
-    for statement in (*(node.fired or ()), *(node.notfired or ()), *(node.always or ())):
-        inner = statement.statement if isinstance(statement, tree.Guarded) else statement
-        match inner:
-            case tree.Schedule(setting=tree.SettingName() as name):
-                variable = body.context.resolution.variable(name)
-            case tree.Declaration():
-                variable = body.context.resolution.variable(inner)
-            case _:
-                continue
-        if not body.context.captures.names_static(variable):
-            body.set(variable, expressions.UNDEFINED)
+    for statement in _unguarded(node):
+        if isinstance(statement, tree.Schedule) and statement.setting is not None:
+            body.set(body.context.resolution.variable(statement.setting), expressions.UNDEFINED)
+
+
+def _unguarded(node: tree.Postlude) -> list[tree.Statement]:
+    statements = (*(node.fired or ()), *(node.notfired or ()), *(node.always or ()))
+    return [item.statement if isinstance(item, tree.Guarded) else item for item in statements]
 
 
 # ---- action blocks ---------------------------------------------------------------------------

@@ -36,7 +36,8 @@ class Unit:
 class Variable:
     """A name that a ruleset declares.
 
-    `late` says that a function captures it before it has its value, so it lives in a cell.
+    `late` says that a function captures it before it has its value, so it lives in a cell;
+    `optional`, that it may be read although nothing has set it, and then is null.
     """
 
     name: str
@@ -46,7 +47,13 @@ class Variable:
     value: tree.Expression | None = None
     order: int = 0
     late: bool = False
+    optional: bool = False
     used: bool = False
+
+    def make_optional(self) -> None:
+        """What may be null is not known to be its function either."""
+        self.optional = True
+        self.value = None
 
 
 @dataclass(eq=False, slots=True)

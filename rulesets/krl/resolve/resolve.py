@@ -48,6 +48,7 @@ class _Resolver:
         self.where_attributes = False
         self.in_postlude = False
         self.earlier: dict[str, Variable] = {}
+        self.instead: dict[str, Variable] = {}
         self.hidden: set[str] = set()
         self.entities: set[str] = set()
         self.applications: list[tuple[Span, str]] = []
@@ -187,18 +188,27 @@ class _Resolver:
     def postlude(self, node: tree.Postlude) -> None:
         """Each block has names of its own. Where nothing else has the name, `finally` sees what
         the block that ran declared; the reference compiles that too, but fails when it runs."""
+        fired = self.postlude_block(node.fired, {})
+        self.earlier = fired
+        self.earlier = fired | self.postlude_block(node.notfired, fired)
+        self.postlude_block(node.always, {})
+        self.earlier = {}
+
+    def postlude_block(
+        self, block: tuple[tree.Statement, ...] | None, others: dict[str, Variable]
+    ) -> dict[str, Variable]:
+        """Of `others`, the names of a block that runs in its place, it sets the same variables."""
         outer = self.scope
-        self.earlier = {}
-        for block in (node.fired, node.notfired, node.always):
-            self.scope = Scope(outer, outer.unit)
-            self.in_postlude = True
-            for statement in block or ():
-                self.statement(statement)
-            self.finish_block()
-            self.in_postlude = False
-            self.earlier |= self.scope.names
-            self.scope = outer
-        self.earlier = {}
+        self.scope = Scope(outer, outer.unit)
+        self.in_postlude = True
+        self.instead = others
+        for statement in block or ():
+            self.statement(statement)
+        self.instead = {}
+        self.finish_block()
+        self.in_postlude = False
+        names, self.scope = self.scope.names, outer
+        return names
 
     def statement(self, node: tree.Statement) -> None:
         match node:
@@ -223,6 +233,8 @@ class _Resolver:
                 if not isinstance(node.condition, tree.OnFinal):
                     self.expression(node.condition)
                 self.statement(node.statement)
+                if isinstance(node.statement, tree.Declaration):
+                    self.resolution.variable(node.statement).make_optional()
             case tree.Last():
                 pass
 
@@ -295,6 +307,10 @@ class _Resolver:
                 "use another name",
             )
         variable = Variable(name, span, kind, scope.unit, value, len(scope.names))
+        if known is None and name in self.instead:
+            variable = self.instead[name]
+            variable.make_optional()
+            variable.late = True  # whatever captures it, in one block or in the other
         scope.names[name] = variable
         self.resolution.declared[id(node)] = variable
         if kind in ("global", "configured"):
@@ -438,6 +454,7 @@ class _Resolver:
             return TestingName()
         earlier = self.earlier.get(node.name)
         if earlier is not None:
+            earlier.make_optional()
             return VariableName(earlier)
         self.undefined(node)
         return UnknownMember(f"{node.name} is not defined")
@@ -453,10 +470,10 @@ class _Resolver:
 
     def undefined(self, node: tree.Identifier) -> None:
         if node.name in self.hidden:
-            self.diagnostics.error(
+            self.diagnostics.warning(
                 f"setting of another event: {node.name}",
                 node.span,
-                "a `where` sees the attributes and the `setting` of its own event",
+                "a `where` sees the attributes and the `setting` of its own event; this throws",
                 "compare them in the rule: if condition then ...",
             )
             return
