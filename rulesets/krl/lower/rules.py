@@ -94,12 +94,12 @@ class _RuleRun:
     # ---- postlude ----------------------------------------------------------------------------
 
     def postlude(self, node: tree.Postlude) -> None:
-        for statement in _unguarded(node):
-            if isinstance(statement, tree.Declaration):
-                variable = self.body.context.resolution.variable(statement)
-                if variable.optional:
-                    self.body.renew_cell(variable)
-                    self.body.set(variable, expressions.UNDEFINED)
+        declared = self.body.context.resolution.variable
+        made = (item for item in _unguarded(node) if isinstance(item, tree.Declaration))
+        for variable in dict.fromkeys(map(declared, made)):
+            if variable.optional:
+                self.body.renew_cell(variable)
+                self.body.set(variable, expressions.UNDEFINED)
         fired = self.statements(node.fired or ())
         notfired = self.statements(node.notfired or ())
         if fired or notfired:
