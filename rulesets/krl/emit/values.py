@@ -10,6 +10,7 @@ from __future__ import annotations
 from krl.emit import data as layout_of
 from krl.emit import steps
 from krl.emit.code import FLAG, VALUE
+from krl.emit.constant import encoded
 from krl.emit.function import FunctionCode
 from krl.emit.machine import machine_data
 from krl.lower import ir
@@ -101,6 +102,11 @@ def _memory_value(f: FunctionCode, node: ir.Value) -> None:
             _make_function(f, function, captures)
         case ir.NewCell():
             _new_cell(f)
+        case ir.Constant(json):
+            content = encoded(json)
+            code.i32(f.layout.data.add(content))
+            code.i32(len(content))
+            code.call(f.layout.guest.function("rt_decoded"))
         case _:
             call_value(f, node)
 

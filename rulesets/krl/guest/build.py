@@ -1,4 +1,4 @@
-"""Builds guest.wasm from the C sources here and three files of QuickJS, byte for byte the same.
+"""Builds guest.wasm from the C sources here and two files of QuickJS, byte for byte the same.
 
     python -m krl.guest.build         build if stale; refuse a result that is not the pinned one
     python -m krl.guest.build --pin   build, and pin what comes out: after a change of the sources

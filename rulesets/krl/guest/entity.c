@@ -25,7 +25,10 @@ static const String *state_path(const String *name) {
     return string_concat(string_from_ascii("ent/"), name);
 }
 
+static void write_changed(void);
+
 static Entity *entity_new(const String *name) {
+    write_entities = write_changed;
     if (entity_count == entity_capacity) {
         uint32_t bytes = entity_capacity * (uint32_t)sizeof(Entity);
         uint32_t capacity = entity_capacity == 0 ? 8 : entity_capacity * 2;
@@ -184,7 +187,7 @@ static void flush(Entity *entity) {
         state_put(state_path(entity->name), entity->value);
 }
 
-void entities_flush(void) {
+static void write_changed(void) {
     for (uint32_t i = 0; i < entity_count; i++)
         if (entities[i].is_changed) flush(&entities[i]);
 }

@@ -1,10 +1,10 @@
-/* Numbers as text, both ways, exactly as ECMAScript has it. QuickJS's dtoa does the hard part for
- * decimals; other radixes follow V8, whose digits the standard leaves open. */
+/* Numbers as text, both ways, exactly as ECMAScript has it. decimal.c does the hard part; other
+ * radixes follow V8, whose digits the standard leaves open. */
 #include <math.h>
 #include <string.h>
 
 #include "core.h"
-#include "dtoa.h"
+#include "decimal.h"
 
 static const char DIGITS[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -22,13 +22,45 @@ static const String *integer_to_string(int32_t number) {
     return s;
 }
 
+static const String *special_to_string(double d) {
+    return string_from_ascii(isnan(d) ? "NaN" : d < 0 ? "-Infinity" : "Infinity");
+}
+
+/* Digits with the point among them, zeros where there are none: Number::toString of ECMAScript. */
+static char *put_positional(char *at, const Decimal *n) {
+    int32_t first = n->point > 0 ? 0 : n->point - 1;
+    for (int32_t i = first; i < n->point || i < n->count; i++) {
+        if (i == n->point) *at++ = '.';
+        *at++ = i >= 0 && i < n->count ? n->digits[i] : '0';
+    }
+    return at;
+}
+
+static char *put_exponential(char *at, const Decimal *n) {
+    Decimal mantissa = *n;
+    mantissa.point = 1;
+    at = put_positional(at, &mantissa);
+    int32_t exponent = n->point - 1;
+    *at++ = 'e';
+    *at++ = exponent < 0 ? '-' : '+';
+    uint32_t rest = (uint32_t)(exponent < 0 ? -exponent : exponent);
+    if (rest >= 100) *at++ = (char)('0' + rest / 100);
+    if (rest >= 10) *at++ = (char)('0' + rest / 10 % 10);
+    *at++ = (char)('0' + rest % 10);
+    return at;
+}
+
 const String *number_to_string(double d) {
+    enum { TEXT_MAX = 32, POINT_MIN = -6, POINT_MAX = 21 };
     if (d >= INT32_MIN && d <= INT32_MAX && d == (double)(int32_t)d)
         return integer_to_string((int32_t)d);
-    char text[64]; /* js_dtoa_max_len for this format is 26 */
-    JSDTOATempMem scratch;
-    int length = js_dtoa(text, d, 10, 0, JS_DTOA_FORMAT_FREE, &scratch);
-    String *s = string_new((uint32_t)length, false);
+    if (!isfinite(d)) return special_to_string(d);
+    char text[TEXT_MAX], *at = text;
+    if (d < 0) *at++ = '-';
+    Decimal n = decimal_of(fabs(d));
+    bool is_positional = n.point > POINT_MIN && n.point <= POINT_MAX;
+    at = is_positional ? put_positional(at, &n) : put_exponential(at, &n);
+    String *s = string_new((uint32_t)(at - text), false);
     memcpy(new_units(s), text, s->length);
     return s;
 }
@@ -70,7 +102,7 @@ static bool write_fraction(char *text, int *end, double fraction, double delta, 
 }
 
 const String *number_to_radix(double d, int radix) {
-    if (!isfinite(d)) return string_from_ascii(isnan(d) ? "NaN" : d < 0 ? "-Infinity" : "Infinity");
+    if (!isfinite(d)) return special_to_string(d);
     char text[RADIX_TEXT_MAX];
     double value = fabs(d), integer = floor(value), fraction = value - integer;
     double delta = 0.5 * (next_double(value) - value);
@@ -98,16 +130,33 @@ bool is_white_space(uint16_t unit) {
            unit == 0x205F || unit == 0x3000 || unit == 0xFEFF;
 }
 
-double parse_decimal(const char *ascii) {
-    JSATODTempMem scratch;
-    return js_atod(ascii, NULL, 10, 0, &scratch);
-}
-
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static const char *skip_digits(const char *text) {
     while (is_digit(*text)) text++;
     return text;
+}
+
+/* Of what may be very long: an exponent so far out decides on its own. */
+static int32_t read_exponent(const char *text) {
+    enum { FAR_OUT = 100000000 };
+    int32_t exponent = 0;
+    bool is_negative = *text == '-';
+    if (*text == '-' || *text == '+') text++;
+    for (; is_digit(*text); text++)
+        if (exponent < FAR_OUT) exponent = exponent * 10 + (*text - '0');
+    return is_negative ? -exponent : exponent;
+}
+
+double parse_decimal(const char *text) {
+    bool is_negative = *text == '-';
+    if (*text == '-' || *text == '+') text++;
+    const char *end = skip_digits(text), *point = end;
+    if (*end == '.') end = skip_digits(end + 1);
+    int32_t fraction_digits = end > point ? (int32_t)(end - point) - 1 : 0;
+    int32_t exponent = *end == 'e' || *end == 'E' ? read_exponent(end + 1) : 0;
+    double d = nearest_double(text, (uint32_t)(end - text), exponent - fraction_digits);
+    return is_negative ? -d : d;
 }
 
 /* [+-] digits [. digits] [e [+-] digits], with a digit on one side of the point. */
@@ -158,8 +207,7 @@ static bool parse_ascii(const char *text, double *out) {
         *out = parse_decimal(text);
     } else {
         if (!all_digits_below(text + 2, radix)) return false;
-        JSATODTempMem scratch;
-        *out = js_atod(text + 2, NULL, radix, JS_ATOD_INT_ONLY, &scratch);
+        *out = nearest_whole(text + 2, (uint32_t)radix);
     }
     return isfinite(*out);
 }

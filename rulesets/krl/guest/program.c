@@ -1,10 +1,15 @@
 /* What only generated code calls and no part of KRL's library is: throwing in an expression,
- * configuration, regexp literals with state, modules. */
+ * configuration, regexp literals with state, constant collections, modules. */
 #include "core.h"
 
 /* An expression that can only throw, where a value is wanted. */
 EXPORT(rt_throw_value) Value rt_throw_value(Value message) {
     rt_throw(message);
+}
+
+/* A constant collection: the bytes of a value (docs/formats/value.md). */
+EXPORT(rt_decoded) Value rt_decoded(const uint8_t *bytes, uint32_t byte_count) {
+    return cbor_decode(bytes, byte_count);
 }
 
 /* What the installation gives for a `configure using` name; undefined if nothing. */

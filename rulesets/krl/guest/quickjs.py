@@ -1,4 +1,4 @@
-"""Fetches the three files of QuickJS that the guest library is linked with, and their headers.
+"""Fetches the two files of QuickJS that the guest library is linked with, and their headers.
 
 They come from a pinned source distribution, checked by hash, through pip, so that a configured
 index, proxy or certificate is honoured. Nothing of the distribution runs: pip's own `download`
@@ -19,10 +19,9 @@ QUICKJS_VERSION = "0.17.0.2"
 QUICKJS_SHA256 = "43d2e48272208721a7aaea8e3f02d4b9318f12ef20cc4f5421b59d9a470706ef"
 
 _FOLDER = f"quickjs_ng-{QUICKJS_VERSION}/upstream-quickjs"
-_SOURCES = ("dtoa.c", "libregexp.c", "libunicode.c")
+_SOURCES = ("libregexp.c", "libunicode.c")
 _HEADERS = (
     "cutils.h",
-    "dtoa.h",
     "libregexp-opcode.h",
     "libregexp.h",
     "libunicode-table.h",

@@ -12,6 +12,7 @@ static const Map *context;
 static Value event_domain, event_name; /* asked for by every rule */
 static Value current_rule = KRL_NULL;
 static ArrayBuilder rules_run;
+void (*write_entities)(void); /* null until a rule uses one */
 
 static void begin(const uint8_t *bytes, uint32_t byte_count, Running what) {
     Value decoded = cbor_decode_envelope(bytes, byte_count);
@@ -20,9 +21,8 @@ static void begin(const uint8_t *bytes, uint32_t byte_count, Running what) {
     context = address_of(decoded);
     current_rule = KRL_NULL;
     entities_forget();
-    Value seed = context_get("seed");
-    if (!is_string(seed)) __builtin_trap();
-    random_seed(string_of(seed));
+    if (!is_string(context_get("seed"))) __builtin_trap();
+    random_forget();
     event_domain = context_get("domain");
     event_name = context_get("name");
 }
@@ -69,7 +69,7 @@ int32_t rt_event_is(Value domain, Value name) {
 }
 
 const void *rt_event_end(void) {
-    entities_flush();
+    if (write_entities != NULL) write_entities();
     Bytes b = cbor_encode(from_array(array_finish(&rules_run)));
     running = RUNNING_NOTHING;
     return return_area(b.bytes, b.byte_count);
@@ -151,7 +151,7 @@ Value rt_module_run(Value provided) {
 }
 
 const void *rt_query_end(Value answer) {
-    if (running == RUNNING_MODULE) entities_flush();
+    if (running == RUNNING_MODULE && write_entities != NULL) write_entities();
     Bytes b = cbor_encode(answer);
     running = RUNNING_NOTHING;
     return return_area(b.bytes, b.byte_count);

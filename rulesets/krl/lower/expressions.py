@@ -125,8 +125,7 @@ def read(body: Body, binding: Binding, at: int) -> ir.Value:
         case ModuleMember():
             return calls.module_call(body, binding, at, [], [])
         case TestingName():
-            described = describe_for_testing(body.context.resolution.ruleset)
-            return ir.Library(at, "lib_decode", (ir.Text(described),))
+            return ir.Constant(describe_for_testing(body.context.resolution.ruleset))
         case UnknownMember(message):
             return ir.Runtime(at, "rt_throw_value", (ir.Text(message),))
 

@@ -41,6 +41,13 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
+class Constant:
+    """A collection that never changes, as JSON."""
+
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReadLocal:
     local: int
 
@@ -195,6 +202,7 @@ Value = (
     | Singleton
     | Text
     | Pattern
+    | Constant
     | ReadLocal
     | ReadCell
     | ReadCapture

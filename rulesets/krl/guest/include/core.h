@@ -45,6 +45,9 @@ const void *return_area(const uint8_t *bytes, uint32_t byte_count);
 
 /* entity.c */
 void entities_forget(void);
-void entities_flush(void);
+
+/* ruleset.c: what an event has to do at its end; a pointer, so that a program without entity
+ * variables carries nothing of them */
+extern void (*write_entities)(void);
 
 #endif

@@ -187,7 +187,7 @@ double parse_decimal(const char *ascii);            /* a JSON number's text, rou
 bool is_white_space(uint16_t unit);                 /* JavaScript's \s */
 
 /* ---- random.c: one stream per instance, from the seeds that come with events ---- */
-void random_seed(const String *seed);
+void random_forget(void); /* the next number is the first of an event */
 uint64_t random_bits(void);
 double random_unit(void);                           /* [0, 1), 53 bits */
 

@@ -2,6 +2,7 @@
  * in the extended form (2010-08-08T05:06) or both in the basic one (20100808T0506); a reduced date
  * has no time; a zone is Z or an offset between -12:00 and +14:00. */
 #include "calendar.h"
+#include "decimal.h"
 
 typedef struct {
     const String *text;
@@ -115,15 +116,15 @@ static bool read_date(Reader *r, int64_t *days, bool *whole) {
 
 static bool read_fraction(Reader *r, int32_t *milliseconds) {
     enum { DIGITS_MAX = 40 };
-    char text[DIGITS_MAX + 3] = "0.";
+    char digits[DIGITS_MAX];
     uint32_t count = digits_ahead(r);
     for (uint32_t i = 0; i < count; i++, r->at++) {
         if (i < DIGITS_MAX) {
-            text[2 + i] = (char)peek(r);
+            digits[i] = (char)peek(r);
         }
     }
-    text[2 + (count < DIGITS_MAX ? count : DIGITS_MAX)] = 0;
-    *milliseconds = (int32_t)(parse_decimal(text) * 1000);
+    uint32_t kept = count < DIGITS_MAX ? count : DIGITS_MAX;
+    *milliseconds = (int32_t)(nearest_double(digits, kept, -(int32_t)kept) * 1000);
     return count > 0;
 }
 

@@ -1,5 +1,6 @@
 /* The math module, but for hashes and base64. Arguments are coerced as JavaScript coerces them,
  * so that a text or a one-item array may stand for a number. */
+#include "decimal.h"
 #include "library.h"
 
 enum { PRECISION_MAX = 292, PRECISION_MIN = -100000 };
@@ -22,28 +23,12 @@ static double round_down(double d) {
 /* The number whose decimal text is that of `d` with the exponent moved by `places`: moving the
  * point in the text is exact where multiplying by a power of ten is not (1.005 to 100.5). */
 static double point_moved(double d, int32_t places) {
-    enum { TEXT_BYTES_MAX = 64 };
-    char text[TEXT_BYTES_MAX];
-    const String *digits = number_to_string(d);
-    uint32_t at = 0, length = 0;
-    while (at < digits->length && unit_at(digits, at) != 'e') {
-        text[length++] = (char)unit_at(digits, at++);
+    if (d == 0) {
+        return 0;
     }
-    int32_t exponent = 0, sign = 1;
-    for (at++; at < digits->length; at++) {
-        uint32_t unit = unit_at(digits, at);
-        sign = unit == '-' ? -1 : sign;
-        exponent = unit - '0' < 10 ? exponent * 10 + (int32_t)(unit - '0') : exponent;
-    }
-    exponent = sign * exponent + places;
-    text[length++] = 'e';
-    text[length++] = exponent < 0 ? '-' : '+';
-    uint32_t magnitude = (uint32_t)(exponent < 0 ? -exponent : exponent), divisor = 1000000;
-    for (; divisor > 0; divisor /= 10) {
-        text[length++] = (char)('0' + magnitude / divisor % 10);
-    }
-    text[length] = 0;
-    return parse_decimal(text);
+    Decimal n = decimal_of(__builtin_fabs(d));
+    double moved = nearest_double(n.digits, (uint32_t)n.count, n.point - n.count + places);
+    return __builtin_copysign(moved, d);
 }
 
 static Value rounded(double d, Value precision, Rounding rounding) {
