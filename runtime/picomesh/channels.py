@@ -44,6 +44,11 @@ def make_channel(
     }
 
 
+def family_channel(eci: str, tag: str, owner: str) -> dict[str, Value]:
+    """A channel that only `owner` may use: a pico's own, or one between parent and child."""
+    return allow_all(eci) | {"tags": ["system", tag], "familyChannelPicoID": owner}
+
+
 def clean_tags(tags: Value) -> list[Value]:
     """Tags in lower case, with dashes for what is not a letter, digit, dash or underscore."""
     if tags is None:
@@ -90,8 +95,16 @@ def _rule(rule: Value, what: str, keys: tuple[str, str]) -> Value:
     return cleaned
 
 
-def refusal(channel: dict[str, Value], use: Use, first: str, name: str) -> str | None:
-    """Why a channel does not let this through; None when it does. Deny is asked first."""
+def refusal(
+    channel: dict[str, Value], use: Use, first: str, name: str, sender: str | None = None
+) -> str | None:
+    """Why a channel does not let this through; None when it does. Deny is asked first.
+
+    `sender` is the pico that uses it, None for whoever is outside of this engine.
+    """
+    owner = channel.get("familyChannelPicoID")
+    if owner is not None and owner != sender:
+        return "This is a family channel and only the owner can use it."
     policy = channel.get(f"{use}Policy")
     key = "domain" if use == "event" else "rid"
     if not isinstance(policy, dict):
@@ -125,6 +138,8 @@ def _find(channels: list[dict[str, Value]], eci: Value) -> dict[str, Value]:
     found = next((item for item in channels if item["id"] == eci), None)
     if found is None:
         raise ChannelError(f"ECI not found {eci!r}")
+    if found["familyChannelPicoID"] is not None:
+        raise ChannelError("family channels can be neither changed nor deleted")
     return found
 
 

@@ -23,7 +23,7 @@ from picomesh.store.errors import StoreError
 from picomesh.store.store import StoredReceipt
 from wat_guests import Guest, counter, thrower
 
-TABLES = ("block", "pico", "receipt", "inbox", "answer", "engine")
+TABLES = ("block", "pico", "receipt", "inbox", "answer", "channel", "engine")
 
 
 class Interrupted:

@@ -48,15 +48,30 @@ def _log_line(engine: Engine, receipt: Receipt) -> str:
 
 
 def _what(engine: Engine, receipt: Receipt) -> str:
-    from picomesh.engine.inputs import Create, Event, decode_input
+    from picomesh.engine.inputs import (
+        Adopt,
+        Create,
+        Delete,
+        Event,
+        Install,
+        Spawn,
+        Uninstall,
+        decode_input,
+    )
 
     match decode_input(engine.store.block(receipt.core.event)):
         case Create(name=name):
             return name
         case Event(domain=domain, name=name):
             return f"{domain}:{name}"
-        case other:
-            return other.rid
+        case Install(rid=rid) | Uninstall(rid=rid):
+            return rid
+        case Adopt(part=part):
+            return part
+        case Spawn(parent=parent):
+            return f"child of {parent}"
+        case Delete():
+            return ""
 
 
 @click.command()

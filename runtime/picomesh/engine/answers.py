@@ -7,20 +7,16 @@ wants done to its pico it says as an effect.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from picomesh.channels import CHANGES, ChannelError
 from picomesh.engine.errors import OperatorError
 from picomesh.engine.network import Network, NetworkError, UrllibNetwork
-from picomesh.engine.records import PicoState
 from picomesh.ledger.errors import CodecError
-from picomesh.ledger.value import Value, decode_plain, decode_value, encode_plain
+from picomesh.ledger.value import Value, decode_plain, encode_plain
 
 ANSWER_BYTES_MAX = 1024 * 1024
-_ECI_BYTES = 15
 
 
 class Unanswerable(Exception):
@@ -30,9 +26,22 @@ class Unanswerable(Exception):
 class Asked(Protocol):
     """What answering needs of the engine."""
 
-    def state(self, pico: str) -> PicoState: ...
     def pico_of(self, eci: str) -> str | None: ...
-    def random_bytes(self, count: int) -> bytes: ...
+    def module(self, url: str, fresh: bool) -> Value: ...
+    def recent_logs(self, pico: str) -> Value: ...
+    def event_refusal(
+        self, pico: str, eci: str, domain: str, name: str, sender: str | None
+    ) -> str | None: ...
+    def send_now(
+        self,
+        pico: str,
+        domain: str,
+        name: str,
+        attrs: dict[str, Value],
+        *,
+        eci: str,
+        sender: str,
+    ) -> None: ...
     def query(
         self,
         pico: str,
@@ -41,6 +50,7 @@ class Asked(Protocol):
         args: dict[str, Value] | None = None,
         *,
         eci: str | None = None,
+        sender: str | None = None,
     ) -> Value: ...
 
 
@@ -62,7 +72,7 @@ class Answerer:
     """Finds answers outside of any transition."""
 
     def __init__(self, network: Network | None = None) -> None:
-        self._network = network or UrllibNetwork()
+        self.network = network or UrllibNetwork()
 
     def answer(self, engine: Asked, pico: str, rid: str, question: bytes) -> bytes:
         """The answer's bytes: always an answer, for a question that is none as well."""
@@ -71,16 +81,13 @@ class Answerer:
             answer = encode_plain({"ok": self._find(asked)})
             if len(answer) > ANSWER_BYTES_MAX:
                 raise Unanswerable(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
-        except (Unanswerable, ChannelError, NetworkError, OperatorError, CodecError) as problem:
+        except (Unanswerable, NetworkError, OperatorError, CodecError) as problem:
             return encode_plain({"error": str(problem)})
         return answer
 
     def _find(self, asked: Question) -> Value:
-        domain, _, name = asked.function.partition(":")
-        if domain == "http":
+        if asked.function.startswith("http:"):
             return self._request(asked)
-        if domain == "ctx" and name in CHANGES:
-            return _channel(asked, name)
         found = _ANSWERS.get(asked.function)
         if found is None:
             raise Unanswerable(f"{asked.function} is not available in picomesh yet")
@@ -95,7 +102,7 @@ class Answerer:
             raise Unanswerable("a request needs a method and a url")
         named = headers if isinstance(headers, dict) else {}
         body = request.get("body")
-        return self._network.request(
+        return self.network.request(
             method,
             url,
             {key: _header(value) for key, value in named.items()},
@@ -116,32 +123,49 @@ def _header(value: Value) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _channel(asked: Question, name: str) -> Value:
-    """What the channel will be; reserves an identifier for a new one."""
-    eci = base64.b32encode(asked.engine.random_bytes(_ECI_BYTES)).decode("ascii").lower()
-    channels = asked.engine.state(asked.pico).channels()
-    _, record = CHANGES[name](asked.args, channels, eci)
-    return record
+def _module(asked: Question) -> Value:
+    """The module behind a URL, and its source, by their hashes; kept before they are named."""
+    url, fresh = asked.argument(0), asked.argument(1)
+    if not isinstance(url, str):
+        raise Unanswerable("a ruleset needs a url")
+    return asked.engine.module(url.strip(), fresh is True)
 
 
-def _channels(asked: Question) -> Value:
-    channels = asked.engine.state(asked.pico).channels()
-    return [*sorted(channels, key=lambda channel: str(channel["id"]))]
+def _channel(asked: Question) -> Value:
+    """Whether a channel of another pico lets an event through: null, or an error."""
+    match asked.args:
+        case [str(eci), "event", str(domain), str(name)]:
+            pico = _pico_of(asked, str(eci))
+            found = asked.engine.event_refusal(pico, str(eci), str(domain), str(name), asked.pico)
+            if found is not None:
+                raise Unanswerable(found)
+            return None
+        case _:
+            raise Unanswerable("which channel, and for what?")
 
 
-def _rulesets(asked: Question) -> Value:
-    found: list[Value] = []
-    for record in asked.engine.state(asked.pico).rulesets():
-        config = decode_value(record.config)
-        found.append({"rid": record.rid, "url": record.url, "config": config})
-    return found
+def _pico_of(asked: Question, eci: str) -> str:
+    pico = asked.engine.pico_of(eci)
+    if pico is None:
+        raise Unanswerable(f"ECI not found {eci}")
+    return pico
 
 
-def _url(asked: Question) -> Value:
-    for record in asked.engine.state(asked.pico).rulesets():
-        if record.rid == asked.rid:
-            return record.url
-    return None
+def _event_query(asked: Question) -> Value:
+    """ctx:eventQuery(eci, domain, name, attrs, rid, query, args): an event, then a question."""
+    eci, domain, name, attrs, rid, question, args = (asked.argument(at) for at in range(7))
+    for text in (eci, domain, name, rid, question):
+        if not isinstance(text, str) or not text.strip():
+            raise Unanswerable("ctx:eventQuery needs eci, domain, name, attrs, rid and query name")
+    pico = _pico_of(asked, str(eci))
+    given = attrs if isinstance(attrs, dict) else {}
+    asked.engine.send_now(pico, str(domain), str(name), given, eci=str(eci), sender=asked.pico)
+    named = args if isinstance(args, dict) else {}
+    return asked.engine.query(pico, str(rid), str(question), named, eci=str(eci), sender=asked.pico)
+
+
+def _logs(asked: Question) -> Value:
+    return asked.engine.recent_logs(asked.pico)
 
 
 def _query(asked: Question) -> Value:
@@ -149,18 +173,15 @@ def _query(asked: Question) -> Value:
     eci, rid, name, args = (asked.argument(at) for at in range(4))
     if not isinstance(eci, str) or not isinstance(rid, str) or not isinstance(name, str):
         raise Unanswerable("ctx:query needs an eci, a rid and a name")
-    pico = asked.engine.pico_of(eci)
-    if pico is None:
-        raise Unanswerable(f"ECI not found {eci}")
-    return asked.engine.query(pico, rid, name, args if isinstance(args, dict) else {}, eci=eci)
+    pico = _pico_of(asked, eci)
+    named = args if isinstance(args, dict) else {}
+    return asked.engine.query(pico, rid, name, named, eci=eci, sender=asked.pico)
 
 
 _ANSWERS: dict[str, Callable[[Question], Value]] = {
-    "ctx:channels": _channels,
-    "ctx:rulesets": _rulesets,
-    "ctx:rid_url": _url,
-    "ctx:parent": lambda asked: None,
-    "ctx:children": lambda asked: [],
-    "ctx:logs": lambda asked: [],
+    "ctx:channel": _channel,
+    "ctx:eventQuery": _event_query,
+    "ctx:logs": _logs,
+    "ctx:module": _module,
     "ctx:query": _query,
 }

@@ -9,7 +9,7 @@ commit; effects are released after it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from pico_abi import limits
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
 from picomesh.channels import Use, refusal
+from picomesh.engine.acting.young import Young
+from picomesh.engine.acts import PicoActs
+from picomesh.engine.commit import Batch, channel_changes, follow_up, timed_picos
 from picomesh.engine.errors import OperatorError, QueryFailed
 from picomesh.engine.inputs import (
     Create,
@@ -27,14 +30,14 @@ from picomesh.engine.inputs import (
     decode_input,
     encode_input,
 )
+from picomesh.engine.logs import LOGS_MS, logs_of
 from picomesh.engine.options import Options
-from picomesh.engine.perform import Work, first_eci, perform
+from picomesh.engine.perform import Performed, Work, first_eci, perform
 from picomesh.engine.picos import find_pico
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered, PicoState
 from picomesh.engine.schedules import Due, Schedules
 from picomesh.engine.sealing import read_receipt, seal_performed
-from picomesh.engine.sends import sends_of
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.receipt import (
@@ -48,7 +51,7 @@ from picomesh.manifest import Manifest, find_cycle
 from picomesh.sandbox.interface import EngineFault
 from picomesh.store.errors import StoreError
 from picomesh.store.home import Home, load_signer, open_home
-from picomesh.store.store import Accepted, Sent, Store, StoredReceipt
+from picomesh.store.store import Accepted, Commit, Sent, Store, StoredReceipt
 from picomesh.transition import Circumstances, NeedsAnswer, Transition
 
 SETTLE_EVENTS_MAX = 1_000  # that picos send each other behind one event
@@ -91,11 +94,11 @@ class Engine:
         self.options = options
         self._world = options.world
         self._home = home
-        self._asking = 0
         self._schedules = Schedules()
         self._heads: dict[str, Receipt] = {}
         self._ecis: dict[str, str] = {}
-        self._pico_by_eci: dict[str, str] = {}
+        self._library = options.library()
+        self._answering: list[str] = []  # picos whose transitions wait for an answer
 
     @classmethod
     def ephemeral(cls, options: Options | None = None) -> Engine:
@@ -230,11 +233,13 @@ class Engine:
         *,
         eci: str | None = None,
         eid: str | None = None,
+        sender: str | None = None,
+        key: str | None = None,
     ) -> int:
         """Makes an event durable and returns its place in the order of arrival."""
         pico = self.find(pico)
         eci = eci or self.eci(pico)
-        self._check_policy(pico, eci, "event", domain, name)
+        self._check_policy(pico, eci, "event", domain, name, sender)
         event = Event(
             eci=eci,
             domain=domain,
@@ -243,7 +248,7 @@ class Engine:
             eid=eid or self.new_eid(),
             host=self.host,
         )
-        return self.store.accept(self._sent(pico, event))
+        return self.store.accept(self._sent(pico, event), key, event.eid)
 
     def _sent(self, pico: str, event: Event) -> Sent:
         return Sent(pico, encode_input(event), self._world.now_ms(), self._seed())
@@ -268,11 +273,29 @@ class Engine:
         self.settle()
         return response
 
+    def send_now(
+        self,
+        pico: str,
+        domain: str,
+        name: str,
+        attrs: dict[str, Value],
+        *,
+        eci: str,
+        sender: str,
+    ) -> None:
+        """An event of a pico whose transition waits until it is done (`ctx:eventQuery`)."""
+        if pico in self._answering:
+            raise OperatorError("a pico cannot wait for an event to itself")
+        arrival = self.accept(pico, domain, name, attrs, eci=eci, sender=sender)
+        response = self._run_up_to(pico, arrival)
+        if response.transition.outcome != "ok":
+            raise OperatorError(response.transition.message or response.transition.outcome)
+
     def _run_up_to(self, pico: str, arrival: int) -> Response:
         response: Response | None = None
         for accepted in self.store.waiting(pico):
             if accepted.arrival <= arrival:
-                response = self._process(accepted)
+                response = self.process(accepted)
         assert response is not None, "the accepted event was waiting"
         return response
 
@@ -289,7 +312,7 @@ class Engine:
             if waiting is None:
                 break
             try:
-                self._process(waiting)
+                self._run_waiting(waiting)
                 count += 1
             except EngineFault:
                 stuck.add(waiting.pico)
@@ -297,7 +320,15 @@ class Engine:
 
     def process_waiting(self) -> list[Response]:
         """Runs every accepted event that has no receipt yet, as after a crash."""
-        return [self._process(accepted) for accepted in self.store.waiting()]
+        done = (self._run_waiting(accepted) for accepted in self.store.waiting())
+        return [response for response in done if response is not None]
+
+    def _run_waiting(self, accepted: Accepted) -> Response | None:
+        """Runs an event; what was meant for a pico that is deleted is dropped."""
+        if not self.store.is_gone(accepted.pico):
+            return self.process(accepted)
+        self.store.drop(accepted.arrival)
+        return None
 
     # -- schedules
 
@@ -306,7 +337,7 @@ class Engine:
         now_ms = self._world.now_ms()
         found = (
             item
-            for pico, _ in self.store.picos()
+            for pico in self.store.timed_picos()
             for item in self._schedules.due(pico, self.state(pico), now_ms)
         )
         return min(found, key=lambda item: item.at_ms, default=None)
@@ -334,7 +365,8 @@ class Engine:
             responses.append(self.fire(due))
         return responses
 
-    def _process(self, accepted: Accepted) -> Response:
+    def process(self, accepted: Accepted) -> Response:
+        """Runs an accepted event until it has a receipt."""
         given = decode_input(accepted.event)
         tape = [transition.Answer(*row) for row in self.store.answers(accepted.arrival)]
         while True:
@@ -347,13 +379,28 @@ class Engine:
                 tape.append(transition.Answer(need.question, answer))
 
     def _answer(self, pico: str, need: NeedsAnswer) -> bytes:
-        if self._asking >= QUESTION_DEPTH_MAX:
+        if len(self._answering) >= QUESTION_DEPTH_MAX:
             raise OperatorError(f"queries ask each other more than {QUESTION_DEPTH_MAX} deep")
-        self._asking += 1
+        self._answering.append(pico)
         try:
             return self.options.answerer.answer(self, pico, need.rid, need.question)
         finally:
-            self._asking -= 1
+            self._answering.pop()
+
+    def module(self, url: str, fresh: bool = False) -> Value:
+        """The module behind a URL by its hashes, kept where transitions find it."""
+        found = self._library.find(url, fresh)
+        _, manifest = self.programs.admit(found.raw)
+        blocks = {cid_of_bytes(data): data for data in (found.raw, found.source) if data}
+        self.store.keep_blocks(blocks)
+        source = None if found.source is None else cid_of_bytes(found.source).raw.hex()
+        raw = cid_of_bytes(found.raw).raw.hex()
+        return {"rid": manifest.rid, "raw": raw, "source": source, "url": url}
+
+    def recent_logs(self, pico: str) -> Value:
+        """What the rules of a pico logged in the last twelve hours."""
+        since_ms = self._world.now_ms() - LOGS_MS
+        return [line.as_value() for line in logs_of(self.store, pico, since_ms)]
 
     # -- queries
 
@@ -365,9 +412,10 @@ class Engine:
         args: Mapping[str, Value] | None = None,
         *,
         eci: str | None = None,
+        sender: str | None = None,
     ) -> Value:
         """The answer of a shared function. Raises QueryFailed."""
-        done = self.run_query(pico, rid, name, args, eci=eci)
+        done = self.run_query(pico, rid, name, args, eci=eci, sender=sender)
         if done.outcome != "ok":
             raise QueryFailed(done.outcome, done.message)
         return decode_value(done.answer)
@@ -380,6 +428,7 @@ class Engine:
         args: Mapping[str, Value] | None = None,
         *,
         eci: str | None = None,
+        sender: str | None = None,
     ) -> Transition:
         """Runs a query to its end, whatever it is."""
         pico = self.find(pico)
@@ -387,14 +436,21 @@ class Engine:
         blocks = Layered(self.store)
         rulesets = [self.programs.ruleset(record, blocks) for record in state.rulesets()]
         eci = eci or self.eci(pico)
-        self._check_policy(pico, eci, "query", rid, name)
+        self._check_policy(pico, eci, "query", rid, name, sender)
         given_args = _encode(args, "the arguments")
         query = transition.Query(eci, rid, name, given_args, self.new_eid())
         tape: list[transition.Answer] = []
         time_ms, seed = self._world.now_ms(), self._seed()
         while True:
             given = Circumstances(
-                pico, self.host, time_ms, seed, self.options.fuel_limit, STACK_WORDS_MAX, tape
+                pico,
+                self.host,
+                time_ms,
+                seed,
+                self.options.fuel_limit,
+                STACK_WORDS_MAX,
+                tape,
+                PicoActs(self.programs, blocks, pico, 0, Young()),
             )
             try:
                 return transition.ask(self.programs.sandbox, state, query, rulesets, given)
@@ -416,27 +472,32 @@ class Engine:
 
     def pico_of(self, eci: str) -> str | None:
         """The pico that a channel leads to; a pico's own id is a channel only it may use."""
-        known = self._pico_by_eci.get(eci)
-        if known is not None and self.state(known).channel(eci) is not None:
-            return known
-        for pico, _ in self.store.picos():
-            if pico == eci or self.state(pico).channel(eci) is not None:
-                self._pico_by_eci[eci] = pico
-                return pico
-        return None
+        pico = self.store.pico_of_channel(eci)
+        if pico is None and self.store.head(eci) is not None and not self.store.is_gone(eci):
+            return eci
+        return pico
 
-    def random_bytes(self, count: int) -> bytes:
-        return self._world.random_bytes(count)
+    def event_refusal(
+        self, pico: str, eci: str, domain: str, name: str, sender: str | None
+    ) -> str | None:
+        """Why a channel does not let an event of `sender` through; None when it does."""
+        return self._refusal(pico, eci, "event", domain, name, sender)
 
-    def refusal(self, pico: str, eci: str, first: str, name: str, use: Use = "event") -> str | None:
-        """Why a channel does not let an event or a query through; None when it does."""
-        if eci == pico:
+    def _refusal(
+        self, pico: str, eci: str, use: Use, first: str, name: str, sender: str | None
+    ) -> str | None:
+        """Whoever operates the engine (no sender) may use a pico's own channel."""
+        if eci == pico and sender in (None, pico):
             return None
         channel = self.state(pico).channel(eci)
-        return f"ECI not found {eci}" if channel is None else refusal(channel, use, first, name)
+        if channel is None:
+            return f"ECI not found {eci}"
+        return refusal(channel, use, first, name, sender)
 
-    def _check_policy(self, pico: str, eci: str, use: Use, first: str, name: str) -> None:
-        refused = self.refusal(pico, eci, first, name, use)
+    def _check_policy(
+        self, pico: str, eci: str, use: Use, first: str, name: str, sender: str | None
+    ) -> None:
+        refused = self._refusal(pico, eci, use, first, name, sender)
         if refused is not None:
             raise OperatorError(refused, "`picomesh show` lists the pico's channels")
 
@@ -449,8 +510,11 @@ class Engine:
         eci = self._ecis[pico]
         if self.state(pico).channel(eci) is not None:
             return eci
-        channels = self.state(pico).channels()  # a ruleset deleted the first one
-        return str(channels[0]["id"]) if channels else ""
+        # A ruleset deleted the first one, or the pico is a child and never had it.
+        open_to_all = (
+            item for item in self.state(pico).channels() if item["familyChannelPicoID"] is None
+        )
+        return str(next(open_to_all, {"id": pico})["id"])
 
     def log(self, pico: str, first: int = 0, last: int | None = None) -> list[Receipt]:
         """A pico's receipts, oldest first."""
@@ -478,6 +542,10 @@ class Engine:
 
     def new_eid(self) -> str:
         return base64.b32encode(self._world.random_bytes(_EID_BYTES)).decode().lower()
+
+    def next_work(self, pico: str, given: Input, time_ms: int, seed: bytes) -> Work:
+        """The work of a pico's next transition."""
+        return self._work(pico, given, time_ms, seed)
 
     def _work(
         self,
@@ -513,16 +581,57 @@ class Engine:
         layered.new.update(blocks or {})
         started_us = self._world.elapsed_us()
         performed = perform(self.programs, layered, work)
+        batch = follow_up(self, layered, work, performed)
         elapsed_us = self._world.elapsed_us() - started_us
-        new = {**layered.new, **performed.blocks}
-        receipt, logs = seal_performed(performed, self._signer, self.programs.sandbox, elapsed_us)
-        new.update(logs)
-        stored = StoredReceipt(work.pico, work.seq, receipt.core_bytes, receipt.envelope_bytes)
-        sent = [self._sent(*item) for item in sends_of(performed.transition, self)]
-        self.store.commit(stored, new, arrival, name, sent)
-        self._heads[work.pico] = receipt
+        done = [(work, performed, elapsed_us), *((*member, 0) for member in batch.members)]
+        receipts = self._keep(done, layered, batch, arrival, name)
         eid = work.given.eid if isinstance(work.given, Event) else ""
-        return Response(work.pico, eid, receipt, performed.transition)
+        return Response(work.pico, eid, receipts[0], performed.transition)
+
+    def _keep(
+        self,
+        done: Sequence[tuple[Work, Performed, int]],
+        layered: Layered,
+        batch: Batch,
+        arrival: int | None = None,
+        name: str | None = None,
+    ) -> list[Receipt]:
+        """Signs transitions and makes them durable together."""
+        new = dict(layered.new)
+        receipts: list[Receipt] = []
+        rows: list[tuple[StoredReceipt, str | None]] = []
+        for work, performed, elapsed_us in done:
+            receipt, logs = seal_performed(
+                performed, self._signer, self.programs.sandbox, elapsed_us
+            )
+            new.update(performed.blocks)
+            new.update(logs)
+            receipts.append(receipt)
+            stored = StoredReceipt(work.pico, work.seq, receipt.core_bytes, receipt.envelope_bytes)
+            rows.append((stored, (name or "") if work.seq == 0 else None))
+        commit = Commit(
+            rows,
+            new,
+            arrival,
+            batch.sent,
+            batch.outgoing,
+            channel_changes(receipts),
+            timed_picos(receipts),
+            batch.gone,
+        )
+        self.store.commit(commit)
+        for receipt in receipts:
+            self._heads[receipt.core.pico] = receipt
+        return receipts
+
+    def commit_together(self, works: Sequence[Work]) -> list[Receipt]:
+        """Transitions of several picos that happen all, or none."""
+        layered = Layered(self.store)
+        done = [(work, perform(self.programs, layered, work), 0) for work in works]
+        failed = next((item for _, item, _ in done if item.transition.outcome != "ok"), None)
+        if failed is not None:
+            raise OperatorError(failed.transition.message or failed.transition.outcome)
+        return self._keep(done, layered, Batch())
 
 
 def _encode(given: Mapping[str, Value] | None, what: str) -> bytes:

@@ -16,7 +16,7 @@ from picomesh.engine.replay import CheckedBlocks, decode_tape
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.codec import decode_block
 from picomesh.ledger.errors import BrokenHistory, CodecError, LedgerError
-from picomesh.ledger.receipt import Code, Receipt
+from picomesh.ledger.receipt import Code, Receipt, decode_core
 from picomesh.ledger.tree import Tree
 from picomesh.ledger.verify import Chain
 from picomesh.store.errors import DamagedStore
@@ -44,9 +44,9 @@ class Verified:
 def verify_home(store: Store, engine: bytes) -> Verified:
     """Checks everything in a store. Reports at most one problem for each pico and each table."""
     problems: list[Problem] = list(_check_database(store))
-    picos = [pico for pico, _ in store.picos()]
+    picos = [pico for pico, _ in store.every_pico()]
     receipts = 0
-    for pico, name in store.picos():
+    for pico, name in store.every_pico():
         try:
             receipts += verify_pico(store, engine, pico, name)
         except BrokenHistory as problem:
@@ -55,6 +55,7 @@ def verify_home(store: Store, engine: bytes) -> Verified:
         except DamagedStore as problem:
             problems.append(Problem(f"pico {pico}", str(problem)))
     problems += _check_orphans(store, picos)
+    problems += [] if problems else _check_indices(store, picos)
     blocks, damaged = _check_blocks(store)
     return Verified(len(picos), receipts, blocks, (*problems, *damaged))
 
@@ -121,7 +122,7 @@ def _check_database(store: Store) -> Iterator[Problem]:
     for text in store.integrity_problems():
         yield Problem("database", text)
     try:
-        known = {pico for pico, _ in store.picos()}
+        known = {pico for pico, _ in store.every_pico()}
         arrivals = set()
         for accepted in store.waiting():
             arrivals.add(accepted.arrival)
@@ -138,6 +139,24 @@ def _check_orphans(store: Store, picos: list[str]) -> Iterator[Problem]:
     for pico in store.picos_with_receipts():
         if pico not in picos:
             yield Problem(f"receipt, pico {pico}", "there is no such pico in this home")
+
+
+def _check_indices(store: Store, picos: list[str]) -> Iterator[Problem]:
+    """What is kept beside the histories to find things faster says what they say."""
+    channels: set[tuple[str, str]] = set()
+    for pico in picos:
+        head = store.head(pico)
+        assert head is not None, "its history was checked"
+        core = decode_core(head.core)
+        if (core.kind == "delete") != store.is_gone(pico):
+            yield Problem(f"gone, pico {pico}", f"its last receipt is {core.kind}")
+        state = PicoState(store, core.post)
+        channels |= {(str(item["id"]), pico) for item in state.channels()}
+        timed = any(path.endswith(b"/_schedule") for path in state.paths(b"ent/"))
+        if timed and pico not in store.timed_picos():
+            yield Problem(f"timed, pico {pico}", "it has a schedule and is not there")
+    for eci, pico in sorted(channels ^ store.channels()):
+        yield Problem(f"channel {eci}", f"the state of pico {pico} says something else")
 
 
 def _check_blocks(store: Store) -> tuple[int, list[Problem]]:

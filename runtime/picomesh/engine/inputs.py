@@ -28,6 +28,36 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
+class Spawn:
+    """The first event of a child: everything in it follows from the parent's transition.
+
+    `rulesets` are rows [rid, raw, source, url, config], installed in this order.
+    """
+
+    parent: str
+    nonce: bytes
+    eci: str  # the child's channel for its parent
+    parent_eci: str  # the parent's channel for the child
+    rulesets: list[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The last event of a pico: nothing of its state is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """A child gets another parent; each of the three picos has a receipt of its part in it."""
+
+    part: str  # "leave": the old parent, "join": the new one, "move": the child
+    child: str
+    parent: str
+    eci: str
+    parent_eci: str
+
+
+@dataclass(frozen=True, slots=True)
 class Install:
     """A ruleset is added, or takes the place of the one with its rid."""
 
@@ -56,10 +86,13 @@ class Event:
     schedule: list[Block] | None = None  # [rid, entry]: what fired it
 
 
-Input: TypeAlias = Create | Install | Uninstall | Event
+Input: TypeAlias = Create | Spawn | Delete | Adopt | Install | Uninstall | Event
 
 _FIELDS = {
     "create": frozenset(["v", "kind", "engine", "nonce", "name"]),
+    "spawn": frozenset(["v", "kind", "parent", "nonce", "eci", "parent_eci", "rulesets"]),
+    "delete": frozenset(["v", "kind"]),
+    "adopt": frozenset(["v", "kind", "part", "child", "parent", "eci", "parent_eci"]),
     "install": frozenset(["v", "kind", "rid", "raw", "source", "url", "config"]),
     "uninstall": frozenset(["v", "kind", "rid"]),
     "event": frozenset(["v", "kind", "eci", "domain", "name", "attrs", "eid", "host", "schedule"]),
@@ -67,13 +100,18 @@ _FIELDS = {
 
 
 def kind_of(given: Input) -> str:
-    """The receipt kind of an input."""
+    """The receipt kind of an input: a child is created by being spawned."""
+    return "create" if isinstance(given, Spawn) else _input_kind(given)
+
+
+def _input_kind(given: Input) -> str:
     return type(given).__name__.lower()
 
 
 def encode_input(given: Input) -> bytes:
-    entries: dict[str, Block] = {"v": VERSION, "kind": kind_of(given)}
-    for name in _FIELDS[kind_of(given)] - entries.keys():
+    kind = _input_kind(given)
+    entries: dict[str, Block] = {"v": VERSION, "kind": kind}
+    for name in _FIELDS[kind] - entries.keys():
         entries[name] = getattr(given, name)
     return encode_block(entries)
 
@@ -91,6 +129,13 @@ def decode_input(data: bytes) -> Input:
         case "create":
             nonce = fields.octets("nonce", NONCE_BYTES)
             return Create(fields.octets("engine"), nonce, fields.text("name"))
+        case "spawn":
+            return _spawn(fields)
+        case "delete":
+            return Delete()
+        case "adopt":
+            parts = ("part", "child", "parent", "eci", "parent_eci")
+            return Adopt(*(fields.text(name) for name in parts))
         case "install":
             return Install(
                 fields.text("rid"),
@@ -111,6 +156,19 @@ def decode_input(data: bytes) -> Input:
                 fields.text("host"),
                 _schedule(fields),
             )
+
+
+def _spawn(fields: Fields) -> Spawn:
+    rows: list[Block] = []
+    for row in fields.rows("rulesets", 5):
+        match row:
+            case [str(), Cid(), None | Cid(), str(), bytes()]:
+                rows.append(row)
+            case _:
+                raise FieldError("rulesets", "not [rid, raw, source, url, config]")
+    nonce = fields.octets("nonce", NONCE_BYTES)
+    eci, parent_eci = fields.text("eci"), fields.text("parent_eci")
+    return Spawn(fields.text("parent"), nonce, eci, parent_eci, rows)
 
 
 def _schedule(fields: Fields) -> list[Block] | None:

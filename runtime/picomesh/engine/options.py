@@ -8,14 +8,13 @@ from pathlib import Path
 
 from pico_abi import limits
 from picomesh.engine.answers import Answerer
+from picomesh.engine.library import Compile, Fetch, Library, fetch_from
 from picomesh.engine.programs import Programs, admit_module
 from picomesh.engine.world import RealWorld, World
 from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.machine import WasmtimeSandbox
 
 DEFAULT_HOST = "http://localhost:3000"
-
-Compile = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,12 @@ class Options:
     fuel_limit: int = limits.FUEL_LIMIT_DEFAULT
     host: str = DEFAULT_HOST
     cache: Path | None = None
+    fetch: Fetch | None = None  # instead of the network, for rulesets by URL
+    files: Path | None = None  # the folder from which rulesets may be installed by `file:`
+
+    def library(self) -> Library:
+        fetch = self.fetch or fetch_from(self.answerer.network, self.files)
+        return Library(fetch, self.compile)
 
     def programs(self, cache: Path | None) -> Programs:
         backend = BackendOptions(self.backend, self.kill_after_ms)

@@ -7,19 +7,35 @@ no randomness, no network. What comes out is the core, and the blocks it links t
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
 from picomesh.channels import CHANNELS, allow_all
-from picomesh.engine.inputs import Create, Event, Input, Install, Uninstall, encode_input, kind_of
+from picomesh.engine.acting.young import Young
+from picomesh.engine.acts import PicoActs
+from picomesh.engine.errors import ModuleNotAdmitted
+from picomesh.engine.family import Relative, child_joins, child_leaves, parent_is
+from picomesh.engine.inputs import (
+    Adopt,
+    Create,
+    Delete,
+    Event,
+    Input,
+    Install,
+    Spawn,
+    Uninstall,
+    encode_input,
+    kind_of,
+)
+from picomesh.engine.installing import InstallProblem, Prepared, Wanted, prepare, users_of
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import (
     RULESETS,
     Layered,
     PicoState,
     RulesetRecord,
-    encode_ruleset,
 )
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes, digest_of
 from picomesh.ledger.codec import Block, encode_block
@@ -140,6 +156,12 @@ def _undone(done: Transition, outcome: str, message: str) -> Transition:
 
 def _run(programs: Programs, blocks: Layered, state: PicoState, work: Work) -> Transition:
     match work.given:
+        case Spawn():
+            return _spawn(programs, blocks, work, work.given)
+        case Delete():
+            return _delete(state)
+        case Adopt():
+            return _adopt(state, work.given)
         case Create():
             path = CHANNELS + first_eci(work.seed).encode()
             return Transition("ok", 0, ((path, encode_value(allow_all(first_eci(work.seed)))),))
@@ -171,7 +193,8 @@ def _event(
     event = transition.Event(
         given.eci, given.domain, given.name, given.attrs, given.eid, fired=fired
     )
-    circumstances = _circumstances(work, given.host)
+    acts = PicoActs(programs, blocks, work.pico, work.seq, Young())
+    circumstances = replace(_circumstances(work, given.host), acts=acts)
     return transition.run(programs.sandbox, state, event, rulesets, circumstances)
 
 
@@ -179,61 +202,87 @@ def _install(
     programs: Programs, blocks: Layered, state: PicoState, work: Work, given: Install
 ) -> Transition:
     """The module must say of itself what its manifest says; then the record is written."""
-    metered, manifest = programs.admit(blocks.block(given.raw))
-    metered_cid = cid_of_bytes(metered)
-    blocks.new[metered_cid] = metered
     before = {record.rid: record for record in state.rulesets()}
-    uses = {rid: programs.manifest(item.metered, blocks).uses for rid, item in before.items()}
-    problem = module_problem({**uses, given.rid: manifest.uses}, given.rid)
-    if problem:
-        return Transition("throw", 0, message=problem)
-    position = before[given.rid].position if given.rid in before else work.seq
-    record = RulesetRecord(
-        given.rid, position, given.raw, metered_cid, given.source, given.url, given.config
-    )
-    said = transition.describe(
-        programs.sandbox,
-        programs.ruleset(record, blocks),
-        [programs.ruleset(item, blocks) for rid, item in before.items() if rid != given.rid],
-        _circumstances(work, ""),
-    )
+    wanted = Wanted(given.rid, given.raw, given.source, given.url, given.config)
+    try:
+        prepared = prepare(programs, blocks, before, wanted, work.seq)
+    except InstallProblem as problem:
+        return Transition("throw", 0, message=str(problem))
+    said = _describe(programs, blocks, before, prepared, work)
     if said.outcome != "ok":
         return said
-    if said.answer != manifest.data or manifest.rid != given.rid:
-        return Transition("trap", said.fuel, message="describe does not return the manifest")
     # A new version starts with fresh event expressions: their states mean nothing to it.
     resets = [(path, None) for path in state.paths(b"select/" + given.rid.encode() + b"/")]
-    writes = [(RULESETS + given.rid.encode(), encode_ruleset(record)), *resets]
-    return Transition("ok", said.fuel, tuple(sorted(writes)))
+    return Transition("ok", said.fuel, tuple(sorted([prepared.write, *resets])))
 
 
-def module_problem(uses: dict[str, tuple[str, ...]], rid: str) -> str:
-    """Why a ruleset's modules cannot work on this pico: one is missing, or they use each other.
-
-    `uses` says for every installed ruleset which others it uses. Empty if all is well.
-    """
-    trail: list[tuple[str, ...]] = [(rid,)]
-    seen: set[str] = set()
-    while trail:
-        path = trail.pop()
-        if path[-1] in seen:
-            continue
-        seen.add(path[-1])
-        for used in uses[path[-1]]:
-            if used in path:
-                return f"Dependency Cycle Found: {' -> '.join((*path, used))}"
-            if used not in uses:
-                return f"Dependant module not loaded: {used}"
-            trail.append((*path, used))
-    return ""
+def _describe(
+    programs: Programs,
+    blocks: Layered,
+    before: Mapping[str, RulesetRecord],
+    prepared: Prepared,
+    work: Work,
+) -> Transition:
+    others = [item for rid, item in before.items() if rid != prepared.record.rid]
+    said = transition.describe(
+        programs.sandbox,
+        prepared.ruleset,
+        [programs.ruleset(item, blocks) for item in others],
+        _circumstances(work, ""),
+    )
+    if said.outcome == "ok" and said.answer != prepared.manifest:
+        return Transition("trap", said.fuel, message="describe does not return the manifest")
+    return said
 
 
 def _uninstall(programs: Programs, blocks: Layered, state: PicoState, rid: str) -> Transition:
     """Removes the ruleset and all it stored, unless another one uses it."""
-    for record in state.rulesets():
-        if record.rid != rid and rid in programs.manifest(record.metered, blocks).uses:
-            return Transition("throw", 0, message=f"{record.rid} uses {rid} as a module")
+    users = users_of(programs, blocks, {item.rid: item for item in state.rulesets()}, rid)
+    if users:
+        return Transition("throw", 0, message=f"{users[0]} uses {rid} as a module")
     spaces = (b"ent/" + rid.encode() + b"/", b"select/" + rid.encode() + b"/")
     paths = [path for space in spaces for path in state.paths(space)]
     writes = [(path, None) for path in [*paths, RULESETS + rid.encode()]]
+    return Transition("ok", 0, tuple(sorted(writes)))
+
+
+def _spawn(programs: Programs, blocks: Layered, work: Work, given: Spawn) -> Transition:
+    """A child with its rulesets; one that cannot be installed is left out, and logged."""
+    parent = Relative(given.parent_eci, given.parent, given.eci)
+    writes = parent_is(PicoState(blocks, work.pre), parent)
+    installed: dict[str, RulesetRecord] = {}
+    logs: list[transition.LogLine] = []
+    fuel = 0
+    for row in given.rulesets:
+        wanted = Wanted(*row)
+        try:
+            prepared = prepare(programs, blocks, installed, wanted, work.seq)
+            limited = replace(work, fuel_limit=work.fuel_limit - fuel)
+            said = _describe(programs, blocks, installed, prepared, limited)
+            fuel, problem = fuel + said.fuel, said.message or said.outcome
+            failed = said.outcome != "ok"
+        except (InstallProblem, ModuleNotAdmitted) as refused:
+            failed, problem = True, str(refused)
+        if failed:
+            logs.append(transition.LogLine(wanted.rid, "", "error", f"not installed: {problem}", 0))
+            continue
+        installed[wanted.rid] = prepared.record
+        writes.append(prepared.write)
+    return Transition("ok", fuel, tuple(sorted(writes)), logs=tuple(logs))
+
+
+def _delete(state: PicoState) -> Transition:
+    return Transition("ok", 0, tuple((path, None) for path in sorted(state.paths(b""))))
+
+
+def _adopt(state: PicoState, given: Adopt) -> Transition:
+    """One pico's part in a child's move from one parent to another."""
+    child = Relative(given.eci, given.child, given.parent_eci)
+    match given.part:
+        case "leave":
+            writes = child_leaves(child)
+        case "join":
+            writes = child_joins(state, child)
+        case _:
+            writes = parent_is(state, Relative(given.parent_eci, given.parent, given.eci))
     return Transition("ok", 0, tuple(sorted(writes)))

@@ -18,7 +18,7 @@ CORE_VERSION = 1  # 1: first form
 ENVELOPE_VERSION = 1  # 1: first form
 PROFILE = "pico-1"
 SEED_BYTES = 32
-KINDS = ("create", "install", "uninstall", "event")
+KINDS = ("create", "install", "uninstall", "event", "delete", "adopt")
 OUTCOMES = ("ok", "throw", "trap", "out-of-fuel", "out-of-stack")
 _DOMAIN = b"picomesh receipt 1"
 

@@ -10,7 +10,7 @@ import sqlite3
 
 from picomesh.store.errors import StoreError
 
-SCHEMA_VERSION = 1  # 1: first form
+SCHEMA_VERSION = 2  # 1: first form; 2: an index of channels, deliveries, deleted picos
 
 _TABLES = """
 CREATE TABLE block (
@@ -45,6 +45,30 @@ CREATE TABLE answer (
     answer BLOB NOT NULL,
     hash BLOB NOT NULL,
     PRIMARY KEY (arrival, position)
+);
+CREATE TABLE channel (
+    eci TEXT NOT NULL PRIMARY KEY,
+    pico TEXT NOT NULL
+);
+CREATE TABLE gone (
+    pico TEXT NOT NULL PRIMARY KEY
+);
+CREATE TABLE timed (
+    pico TEXT NOT NULL PRIMARY KEY
+);
+CREATE TABLE outgoing (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    pico TEXT NOT NULL,
+    target TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request BLOB NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    hash BLOB NOT NULL
+);
+CREATE TABLE seen (
+    key TEXT NOT NULL PRIMARY KEY,
+    eid TEXT NOT NULL,
+    time_ms INTEGER NOT NULL
 );
 CREATE TABLE engine (
     public_key BLOB NOT NULL

@@ -56,6 +56,33 @@ class Accepted:
     seed: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request to somewhere else, sent again and again under one key until it is answered."""
+
+    pico: str
+    target: str  # deliveries of a pico to one target go one after the other
+    key: str
+    request: bytes
+    tries: int = 0
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What becomes durable at once: receipts with all that follows from them."""
+
+    receipts: Sequence[tuple[StoredReceipt, str | None]]  # with a name: a pico's first one
+    blocks: Mapping[Cid, bytes]
+    arrival: int | None = None
+    sent: Sequence[Sent] = ()
+    outgoing: Sequence[Outgoing] = ()
+    channels: Sequence[tuple[str, str | None]] = ()  # None: the channel is no more
+    timed: Sequence[str] = ()  # picos that have a schedule
+    gone: Sequence[str] = ()  # picos that are deleted
+    delivered: int | None = None  # a place among the outgoing that is done
+
+
 class Store:
     """Blocks, receipts, the inbox. Usable from several threads, one at a time."""
 
@@ -131,13 +158,36 @@ class Store:
     # -- picos and receipts
 
     def picos(self) -> list[tuple[str, str]]:
-        """Every pico's id and name, in order of their creation."""
+        """The id and name of every pico that is not deleted, in order of their creation."""
+        rows = self._rows(f"SELECT pico, name FROM pico WHERE {_LIVING} ORDER BY rowid")
+        return [(str(pico), str(name)) for pico, name in rows]
+
+    def every_pico(self) -> list[tuple[str, str]]:
+        """As `picos`, with the deleted ones, whose histories stay."""
         rows = self._rows("SELECT pico, name FROM pico ORDER BY rowid")
         return [(str(pico), str(name)) for pico, name in rows]
 
+    def is_gone(self, pico: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM gone WHERE pico = ?", pico))
+
+    def pico_of_channel(self, eci: str) -> str | None:
+        """The pico that a channel leads to."""
+        rows = self._rows("SELECT pico FROM channel WHERE eci = ?", eci)
+        return str(rows[0][0]) if rows else None
+
+    def channels(self) -> set[tuple[str, str]]:
+        """The whole index of channels, for checking."""
+        rows = self._rows("SELECT eci, pico FROM channel")
+        return {(str(eci), str(pico)) for eci, pico in rows}
+
+    def timed_picos(self) -> list[str]:
+        """Picos that have, or had, a schedule."""
+        return [str(row[0]) for row in self._rows("SELECT pico FROM timed ORDER BY rowid")]
+
     def pico_called(self, name: str) -> str | None:
         """The pico with just this id or name."""
-        rows = self._rows("SELECT pico FROM pico WHERE pico = ? OR name = ?", name, name)
+        where = f"WHERE (pico = ? OR name = ?) AND {_LIVING}"
+        rows = self._rows(f"SELECT pico FROM pico {where}", name, name)
         return str(rows[0][0]) if rows else None
 
     def recorded_head(self, pico: str) -> int | None:
@@ -160,39 +210,76 @@ class Store:
         where = "WHERE pico = ? AND seq >= ? AND seq <= ? ORDER BY seq"
         return [_receipt(row) for row in self._rows(f"{_RECEIPTS} {where}", pico, first, end)]
 
-    def commit(
-        self,
-        receipt: StoredReceipt,
-        blocks: Mapping[Cid, bytes],
-        arrival: int | None = None,
-        name: str | None = None,
-        sent: Sequence[Sent] = (),
-    ) -> list[int]:
-        """Makes one transition durable, and accepts what it sent to picos of this engine.
-
-        `name` is given with a pico's first receipt. Returns the places of what was accepted.
-        """
+    def commit(self, commit: Commit) -> list[int]:
+        """Makes transitions durable, with what they sent. Returns the places of what was sent."""
         with self.transaction() as database:
-            _insert_blocks(database, blocks)
-            if name is not None:
-                database.execute("INSERT INTO pico VALUES (?, ?, 0)", (receipt.pico, name))
-            head = (receipt.seq, receipt.pico)
-            database.execute("UPDATE pico SET head = ? WHERE pico = ?", head)
-            row = (receipt.pico, receipt.seq, receipt.core, receipt.envelope)
-            database.execute("INSERT INTO receipt VALUES (?, ?, ?, ?)", row)
-            if arrival is not None:
-                database.execute("DELETE FROM inbox WHERE arrival = ?", (arrival,))
-                database.execute("DELETE FROM answer WHERE arrival = ?", (arrival,))
-            arrivals = [_accept(database, item) for item in sent]
-        for cid, data in blocks.items():
+            _insert_blocks(database, commit.blocks)
+            for receipt, name in commit.receipts:
+                _insert_receipt(database, receipt, name)
+            if commit.arrival is not None:
+                _remove_arrival(database, commit.arrival)
+            _update_indices(database, commit)
+            arrivals = [_accept(database, item) for item in commit.sent]
+        for cid, data in commit.blocks.items():
             self._remember(cid, data)
         return arrivals
 
+    def drop(self, arrival: int) -> None:
+        """An accepted event that nobody is left to see."""
+        with self.transaction() as database:
+            _remove_arrival(database, arrival)
+
+    def keep_blocks(self, blocks: Mapping[Cid, bytes]) -> None:
+        """Blocks that an answer names, before anything links to them."""
+        with self.transaction() as database:
+            _insert_blocks(database, blocks)
+
+    # -- deliveries to elsewhere
+
+    def outgoing(self) -> list[Outgoing]:
+        """The first waiting delivery of each pico to each target."""
+        statement = (
+            "SELECT position, pico, target, key, request, hash, tries FROM outgoing WHERE position"
+            " IN (SELECT MIN(position) FROM outgoing GROUP BY pico, target) ORDER BY position"
+        )
+        found: list[Outgoing] = []
+        for *row, tries in self._rows(statement):
+            position, pico, target, key, request = checked_row("outgoing", tuple(row))
+            found.append(Outgoing(pico, target, key, request, tries, position))
+        return found
+
+    def delivery_failed(self, position: int) -> None:
+        with self.transaction() as database:
+            statement = "UPDATE outgoing SET tries = tries + 1 WHERE position = ?"
+            database.execute(statement, (position,))
+
+    def delivered(self, position: int, sent: Sequence[Sent] = ()) -> None:
+        """A delivery is done; what came of it is accepted in the same moment."""
+        with self.transaction() as database:
+            database.execute("DELETE FROM outgoing WHERE position = ?", (position,))
+            for item in sent:
+                _accept(database, item)
+
+    def seen(self, key: str) -> str | None:
+        """The eid under which an event with this key was accepted before."""
+        rows = self._rows("SELECT eid FROM seen WHERE key = ?", key)
+        return str(rows[0][0]) if rows else None
+
+    def forget_seen(self, before_ms: int) -> None:
+        with self.transaction() as database:
+            database.execute("DELETE FROM seen WHERE time_ms < ?", (before_ms,))
+
     # -- the inbox
 
-    def accept(self, sent: Sent) -> int:
-        """Makes an event durable; returns its place in the order of arrival."""
+    def accept(self, sent: Sent, key: str | None = None, eid: str = "") -> int:
+        """Makes an event durable; returns its place in the order of arrival.
+
+        `key` is what its sender calls it, to know it when it comes again.
+        """
         with self.transaction() as database:
+            if key is not None:
+                row = (key, eid, sent.time_ms)
+                database.execute("INSERT INTO seen VALUES (?, ?, ?)", row)
             return _accept(database, sent)
 
     def waiting(self, pico: str | None = None) -> list[Accepted]:
@@ -256,6 +343,7 @@ class Store:
 
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX", "SQLITE_ERROR")
+_LIVING = "pico NOT IN (SELECT pico FROM gone)"
 _RECEIPTS = "SELECT pico, seq, core, envelope FROM receipt"
 
 
@@ -286,6 +374,45 @@ def _accept(database: sqlite3.Connection, sent: Sent) -> int:
     statement = "UPDATE inbox SET hash = ? WHERE arrival = ?"
     database.execute(statement, (row_hash(arrival, *row), arrival))
     return arrival
+
+
+def _insert_receipt(database: sqlite3.Connection, receipt: StoredReceipt, name: str | None) -> None:
+    if name is not None:
+        statement = "INSERT INTO pico VALUES (?, ?, 0)"
+        database.execute(statement, (receipt.pico, name))
+    head = (receipt.seq, receipt.pico)
+    database.execute("UPDATE pico SET head = ? WHERE pico = ?", head)
+    row = (receipt.pico, receipt.seq, receipt.core, receipt.envelope)
+    database.execute("INSERT INTO receipt VALUES (?, ?, ?, ?)", row)
+
+
+def _remove_arrival(database: sqlite3.Connection, arrival: int) -> None:
+    database.execute("DELETE FROM inbox WHERE arrival = ?", (arrival,))
+    database.execute("DELETE FROM answer WHERE arrival = ?", (arrival,))
+
+
+def _update_indices(database: sqlite3.Connection, commit: Commit) -> None:
+    for eci, pico in commit.channels:
+        if pico is None:
+            database.execute("DELETE FROM channel WHERE eci = ?", (eci,))
+        else:
+            database.execute("INSERT OR REPLACE INTO channel VALUES (?, ?)", (eci, pico))
+    for pico in commit.timed:
+        database.execute("INSERT OR IGNORE INTO timed VALUES (?)", (pico,))
+    for pico in commit.gone:
+        database.execute("INSERT INTO gone VALUES (?)", (pico,))
+        database.execute("DELETE FROM timed WHERE pico = ?", (pico,))
+    for item in commit.outgoing:
+        _send_out(database, item)
+
+
+def _send_out(database: sqlite3.Connection, item: Outgoing) -> None:
+    row = (item.pico, item.target, item.key, item.request)
+    statement = "INSERT INTO outgoing (pico, target, key, request, hash) VALUES (?, ?, ?, ?, x'')"
+    position = database.execute(statement, row).lastrowid
+    assert position is not None, "an insert has a row"
+    statement = "UPDATE outgoing SET hash = ? WHERE position = ?"
+    database.execute(statement, (row_hash(position, *row), position))
 
 
 def _insert_blocks(database: sqlite3.Connection, blocks: Mapping[Cid, bytes]) -> None:

@@ -54,7 +54,8 @@ class Attempt:
         given: Circumstances,
         may_write: bool,
     ) -> None:
-        self.rulesets = rulesets
+        self.rulesets = list(rulesets)
+        self.removed: set[str] = set()
         self.given = given
         self.may_write = may_write
         self.overlay = Overlay(state)
@@ -106,7 +107,10 @@ class Attempt:
         """An entry of type `at` fires once; it leaves the schedule with what it causes."""
         path = b"ent/" + rid.encode() + b"/_schedule"
         data = self.overlay.get(path)
-        entries = None if data is None else decode_value(data)
+        try:
+            entries = None if data is None else decode_value(data)
+        except CodecError:  # a module that is not KRL's may store anything there
+            return
         if isinstance(entries, dict):
             found = entries.get(entry)
             if isinstance(found, dict) and found.get("type") == "at":
@@ -121,7 +125,26 @@ class Attempt:
         """Drops all that is still queued, for every ruleset (`error error`)."""
         self.queue.clear()
 
-    def _handle(self, ruleset: Ruleset, event: Event) -> None:
+    def replace(self, ruleset: Ruleset) -> None:
+        """A ruleset is installed, or takes the place of its older version, from now on."""
+        places = [at for at, item in enumerate(self.rulesets) if item.rid == ruleset.rid]
+        for at in places:
+            self.rulesets[at] = ruleset
+        if not places:
+            self.rulesets.append(ruleset)
+        self.removed.discard(ruleset.rid)
+        self._guests.pop((ruleset.rid,), None)
+
+    def remove(self, rid: str) -> None:
+        """A ruleset sees nothing more, and what it still writes is dropped."""
+        self.rulesets = [item for item in self.rulesets if item.rid != rid]
+        self.removed.add(rid)
+        self._guests.pop((rid,), None)
+
+    def _handle(self, queued: Ruleset, event: Event) -> None:
+        ruleset = self.ruleset(queued.rid)
+        if ruleset is None:
+            return
         self.meter.charge(DISPATCH_FUEL)
         guest = self.guest(ruleset, None)
         message = {
@@ -147,7 +170,10 @@ class Attempt:
 
     def describe(self) -> bytes:
         """The manifest; and a KRL module computes its globals, which shows whether it can."""
-        ruleset = self.rulesets[0]
+        return self.check(self.rulesets[0])
+
+    def check(self, ruleset: Ruleset) -> bytes:
+        """The manifest that a module tells of itself, after its globals could be computed."""
         guest = self.guest(ruleset, None)
         manifest = guest.describe()
         if ruleset.computes_globals:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from picomesh.ledger.value import Value
 from picomesh.sandbox.interface import Program
+
+if TYPE_CHECKING:
+    from picomesh.transition.calls import Calls
 
 
 class NeedsAnswer(Exception):
@@ -76,6 +79,13 @@ class Query:
     eid: str
 
 
+class Acts(Protocol):
+    """What a ruleset asks of and does to its own pico: a function of state and seed alone."""
+
+    def answer(self, calls: Calls, question: bytes) -> bytes | None: ...
+    def act(self, calls: Calls, name: str, args: list[Value]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What a run is given besides state and event; all of it is in the receipt."""
@@ -87,13 +97,14 @@ class Circumstances:
     fuel_limit: int
     stack_words_limit: int
     tape: Sequence[Answer] = ()
+    acts: Acts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What the engine is asked to do once the transition is durable."""
 
-    kind: Literal["directive", "send"]
+    kind: Literal["directive", "send", "request", "spawn", "remove", "flush"]
     rid: str
     data: bytes
 

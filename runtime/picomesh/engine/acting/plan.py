@@ -1,0 +1,85 @@
+"""What every act is made of: the scene in which it is asked for, and the plan that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from picomesh.engine.family import Relative, channels_of, children_of, everything
+from picomesh.engine.records import RULESETS, RulesetRecord, decode_ruleset
+from picomesh.ledger.value import Value
+from picomesh.transition.calls import Calls
+from picomesh.transition.overlay import Overlay
+
+if TYPE_CHECKING:
+    from picomesh.engine.acts import PicoActs
+
+
+SCAN_FUEL = 200  # for each record that an act looks through
+
+
+class ActError(Exception):
+    """What a ruleset wants cannot be; the text is for its author."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is answered, and what is done when the effect comes."""
+
+    answer: Value
+    apply: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Who wants what, of which state."""
+
+    acts: PicoActs
+    calls: Calls
+    args: list[Value]
+    acting: bool = False
+
+    @property
+    def overlay(self) -> Overlay:
+        return self.calls.attempt.overlay
+
+    @property
+    def pico(self) -> str:
+        return self.acts.pico
+
+    def argument(self, at: int) -> Value:
+        return self.args[at] if at < len(self.args) else None
+
+    def text(self, at: int, missing: str) -> str:
+        """An argument that must be a text that is not blank."""
+        value = self.argument(at)
+        if not isinstance(value, str) or not value.strip():
+            raise ActError(missing)
+        return value
+
+    def installed(self) -> dict[str, RulesetRecord]:
+        """The installed rulesets as of now, by rid, in their order."""
+        found = [
+            decode_ruleset(path[len(RULESETS) :].decode(), data)
+            for path, data in everything(self.overlay, RULESETS)
+        ]
+        self._charge(len(found))
+        found.sort(key=lambda record: (record.position, record.rid))
+        return {record.rid: record for record in found}
+
+    def channels(self) -> list[dict[str, Value]]:
+        found = channels_of(self.overlay, self.pico)
+        self._charge(len(found))
+        return found
+
+    def children(self) -> list[Relative]:
+        found = children_of(self.overlay)
+        self._charge(len(found))
+        return found
+
+    def _charge(self, count: int) -> None:
+        self.calls.attempt.meter.charge(SCAN_FUEL * count)
+
+    def write(self, path: bytes, value: bytes | None) -> None:
+        self.overlay.written[path] = value

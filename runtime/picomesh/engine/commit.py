@@ -1,0 +1,135 @@
+"""What follows from a transition and becomes durable with it.
+
+Children get their first receipt with their parent's, deleted ones their last; events for picos of
+this engine are accepted, what goes elsewhere waits to be delivered (docs/formats/receipt.md §7).
+Seeds and times of all of it follow from the transition's own, so a run ahead of the commit comes
+to the same receipts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from picomesh.channels import CHANNELS
+from picomesh.engine.delivery import outgoing_of
+from picomesh.engine.family import children_of
+from picomesh.engine.inputs import Delete, Install, Spawn, decode_input, encode_input
+from picomesh.engine.perform import Performed, Work, perform
+from picomesh.engine.programs import Programs
+from picomesh.engine.records import Layered, PicoState
+from picomesh.engine.sends import Neighbours, sends_of
+from picomesh.ledger.cid import Cid, cid_of_block, digest_of
+from picomesh.ledger.receipt import Receipt
+from picomesh.ledger.tree import EMPTY_ROOT
+from picomesh.ledger.value import decode_plain
+from picomesh.store.store import Outgoing, Sent, Store
+
+_SCHEDULE = b"/_schedule"
+
+
+class Host(Neighbours, Protocol):
+    """What following up on a transition needs of the engine."""
+
+    store: Store
+    programs: Programs
+
+    def state(self, pico: str) -> PicoState: ...
+    def next_work(self, pico: str, given: Delete, time_ms: int, seed: bytes) -> Work: ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything that one commit holds besides the first transition's own receipt."""
+
+    members: list[tuple[Work, Performed]] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+
+
+def follow_up(host: Host, layered: Layered, work: Work, performed: Performed) -> Batch:
+    """What a transition that was performed leads to."""
+    batch = Batch()
+    born: dict[str, str] = {}
+    effects = performed.transition.effects
+    for at, effect in enumerate(effects):
+        if effect.kind == "spawn":
+            spawn = decode_input(effect.data)
+            assert isinstance(spawn, Spawn), "the host writes these effects"
+            member = spawn_work(work, at, spawn)
+            born[spawn.eci] = member.pico
+            batch.members.append((member, perform(host.programs, layered, member)))
+        elif effect.kind == "remove":
+            _remove(host, layered, work, at, str(decode_plain(effect.data)["pico"]), batch)
+        elif effect.kind == "flush":
+            batch.sent += _flush(host, work, at, decode_plain(effect.data))
+    for at, pico, event in sends_of(performed.transition, host, work.pico, born):
+        seed = derived_seed(work, "send", at)
+        batch.sent.append(Sent(pico, encode_input(event), work.time_ms, seed))
+    batch.outgoing += outgoing_of(performed.transition, host.host, work)
+    return batch
+
+
+def derived_seed(work: Work, purpose: str, at: int) -> bytes:
+    """The seed of what the effect at a place leads to."""
+    return digest_of(f"picomesh {purpose} {at} ".encode() + work.seed)
+
+
+def spawn_work(work: Work, at: int, spawn: Spawn) -> Work:
+    """A child's first transition."""
+    return Work(
+        pico=str(cid_of_block(encode_input(spawn))),
+        seq=0,
+        prev=None,
+        given=spawn,
+        time_ms=work.time_ms,
+        seed=derived_seed(work, "spawn", at),
+        fuel_limit=work.fuel_limit,
+        pre=EMPTY_ROOT,
+    )
+
+
+def _remove(host: Host, layered: Layered, work: Work, at: int, root: str, batch: Batch) -> None:
+    """The last receipt of a pico and of all below it."""
+    waiting = [root]
+    while waiting:
+        pico = waiting.pop()
+        if pico in batch.gone or host.store.head(pico) is None or host.store.is_gone(pico):
+            continue
+        waiting += [child.pico for child in children_of(host.state(pico))]
+        last = host.next_work(pico, Delete(), work.time_ms, derived_seed(work, "remove", at))
+        batch.members.append((last, perform(host.programs, layered, last)))
+        batch.gone.append(pico)
+
+
+def _flush(host: Host, work: Work, at: int, flushed: Mapping[str, object]) -> Iterator[Sent]:
+    """An install for every pico that has something else from this URL."""
+    raw, source = Cid(bytes.fromhex(str(flushed["raw"]))), flushed["source"]
+    text = None if source is None else Cid(bytes.fromhex(str(source)))
+    for pico, _ in host.store.picos():
+        for record in host.state(pico).rulesets():
+            if record.url == flushed["url"] and record.raw != raw and record.rid == flushed["rid"]:
+                given = Install(record.rid, raw, text, record.url, record.config)
+                seed = derived_seed(work, "flush", at)
+                yield Sent(pico, encode_input(given), work.time_ms, seed)
+
+
+def channel_changes(receipts: list[Receipt]) -> list[tuple[str, str | None]]:
+    """The index of channels, as the writes of receipts change it."""
+    return [
+        (write.path[len(CHANNELS) :].decode(), None if write.value is None else receipt.core.pico)
+        for receipt in receipts
+        for write in receipt.core.writes
+        if write.path.startswith(CHANNELS)
+    ]
+
+
+def timed_picos(receipts: list[Receipt]) -> list[str]:
+    """The picos whose schedules receipts change."""
+    return [
+        receipt.core.pico
+        for receipt in receipts
+        if any(write.path.endswith(_SCHEDULE) and write.value for write in receipt.core.writes)
+    ]

@@ -1,0 +1,115 @@
+"""Parents and children as a pico's own state has them (docs/formats/state.md §3).
+
+A child is reached by a channel that only its parent may use, and reaches its parent by one that
+only it may use. Each side holds the other one's record and its own channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from picomesh.channels import CHANNELS, family_channel
+from picomesh.ledger.value import Value, decode_value, encode_value
+
+PARENT = b"pico/parent"
+CHILDREN = b"pico/children/"
+_SCAN_ENTRIES = 256
+
+Write = tuple[bytes, bytes | None]
+
+
+class Readable(Protocol):
+    """A pico's state, or the state with what a transition has written so far over it."""
+
+    def get(self, path: bytes) -> bytes | None: ...
+    def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A parent or a child: the channel to it, its id, and the channel it has to us."""
+
+    eci: str
+    pico: str
+    their_eci: str
+    position: int = 0  # of a child among its siblings
+
+
+def everything(state: Readable, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """All entries below a prefix, in pieces."""
+    after = b""
+    while found := state.scan(prefix, after, _SCAN_ENTRIES):
+        yield from found
+        after = found[-1][0]
+
+
+def channels_of(state: Readable, pico: str) -> list[dict[str, Value]]:
+    """Every channel of a pico, its own one among them, sorted by identifier."""
+    decoded = [decode_value(data) for _, data in everything(state, CHANNELS)]
+    found = [item for item in decoded if isinstance(item, dict)]
+    return sorted([*found, family_channel(pico, "self", pico)], key=lambda item: str(item["id"]))
+
+
+def parent_of(state: Readable) -> Relative | None:
+    data = state.get(PARENT)
+    return None if data is None else _relative(data)
+
+
+def children_of(state: Readable) -> list[Relative]:
+    """The children in the order in which they came."""
+    found = [_relative(data) for _, data in everything(state, CHILDREN)]
+    return sorted(found, key=lambda child: (child.position, child.eci))
+
+
+def child_joins(state: Readable, child: Relative) -> list[Write]:
+    """What a parent writes when it gets a child."""
+    position = 1 + max((item.position for item in children_of(state)), default=-1)
+    record = Relative(child.eci, child.pico, child.their_eci, position)
+    channel = family_channel(child.their_eci, "parent", child.pico)
+    return [
+        (CHANNELS + child.their_eci.encode(), encode_value(channel)),
+        (CHILDREN + child.eci.encode(), _encode(record)),
+    ]
+
+
+def child_leaves(child: Relative) -> list[Write]:
+    """What a parent writes when it loses a child."""
+    return [(CHANNELS + child.their_eci.encode(), None), (CHILDREN + child.eci.encode(), None)]
+
+
+def parent_is(state: Readable, parent: Relative) -> list[Write]:
+    """What a child writes when it gets a parent, its first or another one."""
+    old = parent_of(state)
+    gone: list[Write] = [] if old is None else [(CHANNELS + old.their_eci.encode(), None)]
+    channel = family_channel(parent.their_eci, "child", parent.pico)
+    return [
+        *gone,
+        (CHANNELS + parent.their_eci.encode(), encode_value(channel)),
+        (PARENT, _encode(parent)),
+    ]
+
+
+def _encode(relative: Relative) -> bytes:
+    return encode_value(
+        {
+            "eci": relative.eci,
+            "pico": relative.pico,
+            "position": relative.position,
+            "theirEci": relative.their_eci,
+        }
+    )
+
+
+def _relative(data: bytes) -> Relative:
+    match decode_value(data):
+        case {
+            "eci": str(eci),
+            "pico": str(pico),
+            "position": int(position),
+            "theirEci": str(their),
+        }:
+            return Relative(str(eci), str(pico), str(their), int(position))
+        case _:
+            raise AssertionError("the host writes these records")

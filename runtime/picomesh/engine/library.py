@@ -1,0 +1,98 @@
+"""Rulesets by URL: fetched, compiled and remembered until somebody flushes them.
+
+All of this happens outside of transitions; what a pico gets is a module pinned by its hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from picomesh.engine.errors import OperatorError
+from picomesh.engine.network import Network, NetworkError
+
+SOURCE_BYTES_MAX = 4 * 1024 * 1024
+_MAGIC = b"\0asm"
+
+Compile = Callable[[str], bytes]
+Fetch = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A module from a URL; `source` is None when it was compiled elsewhere."""
+
+    raw: bytes
+    source: bytes | None
+
+
+class Library:
+    """The rulesets of one engine by URL."""
+
+    def __init__(self, fetch: Fetch, compile_text: Compile | None) -> None:
+        self._fetch = fetch
+        self._compile = compile_text or compile_krl
+        self._found: dict[str, Found] = {}
+
+    def find(self, url: str, fresh: bool) -> Found:
+        """What is behind a URL; fetched again when it must be fresh. Raises OperatorError."""
+        if fresh or url not in self._found:
+            content = self._fetch(url)
+            if content.startswith(_MAGIC):
+                self._found[url] = Found(content, None)
+            else:
+                self._found[url] = Found(self._compile(_text(content, url)), content)
+        return self._found[url]
+
+
+def _text(content: bytes, url: str) -> str:
+    if len(content) > SOURCE_BYTES_MAX:
+        raise OperatorError(f"{url} is longer than {SOURCE_BYTES_MAX} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise OperatorError(f"{url} is not UTF-8") from problem
+
+
+def compile_krl(text: str) -> bytes:
+    """The compiler, brought in when the first ruleset is compiled. Raises OperatorError."""
+    from krl.compiler import compile_source
+    from krl.diagnostic import Source
+
+    compilation = compile_source(Source("ruleset", text))
+    if compilation.module is not None:
+        return compilation.module
+    first = next(item for item in compilation.diagnostics if item.severity == "error")
+    line, column = compilation.source.position(first.span.start)
+    raise OperatorError(f"CompileError: {first.title} [at line {line} col {column}]")
+
+
+def fetch_from(network: Network, files: Path | None = None) -> Fetch:
+    """Fetches http and https; `file:` only below the folder that the operator named."""
+
+    def fetch(url: str) -> bytes:
+        if url.lower().startswith("file:"):
+            return _read_below(files, url)
+        try:
+            answer = network.request("GET", url, {}, None, True)
+        except NetworkError as problem:
+            raise OperatorError(str(problem)) from problem
+        status = answer.get("status_code")
+        if status != 200:
+            raise OperatorError(f"Got a statusCode={status!r} for: {url}")
+        content = answer.get("content")
+        return content.encode("utf-8", "replace") if isinstance(content, str) else b""
+
+    return fetch
+
+
+def _read_below(files: Path | None, url: str) -> bytes:
+    path = Path(unquote(urlsplit(url).path)).resolve()
+    if files is None or not path.is_relative_to(files.resolve()):
+        raise OperatorError(f"{url} is not in the folder of rulesets that this engine may read")
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise OperatorError(f"{url}: {problem.strerror}") from problem
