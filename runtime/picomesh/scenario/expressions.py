@@ -6,17 +6,21 @@ module. When one of them does not compile, the others are found by halving.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from picomesh.engine import Engine, Options
 from picomesh.engine.errors import OperatorError, QueryFailed
+from picomesh.ledger.value import Value
 from picomesh.scenario.compiler import CompileError, compile_text
 from picomesh.scenario.values import error_of, result_of
 
 MODULE_EXPRESSIONS_MAX = 100
 _RID = "x.expr"
+# A default parameter stands in for JavaScript's undefined, not for null: so the two are told apart.
+_MISSING = '"undefined, and not null"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,20 @@ class _Expression:
     arg: Any
 
     @property
-    def function(self) -> str:
-        return f"result{self.at} = function(arg){{\n{self.pre_text}\nreturn {self.text}\n}}\n"
+    def functions(self) -> str:
+        """The expression as a function, and what its value is besides what crosses as bytes."""
+        call = f"result{self.at}(arg)"
+        return (
+            f"result{self.at} = function(arg){{\n{self.pre_text}\nreturn {self.text}\n}}\n"
+            f"type{self.at} = function(arg){{ {call}.typeof() }}\n"
+            f'text{self.at} = function(arg){{ {call} + "" }}\n'
+            f"encode{self.at} = function(arg){{ {call}.encode() }}\n"
+            f"missing{self.at} = function(arg){{ (function(v = {_MISSING}){{ v }})({call}) }}\n"
+        )
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{kind}{self.at}" for kind in ("result", "type", "text", "encode", "missing")]
 
 
 def run_expressions(given: Sequence[Any], options: Options) -> list[dict[str, Any]]:
@@ -60,8 +76,8 @@ def _read(at: int, item: Any) -> _Expression:
 def _run(
     engine: Engine, pico: str, group: list[_Expression], results: dict[int, dict[str, Any]]
 ) -> None:
-    shared = ", ".join(f"result{item.at}" for item in group)
-    functions = "".join(item.global_text + "\n" + item.function for item in group)
+    shared = ", ".join(name for item in group for name in item.names)
+    functions = "".join(item.global_text + "\n" + item.functions for item in group)
     text = f"ruleset {_RID} {{\n meta {{ shares {shared} }}\n global {{\n{functions}}}\n}}\n"
     try:
         compiled = compile_text(text, "case.krl")
@@ -86,7 +102,28 @@ def _run(
 
 
 def _ask(engine: Engine, pico: str, item: _Expression) -> dict[str, Any]:
+    def ask(kind: str) -> Value:
+        return engine.query(pico, _RID, f"{kind}{item.at}", {"arg": item.arg})
+
     try:
-        return result_of(engine.query(pico, _RID, f"result{item.at}", {"arg": item.arg}))
+        value = ask("result")
+        result = result_of(value)
+        if value is None or isinstance(value, dict | list):
+            result["type"] = ask("type")
+            result |= _beside_json(value, str(result["type"]), ask)
+        return result
     except QueryFailed as problem:
         return error_of(f"Error: {problem}", "run")
+
+
+def _beside_json(value: Value, kind: str, ask: Callable[[str], Value]) -> dict[str, Any]:
+    """What recordings show of a value that JSON cannot: `js`, and KRL's own encoding."""
+    beside: dict[str, Any] = {}
+    if value is None and f'"{ask("missing")}"' == _MISSING:
+        beside["js"] = "undefined"
+    elif kind not in ("Null", "Map", "Array"):
+        beside["js"] = ask("text")
+    encoded = ask("encode")
+    plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    same = encoded == plain and (value is not None or "js" not in beside)
+    return beside if same or encoded is None else {**beside, "encode": encoded}
