@@ -210,7 +210,7 @@ def rows_of(engine: Engine) -> list[StoredReceipt]:
 def lie(engine: Engine, seq: int, **fields: Any) -> list[StoredReceipt]:
     """The recorded history with one core replaced by a signed lie, and the chain mended."""
     rows = rows_of(engine)
-    signer = engine._signer
+    signer = engine.signer
     prev = None
     for at, receipt in enumerate(engine.log("me")):
         core: Core = replace(receipt.core, prev=prev)

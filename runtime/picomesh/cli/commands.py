@@ -23,6 +23,8 @@ COMMANDS = {
     "show": ("history", "show", "Show a pico, or one of its receipts."),
     "verify": ("history", "verify", "Check every stored byte of a home's histories."),
     "replay": ("history", "replay", "Run a history again and compare."),
+    "prove": ("prove", "prove", "Write the proof of one receipt."),
+    "audit": ("prove", "audit", "Check a proof, with nothing but the file."),
     "scenario": ("scenario", "scenario", "Run recorded cases on a virtual clock."),
     "demo": ("demo", "demo", "See the whole of it in a few seconds."),
     "bench": ("bench", "bench", "Measure this machine."),

@@ -90,7 +90,7 @@ class Engine:
         self.programs = programs
         self.public_key = signer.public_key
         self.host = options.host
-        self._signer = signer
+        self.signer = signer
         self.options = options
         self._world = options.world
         self._home = home
@@ -602,7 +602,7 @@ class Engine:
         rows: list[tuple[StoredReceipt, str | None]] = []
         for work, performed, elapsed_us in done:
             receipt, logs = seal_performed(
-                performed, self._signer, self.programs.sandbox, elapsed_us
+                performed, self.signer, self.programs.sandbox, elapsed_us
             )
             new.update(performed.blocks)
             new.update(logs)

@@ -34,7 +34,7 @@ class Programs:
     def __init__(self, sandbox: Sandbox, gate: Callable[[bytes], bytes] = admit_module) -> None:
         self.sandbox = sandbox
         self.nodes: NodeCache = {}
-        self._gate = gate
+        self.gate = gate
         self._rulesets: dict[RulesetRecord, Ruleset] = {}
         self._metered: dict[Cid, bytes] = {}
         self._manifests: dict[Cid, Manifest] = {}
@@ -45,7 +45,7 @@ class Programs:
         if cid not in self._metered:
             try:
                 manifest = read_manifest(raw)
-                metered = self._gate(raw)
+                metered = self.gate(raw)
             except (ModuleRefused, BadManifest) as problem:
                 raise ModuleNotAdmitted(
                     f"the module is not admitted: {problem}",

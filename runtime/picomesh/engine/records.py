@@ -13,7 +13,7 @@ from functools import lru_cache
 from picomesh.channels import CHANNELS
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.codec import encode_block
-from picomesh.ledger.errors import MissingBlock
+from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.ledger.fields import Fields
 from picomesh.ledger.tree import Blocks, NodeCache, Tree
 from picomesh.ledger.value import Value, decode_value
@@ -64,6 +64,13 @@ def decode_ruleset(rid: str, data: bytes) -> RulesetRecord:
     )
 
 
+def _rid(path: bytes) -> str:
+    try:
+        return path[len(RULESETS) :].decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise CodecError("the id of an installed ruleset is not UTF-8") from problem
+
+
 class PicoState:
     """A pico's state at one root, read through the block store."""
 
@@ -95,10 +102,7 @@ class PicoState:
 
     def rulesets(self) -> list[RulesetRecord]:
         """The installed rulesets in the order in which they see events."""
-        records = [
-            decode_ruleset(path[len(RULESETS) :].decode(), data)
-            for path, data in self.items(RULESETS)
-        ]
+        records = [decode_ruleset(_rid(path), data) for path, data in self.items(RULESETS)]
         return sorted(records, key=lambda record: (record.position, record.rid))
 
     def channel(self, eci: str) -> dict[str, Value] | None:

@@ -7,7 +7,7 @@ their hashes as they are read, so that a damaged store is not taken for a wrong 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from picomesh.engine.inputs import decode_input
 from picomesh.engine.perform import Work, perform
@@ -81,22 +81,32 @@ def _replay_one(
     programs: Programs, blocks: Blocks, core: Core, last: Core | None, last_cid: Cid | None
 ) -> Divergence | None:
     try:
-        work = Work(
-            pico=core.pico,
+        work = replace(
+            work_of(core, blocks),
             seq=0 if last is None else last.seq + 1,
             prev=last_cid,
-            given=decode_input(blocks.block(core.event)),
-            time_ms=core.time,
-            seed=core.seed,
-            fuel_limit=core.fuel_limit,
             pre=EMPTY_ROOT if last is None else last.post,
-            tape=decode_tape(blocks.block(core.tape)),
         )
         return compare(core, perform(programs, blocks, work).core)
     except (NeedsAnswer, TapeDiverged) as problem:
         return Divergence(core.seq, "tape", "the recorded questions", str(problem))
     except LedgerError as problem:
         raise BrokenHistory(core.seq, "blocks", str(problem)) from problem
+
+
+def work_of(core: Core, blocks: Blocks) -> Work:
+    """What a recorded transition was given, to be run again. Raises LedgerError."""
+    return Work(
+        pico=core.pico,
+        seq=core.seq,
+        prev=core.prev,
+        given=decode_input(blocks.block(core.event)),
+        time_ms=core.time,
+        seed=core.seed,
+        fuel_limit=core.fuel_limit,
+        pre=core.pre,
+        tape=decode_tape(blocks.block(core.tape)),
+    )
 
 
 def compare(recorded: Core, replayed: Core) -> Divergence | None:

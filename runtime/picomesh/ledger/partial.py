@@ -8,6 +8,7 @@ reading, writing and re-execution use the same `Tree` on a partial tree as on a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from picomesh.ledger.cid import Cid, is_named
 from picomesh.ledger.errors import CodecError, MissingBlock
@@ -48,12 +49,23 @@ class Held:
             raise MissingBlock(f"block {cid} is not there") from problem
 
 
-def reachable(root: Cid, blocks: Blocks) -> set[Cid]:
+@dataclass(slots=True)
+class Reached:
+    """What hangs from a root and is there: nodes, and the values of which paths."""
+
+    nodes: set[Cid] = field(default_factory=set)
+    values: dict[bytes, Cid] = field(default_factory=dict)
+
+    def names(self) -> set[Cid]:
+        return self.nodes | set(self.values.values())
+
+
+def reach(root: Cid, blocks: Blocks) -> Reached:
     """The nodes and values of a partial tree, all checked by state.md §4. Raises CodecError.
 
     Layers get lower on every way down, so a hostile tree is not deeper than an honest one.
     """
-    reached: set[Cid] = set()
+    reached = Reached()
     if root == EMPTY_ROOT:
         return reached
     waiting: list[tuple[Cid, int, bytes, bytes | None]] = [(root, LAYER_MAX + 1, b"", None)]
@@ -69,8 +81,10 @@ def reachable(root: Cid, blocks: Blocks) -> set[Cid]:
             raise CodecError("a subtree stands as high as its parent")
         if node.paths[0] <= low or (high is not None and node.paths[-1] >= high):
             raise CodecError("a subtree reaches beyond its gap")
-        reached.add(cid)
-        reached.update(value for value in node.values if _block_or_none(blocks, value) is not None)
+        reached.nodes.add(cid)
+        for path, value in zip(node.paths, node.values, strict=True):
+            if _block_or_none(blocks, value) is not None:
+                reached.values[path] = value
         lows, highs = [low, *node.paths], [*node.paths, high]
         for child, start, end in zip(node.children, lows, highs, strict=True):
             if isinstance(child, Cid):
@@ -93,7 +107,7 @@ class PartialTree:
     def __init__(self, root: Cid, blocks: Mapping[Cid, bytes]) -> None:
         """Checks every block, and that it belongs to this tree. Raises CodecError."""
         self._blocks = Held(blocks)
-        strangers = blocks.keys() - reachable(root, self._blocks)
+        strangers = blocks.keys() - reach(root, self._blocks).names()
         if strangers:
             raise CodecError(f"{len(strangers)} blocks that are not part of this tree")
         self.root = root

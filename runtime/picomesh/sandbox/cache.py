@@ -32,7 +32,7 @@ class ModuleCache:
         self._memory: OrderedDict[bytes, wasmtime.Module] = OrderedDict()
         epoch = "" if options.kill_after_ms is None else "-epoch"
         name = f"wasmtime-{WASMTIME_VERSION}-{options.backend}{epoch}"
-        self._folder = None if folder is None else _private_folder(folder / name)
+        self._folder = None if folder is None else private_folder(folder / name)
 
     def load(self, metered: bytes) -> wasmtime.Module:
         key = digest_of(metered)
@@ -49,13 +49,13 @@ class ModuleCache:
         except wasmtime.WasmtimeError as problem:
             raise EngineFault(f"the compiler refused a module: {problem}") from problem
         if self._folder is not None:
-            _write_private(self._folder / f"{key.hex()}.cwasm", bytes(module.serialize()))
+            write_private(self._folder / f"{key.hex()}.cwasm", bytes(module.serialize()))
         return module
 
     def _from_disk(self, key: bytes) -> wasmtime.Module | None:
         if self._folder is None:
             return None
-        code = _read_private(self._folder / f"{key.hex()}.cwasm")
+        code = read_private(self._folder / f"{key.hex()}.cwasm")
         if code is None:
             return None
         try:
@@ -71,7 +71,8 @@ def _is_private(status: os.stat_result) -> bool:
     return status.st_uid == os.getuid() and not writable_by_others
 
 
-def _private_folder(folder: Path) -> Path | None:
+def private_folder(folder: Path) -> Path | None:
+    """Makes a folder that only we may write to; None when it cannot be had."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder if _is_private(folder.stat()) else None
@@ -79,7 +80,8 @@ def _private_folder(folder: Path) -> Path | None:
         return None
 
 
-def _read_private(path: Path) -> bytes | None:
+def read_private(path: Path) -> bytes | None:
+    """What was written there, if nobody else could have written it and it is not damaged."""
     try:
         with path.open("rb") as file:
             if not _is_private(os.fstat(file.fileno())):
@@ -91,7 +93,7 @@ def _read_private(path: Path) -> bytes | None:
     return code if content[:DIGEST_BYTES] == digest_of(code) else None
 
 
-def _write_private(path: Path, code: bytes) -> None:
+def write_private(path: Path, code: bytes) -> None:
     """Complete or not at all: another process may read at the same time."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent)

@@ -1,0 +1,110 @@
+"""Makes the proof of one transition: all that anybody needs to run it again, and nothing else.
+
+The transition is run again here while every block that it reads is noted. What was noted is the
+proof (docs/formats/proof.md §3); that it suffices needs no thought, for the auditor reads the same.
+"""
+
+from __future__ import annotations
+
+from picomesh.engine.errors import OperatorError
+from picomesh.engine.inputs import Input, Spawn, decode_input
+from picomesh.engine.perform import perform
+from picomesh.engine.programs import Programs
+from picomesh.engine.records import PicoState
+from picomesh.engine.replay import compare, work_of
+from picomesh.engine.sources import Source, cid_of, get_receipt
+from picomesh.ledger.car import encode_car
+from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
+from picomesh.ledger.cid import Cid, cid_of_block, parse_cid
+from picomesh.ledger.merkle import inclusion_path, leaf_hash
+from picomesh.ledger.partial import Recorder
+from picomesh.ledger.proof import Links, Position, Proof, encode_proof
+from picomesh.ledger.receipt import Core, decode_core
+from picomesh.ledger.signature import Signer
+from picomesh.store.store import StoredReceipt
+
+
+def prove(
+    source: Source,
+    programs: Programs,
+    pico: str,
+    seq: int,
+    signer: Signer | None = None,
+    has_modules: bool = True,
+) -> bytes:
+    """The proof file of a receipt; with a signer, it says how long the history is.
+
+    Raises OperatorError when the receipt cannot be proved, because it does not replay.
+    """
+    row = get_receipt(source, pico, seq)
+    core = decode_core(row.core)
+    recorder = Recorder(source)
+    _run(recorder, programs, core)
+    kept = _without_modules(core, recorder) if not has_modules else recorder.read
+    blocks = {**kept, **_receipt_blocks(row)}
+    blocks |= _ancestors(source, pico)
+    before = None
+    if seq:
+        row_before = get_receipt(source, pico, seq - 1)
+        before = _links(row_before)
+        blocks |= _receipt_blocks(row_before)
+    position = _position(source, pico, seq, signer, blocks)
+    root = encode_proof(Proof(_links(row), before, position))
+    blocks[cid_of_block(root)] = root
+    return encode_car(cid_of_block(root), blocks)
+
+
+def _run(recorder: Recorder, programs: Programs, core: Core) -> None:
+    """Runs the transition; the recorder then has read what it needs."""
+    fresh = Programs(programs.sandbox, programs.gate)  # one that remembers nothing reads all
+    performed = perform(fresh, recorder, work_of(core, recorder))
+    divergence = compare(core, performed.core)
+    if divergence is not None:
+        raise OperatorError(
+            f"receipt {core.seq} cannot be proved: run again, its {divergence.field} is another",
+            "`picomesh replay` says more",
+        )
+    for record in PicoState(recorder, core.pre).rulesets():
+        recorder.block(record.raw)  # an auditor meters modules himself
+
+
+def _ancestors(source: Source, pico: str) -> dict[Cid, bytes]:
+    """The inputs that made the pico, its parent and so on; the last one names the engine."""
+    found: dict[Cid, bytes] = {}
+    made: Input | None = None
+    while made is None or isinstance(made, Spawn):
+        name = parse_cid(pico if made is None else made.parent)
+        found[name] = source.block(name)
+        made = decode_input(found[name])
+    return found
+
+
+def _without_modules(core: Core, recorder: Recorder) -> dict[Cid, bytes]:
+    """All but the modules that were installed before, which an auditor may have."""
+    modules: set[Cid] = set()
+    for record in PicoState(recorder, core.pre).rulesets():
+        modules |= {record.raw, record.metered}
+    return {cid: data for cid, data in recorder.read.items() if cid not in modules}
+
+
+def _links(row: StoredReceipt) -> Links:
+    return Links(cid_of_block(row.core), cid_of_block(row.envelope))
+
+
+def _receipt_blocks(row: StoredReceipt) -> dict[Cid, bytes]:
+    return {cid_of_block(data): data for data in (row.core, row.envelope)}
+
+
+def _position(
+    source: Source, pico: str, seq: int, signer: Signer | None, blocks: dict[Cid, bytes]
+) -> Position | None:
+    """A fresh checkpoint over the whole history, dated by its newest receipt."""
+    if signer is None:
+        return None
+    rows = source.receipts(pico)
+    time_ms = decode_core(rows[-1].core).time
+    receipts = [cid_of(row) for row in rows]
+    data = encode_checkpoint(sign_checkpoint(pico, receipts, time_ms, signer))
+    blocks[cid_of_block(data)] = data
+    path = inclusion_path([leaf_hash(cid) for cid in receipts], seq)
+    return Position(cid_of_block(data), tuple(path))

@@ -1,0 +1,367 @@
+"""Proofs of transitions: one file convinces, and no file convinces of what did not happen."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from picomesh.engine import Engine, OperatorError, Options
+from picomesh.engine.answers import Answerer
+from picomesh.engine.audit import CHECKS, Audit, audit
+from picomesh.engine.checked import CheckedModules
+from picomesh.engine.prove import prove
+from picomesh.ledger.car import CarFile, encode_car
+from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
+from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
+from picomesh.ledger.proof import Links, Proof, decode_proof, encode_proof
+from picomesh.ledger.receipt import Write, decode_core, decode_envelope, encode_core, seal
+from picomesh.ledger.signature import Signer
+from picomesh.sandbox.backends import BackendOptions
+from picomesh.sandbox.interface import Sandbox
+from picomesh.sandbox.machine import WasmtimeSandbox
+from wat_guests import Guest, counter, thrower
+
+STRANGER = Signer(b"x" * 32)
+
+
+class Answering:
+    def request(self, *_: object) -> dict[str, int | float | str | bytes | list | dict | None]:  # type: ignore[type-arg] # any value
+        return {"status_code": 200, "content": "yes"}
+
+
+def asker() -> Guest:
+    guest = Guest("asker", (("a", "ask"),))
+    question = guest.message(
+        fn="http:get", args=[{"method": "GET", "url": "http://x", "headers": {}}]
+    )
+    guest.handle = f"(call $ask {question} (i32.const 200))"
+    return guest
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """A pico with a receipt of every class: 0 create, 1 install, 2 to 6 events, 7 and 8 installs,
+    9 a throw, 10 a tape, 11 a new version, 12 out of fuel, 13 uninstall."""
+    engine = Engine.ephemeral(Options(answerer=Answerer(Answering()), fuel_limit=1_000_000))
+    engine.create("me")
+    engine.install_module("me", counter().build(), source="source")
+    for _ in range(5):
+        engine.send("me", "a", "b", {"x": [1, {"y": None}]})
+    bad = thrower("bad")
+    bad.events = (("a", "throw"),)
+    engine.install_module("me", bad.build())
+    engine.install_module("me", asker().build())
+    engine.send("me", "a", "throw")
+    engine.send("me", "a", "ask")
+    endless = Guest("bad", (("a", "loop"),), handle="(loop $l (br $l))")
+    engine.install_module("me", endless.build())
+    engine.send("me", "a", "loop")
+    engine.uninstall("me", "bad")
+    return engine
+
+
+RECEIPTS = range(14)
+MODULES = CheckedModules()
+_SANDBOXES: dict[str, Sandbox] = {}
+
+
+def sandbox(name: str) -> Sandbox:
+    """The engine with just this name; they are kept, for making one takes a while."""
+    if name not in _SANDBOXES:
+        _SANDBOXES[name] = WasmtimeSandbox(BackendOptions(name))
+    return _SANDBOXES[name]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _close() -> Iterator[None]:
+    yield
+    _SANDBOXES.clear()
+
+
+def other(_: str) -> Sandbox:
+    return sandbox("pulley")
+
+
+def check(data: bytes) -> Audit:
+    return audit(data, other, MODULES)
+
+
+def proof_of(engine: Engine, seq: int) -> bytes:
+    return prove(engine.store, engine.programs, engine.find("me"), seq, engine.signer)
+
+
+@pytest.mark.parametrize("seq", RECEIPTS)
+def test_every_class_of_receipt_is_proved_by_one_file(engine: Engine, seq: int) -> None:
+    done = check(proof_of(engine, seq))
+    assert done.refused is None
+    assert [item.name for item in done.checks] == list(CHECKS)
+    assert done.core == engine.receipt("me", seq).core
+    assert done.checkpoint is not None and done.checkpoint.size == len(RECEIPTS)
+
+
+def test_the_receipts_are_of_every_class(engine: Engine) -> None:
+    cores = [receipt.core for receipt in engine.log("me")]
+    assert {core.kind for core in cores} == {"create", "install", "uninstall", "event"}
+    assert {core.outcome for core in cores} == {"ok", "throw", "out-of-fuel"}
+
+
+def test_the_same_receipt_has_the_same_proof(engine: Engine) -> None:
+    assert proof_of(engine, 4) == proof_of(engine, 4)
+
+
+def test_a_proof_without_modules_convinces_who_has_them_and_nobody_else(engine: Engine) -> None:
+    pico = engine.find("me")
+    data = prove(engine.store, engine.programs, pico, 6, engine.signer, has_modules=False)
+    assert len(data) < len(proof_of(engine, 6)) and len(data) < 10 * 1024
+    assert audit(data, other, MODULES).is_proved  # which has seen the module before
+    stranger = audit(data, other, CheckedModules())
+    assert stranger.refused is not None and stranger.refused.name == "code"
+
+
+def test_a_receipt_that_does_not_replay_cannot_be_proved(engine: Engine) -> None:
+    rows = engine.store.receipts(engine.find("me"))
+    core = replace(decode_core(rows[3].core), fuel=1)
+
+    class Lying:
+        def receipt(self, pico: str, seq: int) -> object:
+            return replace(rows[seq], core=encode_core(core)) if seq == 3 else rows[seq]
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(engine.store, name)
+
+    with pytest.raises(OperatorError, match="fuel"):
+        prove(Lying(), engine.programs, core.pico, 3)  # type: ignore[arg-type] # a store but for one
+
+
+# -- files that say what did not happen
+
+
+def blocks_of(data: bytes) -> dict[Cid, bytes]:
+    car = CarFile(data)
+    return {cid: car.block(cid) for cid in car}
+
+
+def packed(blocks: dict[Cid, bytes], proof: Proof) -> bytes:
+    root = encode_proof(proof)
+    return encode_car(cid_of_block(root), {**blocks, cid_of_block(root): root})
+
+
+def forged(data: bytes, signer: Signer, **fields: object) -> bytes:
+    """The proof with other fields in its core, signed; all other blocks are kept."""
+    blocks = blocks_of(data)
+    root = CarFile(data).root
+    proof = decode_proof(blocks.pop(root))
+    core = decode_core(blocks.pop(proof.receipt.core))
+    envelope = decode_envelope(blocks.pop(proof.receipt.envelope))
+    core = replace(core, **fields)  # type: ignore[arg-type] # any field
+    sealed = seal(
+        core,
+        encode_core(core),
+        replace(envelope, core=cid_of_block(encode_core(core)), engine=signer.public_key),
+        signer,
+    )
+    links = Links(sealed.cid, cid_of_block(sealed.envelope_bytes))
+    blocks |= {links.core: sealed.core_bytes, links.envelope: sealed.envelope_bytes}
+    if proof.position is not None:  # the lie is in no checkpoint
+        del blocks[proof.position.checkpoint]
+    return packed(blocks, replace(proof, receipt=links, position=None))
+
+
+ROOT = cid_of_block(b"\x80")
+VALUE = cid_of_bytes(b"\x07")
+# What the engine that holds the key can say of receipt 4, and which check finds it out.
+LIES: dict[str, tuple[str, dict[str, object]]] = {
+    "less fuel": ("execution", {"fuel": 1}),
+    "another outcome": ("execution", {"outcome": "throw"}),
+    "another limit": ("execution", {"fuel_limit": 10_000}),
+    "a state after it that no write leads to": ("execution", {"post": ROOT}),
+    "no writes": ("execution", {"writes": ()}),
+    "another value": ("execution", {"writes": (Write(b"ent/t/n", VALUE),)}),
+    "effects that were not": ("execution", {"outbox": ROOT}),
+    "other code": ("execution", {"code": ()}),
+    "another seed": ("", {"seed": bytes(32)}),  # possible: this guest takes no chances
+    "another kind": ("execution", {"kind": "install"}),
+    "another profile limit": ("receipt", {"fuel_limit": 10**18}),
+    "another place": ("position", {"seq": 7}),
+    "another predecessor": ("position", {"prev": ROOT}),
+    "another state before it": ("position", {"pre": ROOT}),
+    "made by it": ("position", {"kind": "create"}),
+    "the first": ("position", {"seq": 0}),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_of_the_engine_is_found_by_the_check_that_is_for_it(
+    engine: Engine, name: str
+) -> None:
+    expected, fields = LIES[name]
+    done = check(forged(proof_of(engine, 4), engine.signer, **fields))
+    assert (done.refused.name if done.refused else "") == expected, done.refused
+
+
+def test_a_proof_by_another_engine_is_refused(engine: Engine) -> None:
+    done = check(forged(proof_of(engine, 4), STRANGER))
+    assert done.refused is not None and done.refused.name == "engine"
+
+
+def test_a_signature_by_another_key_is_refused(engine: Engine) -> None:
+    data = proof_of(engine, 4)
+    blocks = blocks_of(data)
+    proof = decode_proof(blocks.pop(CarFile(data).root))
+    envelope = decode_envelope(blocks.pop(proof.receipt.envelope))
+    core_bytes = blocks[proof.receipt.core]
+    sealed = seal(decode_core(core_bytes), core_bytes, envelope, STRANGER)
+    links = replace(proof.receipt, envelope=cid_of_block(sealed.envelope_bytes))
+    blocks[links.envelope] = sealed.envelope_bytes
+    done = check(packed(blocks, replace(proof, receipt=links)))
+    assert done.refused is not None and done.refused.name == "signature"
+
+
+def test_a_proof_of_another_pico_or_engine_than_expected_is_refused(engine: Engine) -> None:
+    data = proof_of(engine, 4)
+    for pico, key, name in [("bafyother", None, "receipt"), (None, b"k" * 32, "signature")]:
+        done = audit(data, other, MODULES, pico, key)
+        assert done.refused is not None and done.refused.name == name
+    assert audit(data, other, MODULES, engine.find("me"), engine.public_key).is_proved
+
+
+Change = Callable[[dict[Cid, bytes], Proof, Engine], Proof]
+
+
+def _another_before(blocks: dict[Cid, bytes], proof: Proof, engine: Engine) -> Proof:
+    receipt = engine.receipt("me", 2)
+    assert proof.before is not None
+    del blocks[proof.before.core], blocks[proof.before.envelope]
+    links = Links(receipt.cid, cid_of_block(receipt.envelope_bytes))
+    blocks |= {links.core: receipt.core_bytes, links.envelope: receipt.envelope_bytes}
+    return replace(proof, before=links)
+
+
+def _checkpoint(signer: Signer, pico: str | None = None) -> Change:
+    def change(blocks: dict[Cid, bytes], proof: Proof, engine: Engine) -> Proof:
+        assert proof.position is not None
+        del blocks[proof.position.checkpoint]
+        receipts = [receipt.cid for receipt in engine.log("me")]
+        name = pico or engine.find("me")
+        data = encode_checkpoint(sign_checkpoint(name, receipts, 0, signer))
+        blocks[cid_of_block(data)] = data
+        return replace(proof, position=replace(proof.position, checkpoint=cid_of_block(data)))
+
+    return change
+
+
+def _path(change: Callable[[list[bytes]], list[bytes]]) -> Change:
+    def changed(_: dict[Cid, bytes], proof: Proof, engine: Engine) -> Proof:
+        assert proof.position is not None
+        path = tuple(change(list(proof.position.path)))
+        return replace(proof, position=replace(proof.position, path=path))
+
+    return changed
+
+
+def _more(data: bytes, cid: Cid) -> Change:
+    def change(blocks: dict[Cid, bytes], proof: Proof, _: Engine) -> Proof:
+        blocks[cid] = data
+        return proof
+
+    return change
+
+
+FILES: dict[str, tuple[str, Change]] = {
+    "no receipt before it": ("position", lambda b, p, e: replace(p, before=None)),
+    "another receipt before it": ("position", _another_before),
+    "a checkpoint by another engine": ("position", _checkpoint(STRANGER)),
+    "a checkpoint of another pico": ("position", _checkpoint(STRANGER, "bafyother")),
+    "a way to the checkpoint without its last hash": ("position", _path(lambda p: p[:-1])),
+    "a way to the checkpoint with a hash more": ("position", _path(lambda p: [*p, p[0]])),
+    "a way to the checkpoint in another order": ("position", _path(lambda p: p[::-1])),
+    "a block that nothing needs": ("execution", _more(b"\x05", cid_of_block(b"\x05"))),
+    "bytes that nothing needs": ("execution", _more(b"hello", cid_of_bytes(b"hello"))),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_with_something_else_in_it_is_refused(engine: Engine, name: str) -> None:
+    expected, change = FILES[name]
+    data = proof_of(engine, 4)
+    blocks = blocks_of(data)
+    proof = decode_proof(blocks.pop(CarFile(data).root))
+    done = check(packed(blocks, change(blocks, proof, engine)))
+    assert done.refused is not None and done.refused.name == expected, done.refused
+
+
+@pytest.mark.parametrize("seq", [1, 4, 10, 13])
+def test_a_file_without_one_of_its_blocks_is_refused(engine: Engine, seq: int) -> None:
+    data = proof_of(engine, seq)
+    blocks, root = blocks_of(data), CarFile(data).root
+    metered = {code.metered for code in engine.receipt("me", seq).core.code}
+    for cid in blocks.keys() - {root} - metered:  # Python meters modules itself
+        rest = {name: block for name, block in blocks.items() if name != cid}
+        done = audit(encode_car(root, rest), other, CheckedModules(gate=MODULES.metered))
+        assert done.refused is not None, cid
+
+
+def test_a_module_that_is_metered_otherwise_is_refused(engine: Engine) -> None:
+    def cheaper(raw: bytes) -> bytes:
+        return MODULES.metered(counter("other").build())
+
+    done = audit(proof_of(engine, 4), other, CheckedModules(gate=cheaper))
+    assert done.refused is not None and done.refused.name == "code"
+
+
+def test_every_changed_byte_and_every_shorter_file_is_refused(engine: Engine) -> None:
+    data = proof_of(engine, 4)
+    chance = random.Random(5)
+    for at in [*range(0, 400), *(chance.randrange(len(data)) for _ in range(600))]:
+        wrong = bytearray(data)
+        wrong[at] ^= 1 << chance.randrange(8)
+        assert not check(bytes(wrong)).is_proved, at
+        assert not check(data[:at]).is_proved, at
+    assert not check(data + b"\0").is_proved
+
+
+def test_checked_modules_are_kept_and_a_damaged_one_is_metered_again(tmp_path: Path) -> None:
+    metered: list[bytes] = []
+
+    def gate(raw: bytes) -> bytes:
+        metered.append(raw)
+        return MODULES.metered(raw)
+
+    raw = counter().build()
+    good = CheckedModules(tmp_path, gate).metered(raw)
+    assert CheckedModules(tmp_path, gate).metered(raw) == good and metered == [raw]
+    (file,) = tmp_path.rglob("*.metered")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert CheckedModules(tmp_path, gate).metered(raw) == good and metered == [raw, raw]
+
+
+def test_paths_ground_to_widen_a_node_end_the_transition_and_change_nothing() -> None:
+    """A guest that chooses its paths by trial is stopped where the tree would bear the cost."""
+    from picomesh.ledger.tree import NODE_PATHS_MAX, layer_of
+
+    numbers = [
+        number for number in range(4 * NODE_PATHS_MAX) if not layer_of(b"ent/t/%08d" % number)
+    ][: NODE_PATHS_MAX + 1]
+    guest = Guest("t", pages=(4, 8))
+    rows = guest.data(b"".join(b"ent/%08d" % number for number in numbers))
+    start, value = int(rows.split(")")[0].split()[-1]), guest.value(0)
+    end = start + 12 * len(numbers)
+    guest.functions = f"""(func $write (local $at i32)
+      (local.set $at (i32.const {start}))
+      (loop $next
+        (call $put (local.get $at) (i32.const 12) {value})
+        (local.set $at (i32.add (local.get $at) (i32.const 12)))
+        (br_if $next (i32.lt_u (local.get $at) (i32.const {end})))))"""
+    guest.handle = "(call $write)"
+    with Engine.ephemeral(Options(fuel_limit=100_000_000)) as engine:
+        engine.create("me")
+        engine.install_module("me", guest.build())
+        response = engine.send("me", "a", "b")
+        core = response.receipt.core
+        assert (core.outcome, core.writes, core.pre == core.post) == ("trap", (), True)
+        assert core.fuel > 4000 * len(numbers)
+        assert check(proof_of(engine, 2)).is_proved
