@@ -20,7 +20,7 @@ from picomesh.scenario.values import error_of, result_of
 MODULE_EXPRESSIONS_MAX = 100
 _RID = "x.expr"
 # A default parameter stands in for JavaScript's undefined, not for null: so the two are told apart.
-_MISSING = '"undefined, and not null"'
+_MISSING = "undefined, and not null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Expression:
             f"type{self.at} = function(arg){{ {call}.typeof() }}\n"
             f'text{self.at} = function(arg){{ {call} + "" }}\n'
             f"encode{self.at} = function(arg){{ {call}.encode() }}\n"
-            f"missing{self.at} = function(arg){{ (function(v = {_MISSING}){{ v }})({call}) }}\n"
+            f'missing{self.at} = function(arg){{ (function(v = "{_MISSING}"){{ v }})({call}) }}\n'
         )
 
     @property
@@ -119,7 +119,7 @@ def _ask(engine: Engine, pico: str, item: _Expression) -> dict[str, Any]:
 def _beside_json(value: Value, kind: str, ask: Callable[[str], Value]) -> dict[str, Any]:
     """What recordings show of a value that JSON cannot: `js`, and KRL's own encoding."""
     beside: dict[str, Any] = {}
-    if value is None and f'"{ask("missing")}"' == _MISSING:
+    if value is None and ask("missing") == _MISSING:
         beside["js"] = "undefined"
     elif kind not in ("Null", "Map", "Array"):
         beside["js"] = ask("text")

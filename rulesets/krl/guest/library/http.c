@@ -139,7 +139,8 @@ static Value body_of(const Value *given, Map *headers) {
     }
     if (rt_truthy(given[JSON])) {
         set_content_type(headers, "application/json");
-        return from_string(json_encode(given[JSON], 0));
+        const String *text = json_encode(given[JSON], 0);
+        return text == NULL ? KRL_UNDEFINED : from_string(text);
     }
     if (rt_truthy(given[FORM])) {
         set_content_type(headers, "application/x-www-form-urlencoded");

@@ -208,5 +208,6 @@ LIBRARY(encode) {
     enum { INDENT_MAX = 10 };
     double indent = leading_integer(js_string(argument(1)));
     uint32_t columns = indent < 0 ? 0 : indent > INDENT_MAX ? INDENT_MAX : (uint32_t)indent;
-    return from_string(json_encode(argument(0), columns));
+    const String *text = json_encode(argument(0), columns);
+    return text == NULL ? KRL_UNDEFINED : from_string(text);
 }
