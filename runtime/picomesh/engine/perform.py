@@ -164,7 +164,9 @@ def _run(programs: Programs, blocks: Layered, state: PicoState, work: Work) -> T
             return _adopt(state, work.given)
         case Create():
             path = CHANNELS + first_eci(work.seed).encode()
-            return Transition("ok", 0, ((path, encode_value(allow_all(first_eci(work.seed)))),))
+            return Transition(
+                "ok", 0, ((path, encode_value(allow_all(first_eci(work.seed), ["allow-all"]))),)
+            )
         case Install():
             return _install(programs, blocks, state, work, work.given)
         case Uninstall(rid=rid):
@@ -254,7 +256,8 @@ def _spawn(programs: Programs, blocks: Layered, work: Work, given: Spawn) -> Tra
     logs: list[transition.LogLine] = []
     fuel = 0
     for row in given.rulesets:
-        wanted = Wanted(*row)
+        assert isinstance(row, list), "inputs.py has checked the row"
+        wanted = Wanted(*row)  # type: ignore[arg-type]  # and its columns
         try:
             prepared = prepare(programs, blocks, installed, wanted, work.seq)
             limited = replace(work, fuel_limit=work.fuel_limit - fuel)

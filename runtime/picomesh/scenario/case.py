@@ -17,15 +17,20 @@ from typing import Any
 from picomesh.engine import Engine, Options
 from picomesh.engine.engine import Response
 from picomesh.engine.entities import ENTITIES, read_entities
-from picomesh.engine.errors import OperatorError, QueryFailed
+from picomesh.engine.errors import OperatorError
+from picomesh.engine.family import channels_of, children_of, parent_of
 from picomesh.engine.options import DEFAULT_HOST
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import decode_value
-from picomesh.scenario.compiler import CompileError, compile_text
+from picomesh.scenario.compiler import CompileError, compile_for_engine, compile_text
 from picomesh.scenario.expressions import run_expressions
 from picomesh.scenario.shape import BadCase, BadStep, check_case, check_step
 from picomesh.scenario.values import error_of, resolve_refs, result_of
 from picomesh.scenario.world import START_MS, STEP_MS, VirtualWorld
+from picomesh.transition import Transition
+
+# The numbers that the reference's log lines have.
+LOG_LEVELS = {"error": 10, "warn": 20, "info": 30, "klog": 40, "debug": 50}
 
 _RID = re.compile(r"ruleset\s+([^\s{]+)")
 FIRED_MAX = 100_000  # entries of schedules in one step
@@ -39,8 +44,14 @@ def run_case(
     check_case(case)
     options = case.get("options") or {}
     world = VirtualWorld(options.get("start", START_MS), options.get("seed", 1))
+    texts: dict[str, str] = {}
     engine_options = Options(
-        world=world, cache=cache, host=options.get("baseUrl", DEFAULT_HOST), backend=backend
+        world=world,
+        cache=cache,
+        host=options.get("baseUrl", DEFAULT_HOST),
+        backend=backend,
+        fetch=lambda url: _fetch(texts, url),
+        compile=compile_for_engine,
     )
     result: dict[str, Any] = {}
     if "name" in case:
@@ -51,7 +62,7 @@ def run_case(
         result["compile"] = [_compile_one(text) for text in case["compile"]]
     if "rulesets" in case or "steps" in case:
         with Engine.ephemeral(engine_options) as engine:
-            result |= _Case(engine, world, options).run(case)
+            result |= _Case(engine, world, options, texts).run(case)
     return result
 
 
@@ -66,13 +77,19 @@ def _compile_one(text: str) -> dict[str, Any]:
 class _Case:
     """The pico of a case, its sources by URL, and the results so far."""
 
-    def __init__(self, engine: Engine, world: VirtualWorld, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        world: VirtualWorld,
+        options: Mapping[str, Any],
+        texts: dict[str, str],
+    ) -> None:
         self.engine = engine
         self.world = world
         self.options = options
         self.pico = engine.create().pico
         self.url_by_rid: dict[str, str] = {}
-        self.text_by_url: dict[str, str] = {}
+        self.text_by_url = texts
         self.results: list[Any] = []
         self.logs: list[dict[str, Any]] = []
 
@@ -102,8 +119,10 @@ class _Case:
             return error_of(f"Error: Got a statusCode=404 for: {url}", "install")
         try:
             compiled = compile_text(self.text_by_url[url], url)
+            self.engine.module(url)  # from now on, what rulesets get for this URL
+            source = self.text_by_url[url]
             response = self.engine.install_module(
-                self.pico, compiled.raw, url=url, config=config or {}
+                self.pico, compiled.raw, source=source, url=url, config=config or {}
             )
         except CompileError as problem:
             return problem.result
@@ -165,38 +184,44 @@ class _Case:
             raise BadStep("missing event.name")
         if not isinstance(attrs, dict | None):
             raise BadStep("Expected a JSON map for event.data.attrs")
-        response = self.engine.send(
-            self.pico, domain.strip(), name.strip(), attrs, eci=self._eci(given.get("eci"))
-        )
-        self.logs += [
-            {
-                "level": line.level,
-                "rid": line.rid,
-                "rule": line.rule,
-                "message": line.message,
-                "val": line.value,
-            }
-            for line in response.transition.logs
-        ]
+        pico, eci = self._channel(given.get("eci"))
+        response = self.engine.send(pico, domain.strip(), name.strip(), attrs, eci=eci)
+        self._note_logs(response.transition, response.eid)
         return response
 
-    def _eci(self, name: str | None) -> str | None:
+    def _note_logs(self, transition: Transition, eid: str) -> None:
+        """Log lines as recordings show them: a `log` statement has its value for a message."""
+        for line in transition.logs:
+            level = LOG_LEVELS.get(line.level, LOG_LEVELS["debug"])
+            if level >= LOG_LEVELS["debug"] and not self.options.get("debugLogs"):
+                continue
+            shown: dict[str, Any] = {"level": level, "picoId": self.pico, "rid": line.rid}
+            shown["txnId"] = eid
+            if line.message:
+                shown |= {"val": line.value, "msg": line.message}
+            else:
+                shown["msg"] = line.value
+            self.logs.append(shown)
+
+    def _channel(self, name: str | None) -> tuple[str, str | None]:
+        """The pico that is meant and the channel to it."""
         if name in (None, "root"):
-            return None
-        return self.pico if name == "self" else name
+            return self.pico, None
+        if name == "self":
+            return self.pico, self.pico
+        pico = self.engine.pico_of(str(name))
+        if pico is None:
+            raise BadStep(f"ECI not found {name}")
+        return pico, name
 
     def query(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            value = self.engine.query(
-                self.pico,
-                given["rid"],
-                given["name"],
-                given.get("args") or {},
-                eci=self._eci(given.get("eci")),
-            )
-        except QueryFailed as problem:
-            return error_of(f"Error: {problem}", "run")
-        return result_of(value)
+        pico, eci = self._channel(given.get("eci"))
+        args = given.get("args") or {}
+        done = self.engine.run_query(pico, given["rid"], given["name"], args, eci=eci)
+        self._note_logs(done, "query")
+        if done.outcome != "ok":
+            return error_of(f"Error: {done.message}", "run")
+        return result_of(decode_value(done.answer))
 
     def event_query(self, given: Mapping[str, Any]) -> dict[str, Any]:
         response = self._send(given)
@@ -227,6 +252,7 @@ class _Case:
             raise BadStep(f"Got a statusCode=404 for: {url}")
         records = [item for item in self.engine.state(self.pico).rulesets() if item.url == url]
         compiled = compile_text(self.text_by_url[url], url)
+        self.engine.module(url, fresh=True)
         for record in records:
             config = decode_value(record.config)
             self.install(url, config if isinstance(config, dict) else {})
@@ -238,17 +264,33 @@ class _Case:
 
     def dump(self, what: str) -> dict[str, Any]:
         if what == "ent":
-            return {"ent": {self.pico: self.entities()}}
+            found = {pico: self.entities(pico) for pico, _ in self.engine.store.picos()}
+            return {"ent": {pico: entities for pico, entities in found.items() if entities}}
         if what == "picos":
-            return {"picos": [{"id": pico} for pico, _ in self.engine.store.picos()]}
+            return {"picos": [self._pico(pico) for pico, _ in self.engine.store.picos()]}
         raise BadStep(f"unknown step dump {what}")
 
     def _url(self, name: Any) -> str:
         return self.url_by_rid.get(name, str(name))
 
-    def entities(self) -> dict[str, Any]:
+    def _pico(self, pico: str) -> dict[str, Any]:
+        """A pico as the reference shows it: its family, channels and rulesets."""
+        state = self.engine.state(pico)
+        parent = parent_of(state)
+        return {
+            "id": pico,
+            "parent": None if parent is None else parent.eci,
+            "children": [child.eci for child in children_of(state)],
+            "channels": channels_of(state, pico),
+            "rulesets": [
+                {"rid": item.rid, "config": {"url": item.url, "config": decode_value(item.config)}}
+                for item in state.rulesets()
+            ],
+        }
+
+    def entities(self, pico: str | None = None) -> dict[str, Any]:
         """Entity variables by ruleset and name."""
-        return dict(read_entities(self.engine.state(self.pico).items(ENTITIES)))
+        return dict(read_entities(self.engine.state(pico or self.pico).items(ENTITIES)))
 
 
 _STEPS: dict[str, Callable[[_Case, Any], Any]] = {
@@ -263,6 +305,12 @@ _STEPS: dict[str, Callable[[_Case, Any], Any]] = {
     "restart": _Case.restart,
     "dump": _Case.dump,
 }
+
+
+def _fetch(texts: Mapping[str, str], url: str) -> bytes:
+    if url not in texts:
+        raise OperatorError(f"Got a statusCode=404 for: {url}")
+    return texts[url].encode()
 
 
 def _read_file(name: str) -> str:

@@ -7,10 +7,12 @@ cannot be parsed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from krl.compiler import Compilation, compile_source
 from krl.diagnostic import Diagnostic, Source
+from picomesh.engine.errors import OperatorError
 from picomesh.manifest import read_manifest
 from picomesh.scenario.values import error_of
 
@@ -36,6 +38,7 @@ class Compiled:
         return {"rid": self.rid, **({"warnings": self.warnings} if self.warnings else {})}
 
 
+@lru_cache(maxsize=64)
 def compile_text(text: str, name: str) -> Compiled:
     """Compiles a ruleset. Raises CompileError."""
     compilation = compile_source(Source(name, text))
@@ -43,6 +46,14 @@ def compile_text(text: str, name: str) -> Compiled:
         raise CompileError(_first_error(compilation))
     warnings = [_warning(compilation.source, item) for item in compilation.diagnostics]
     return Compiled(compilation.module, read_manifest(compilation.module).rid, warnings)
+
+
+def compile_for_engine(text: str) -> bytes:
+    """What a ruleset gets when it installs another one. Raises OperatorError."""
+    try:
+        return compile_text(text, "case.krl").raw
+    except CompileError as problem:
+        raise OperatorError(str(problem)) from problem
 
 
 def _first_error(compilation: Compilation) -> dict[str, Any]:

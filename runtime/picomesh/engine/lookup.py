@@ -1,0 +1,104 @@
+"""What can be looked up of an engine's picos, without changing anything."""
+
+from __future__ import annotations
+
+from picomesh.channels import Use, refusal
+from picomesh.engine.errors import OperatorError
+from picomesh.engine.options import Options
+from picomesh.engine.perform import first_eci
+from picomesh.engine.picos import find_pico
+from picomesh.engine.programs import Programs
+from picomesh.engine.records import PicoState
+from picomesh.engine.sealing import read_receipt
+from picomesh.ledger.receipt import Receipt, decode_core
+from picomesh.ledger.tree import EMPTY_ROOT
+from picomesh.store.store import Store
+
+
+class Lookup:
+    """The reading half of an engine."""
+
+    def __init__(self, store: Store, programs: Programs, options: Options) -> None:
+        self.store = store
+        self.programs = programs
+        self.options = options
+        self.host = options.host
+        self._world = options.world
+        self._heads: dict[str, Receipt] = {}
+        self._ecis: dict[str, str] = {}
+
+    def find(self, name: str) -> str:
+        """A pico's id by id, by the beginning of its id, or by name. Raises OperatorError."""
+        exact = self.store.pico_called(name) if name else None
+        return exact or find_pico(self.store.picos(), name)
+
+    def state(self, pico: str) -> PicoState:
+        """A pico's state now."""
+        head = self._head(self.find(pico))
+        root = EMPTY_ROOT if head is None else head.core.post
+        return PicoState(self.store, root, self.programs.nodes)
+
+    def pico_of(self, eci: str) -> str | None:
+        """The pico that a channel leads to; a pico's own id is a channel only it may use."""
+        pico = self.store.pico_of_channel(eci)
+        if pico is None and self.store.head(eci) is not None and not self.store.is_gone(eci):
+            return eci
+        return pico
+
+    def event_refusal(
+        self, pico: str, eci: str, domain: str, name: str, sender: str | None
+    ) -> str | None:
+        """Why a channel does not let an event of `sender` through; None when it does."""
+        return self._refusal(pico, eci, "event", domain, name, sender)
+
+    def _refusal(
+        self, pico: str, eci: str, use: Use, first: str, name: str, sender: str | None
+    ) -> str | None:
+        """Whoever operates the engine (no sender) may use a pico's own channel."""
+        if eci == pico and sender in (None, pico):
+            return None
+        channel = self.state(pico).channel(eci)
+        if channel is None:
+            return f"ECI not found {eci}"
+        return refusal(channel, use, first, name, sender)
+
+    def _check_policy(
+        self, pico: str, eci: str, use: Use, first: str, name: str, sender: str | None
+    ) -> None:
+        refused = self._refusal(pico, eci, use, first, name, sender)
+        if refused is not None:
+            raise OperatorError(refused, "`picomesh show` lists the pico's channels")
+
+    def eci(self, pico: str) -> str:
+        """A pico's first channel."""
+        if pico not in self._ecis:
+            genesis = self.store.receipt(pico, 0)
+            seed = b"" if genesis is None else decode_core(genesis.core).seed
+            self._ecis[pico] = first_eci(seed)
+        eci = self._ecis[pico]
+        if self.state(pico).channel(eci) is not None:
+            return eci
+        # A ruleset deleted the first one, or the pico is a child and never had it.
+        open_to_all = (
+            item for item in self.state(pico).channels() if item["familyChannelPicoID"] is None
+        )
+        return str(next(open_to_all, {"id": pico})["id"])
+
+    def log(self, pico: str, first: int = 0, last: int | None = None) -> list[Receipt]:
+        """A pico's receipts, oldest first."""
+        return [read_receipt(row) for row in self.store.receipts(self.find(pico), first, last)]
+
+    def receipt(self, pico: str, seq: int) -> Receipt:
+        row = self.store.receipt(self.find(pico), seq)
+        if row is None:
+            raise OperatorError(f"this pico has no receipt {seq}", "`picomesh log` lists them")
+        return read_receipt(row)
+
+    def _head(self, pico: str) -> Receipt | None:
+        """A pico's newest receipt; remembered, for only this engine writes to its store."""
+        if pico not in self._heads:
+            row = self.store.head(pico)
+            if row is None:
+                return None
+            self._heads[pico] = read_receipt(row)
+        return self._heads[pico]
