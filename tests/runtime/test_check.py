@@ -58,7 +58,7 @@ def test_an_old_ruleset_is_rewritten_and_what_changed_is_shown(
     (tmp_path / "old.krl").write_text(OLD.replace("meta { logging on }", "meta { }"))
     code, out, err = check("--fix", "old.krl")
     assert (tmp_path / "old.krl").read_text() == NEW
-    assert code == 0 and err == "1 files, none with errors\n"
+    assert code == 0 and err == "1 file, none with errors\n"
     assert out.splitlines()[0] == (
         "old.krl: rewritten: stray `;` (2), `with` after an action (1), undefined id: count (1), "
         "event:attrs is a map, not a function (1), app:x is an application variable (1)"
