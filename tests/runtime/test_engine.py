@@ -546,10 +546,11 @@ def test_a_ruleset_that_asks_without_end_is_stopped_and_blocks_nobody() -> None:
 
 OUT_OF_MEMORY = """
 import resource
-from picomesh.engine import Engine
+from picomesh.engine import Engine, Options
 from picomesh.sandbox.interface import EngineFault
 from wat_guests import counter
-with Engine.ephemeral() as engine:
+# A pool has its memory already; the plain way asks the system for each instance.
+with Engine.ephemeral(Options(plain=True)) as engine:
     engine.create("me")
     engine.install_module("me", counter().build())
     engine.send("me", "a", "b")

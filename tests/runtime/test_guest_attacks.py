@@ -16,6 +16,8 @@ FUEL_LIMIT = 2_000_000
 OUTSIDE = "(i32.const -16)"  # the last bytes of the address space
 BACKENDS = ["cranelift", "pulley"]
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 def attacked(guest: Guest, backend: str = "cranelift") -> tuple[Engine, Response]:
     """A pico with a counter and the attacker on it, after one event for the attacker."""

@@ -12,13 +12,15 @@ import pico_abi
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
 from picomesh.manifest import read_manifest
+from picomesh.sandbox import direct
 from picomesh.sandbox.backends import BackendOptions
-from picomesh.sandbox.interface import EngineFault
+from picomesh.sandbox.direct import open_sandbox
+from picomesh.sandbox.interface import EngineFault, Sandbox
 from picomesh.sandbox.machine import WasmtimeSandbox
 from picomesh.transition import Answer, Circumstances, Event, Query, Ruleset, Transition
 from wat_guests import Guest, counter, thrower
 
-SANDBOX = WasmtimeSandbox()
+SANDBOXES = {"plain": WasmtimeSandbox(), "direct": open_sandbox()}
 GIVEN = Circumstances(
     pico="p",
     host="http://host",
@@ -27,6 +29,7 @@ GIVEN = Circumstances(
     fuel_limit=5_000_000,
     stack_words_limit=STACK_WORDS_MAX,
 )
+pytestmark = pytest.mark.usefixtures("way")
 EVENT = Event("eci", "a", "b", b"\xa0", "eid")
 
 
@@ -47,9 +50,14 @@ class MapState:
         return sorted(item for item in found if item[0] > after)[:limit]
 
 
+def sandbox() -> Sandbox:
+    """The one of the way that the running test takes."""
+    return SANDBOXES["plain" if direct.find_library() is None else "direct"]
+
+
 def ruleset(guest: Guest) -> Ruleset:
     raw = guest.build()
-    program = SANDBOX.load(pico_abi.meter(raw))
+    program = sandbox().load(pico_abi.meter(raw))
     manifest = read_manifest(raw)
     provides = frozenset(item.name for item in manifest.provides)
     return Ruleset(guest.rid, program, manifest.selects, {}, provides=provides)
@@ -57,7 +65,7 @@ def ruleset(guest: Guest) -> Ruleset:
 
 def run(*guests: Guest, state: MapState | None = None, given: Circumstances = GIVEN) -> Transition:
     rulesets = [ruleset(guest) for guest in guests]
-    return transition.run(SANDBOX, state or MapState(), EVENT, rulesets, given)
+    return transition.run(sandbox(), state or MapState(), EVENT, rulesets, given)
 
 
 def saying(rid: str, name: str, *, raises: Sequence[dict[str, object]] = ()) -> Guest:
@@ -238,7 +246,7 @@ def test_a_failure_of_the_host_does_not_leak_into_the_next_run() -> None:
 
 
 def test_the_operators_kill_switch_is_a_fault_and_no_outcome() -> None:
-    sandbox = WasmtimeSandbox(BackendOptions(kill_after_ms=30))
+    sandbox = open_sandbox(BackendOptions(kill_after_ms=30))
     guest = Guest(handle="(loop $again (br $again))")
     raw = guest.build()
     rulesets = [Ruleset("t", sandbox.load(pico_abi.meter(raw)), None, {})]
@@ -312,5 +320,5 @@ def test_a_module_that_is_not_there_or_does_not_provide_is_thrown() -> None:
 
 def test_a_query_to_a_ruleset_that_is_not_installed_is_thrown() -> None:
     query = Query("eci", "nope", "f", b"\xa0", "eid")
-    done = transition.ask(SANDBOX, MapState(), query, [], GIVEN)
+    done = transition.ask(sandbox(), MapState(), query, [], GIVEN)
     assert (done.outcome, done.message) == ("throw", "Pico doesn't have nope installed.")

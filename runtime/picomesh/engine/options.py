@@ -12,7 +12,7 @@ from picomesh.engine.library import Compile, Fetch, Library, fetch_from
 from picomesh.engine.programs import Programs, admit_module
 from picomesh.engine.world import RealWorld, World
 from picomesh.sandbox.backends import BackendOptions
-from picomesh.sandbox.machine import WasmtimeSandbox
+from picomesh.sandbox.direct import open_sandbox
 
 DEFAULT_HOST = "http://localhost:3000"
 
@@ -23,6 +23,7 @@ class Options:
 
     backend: str = "cranelift"
     kill_after_ms: int | None = None
+    plain: bool = False  # by wasmtime's own Python API: slower, same results
     compile: Compile | None = None
     world: World = field(default_factory=RealWorld)
     answerer: Answerer = field(default_factory=Answerer)
@@ -38,5 +39,5 @@ class Options:
         return Library(fetch, self.compile)
 
     def programs(self, cache: Path | None) -> Programs:
-        backend = BackendOptions(self.backend, self.kill_after_ms)
-        return Programs(WasmtimeSandbox(backend, cache), self.gate)
+        backend = BackendOptions(self.backend, self.kill_after_ms, self.plain)
+        return Programs(open_sandbox(backend, cache), self.gate)

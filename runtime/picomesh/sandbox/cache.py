@@ -26,12 +26,16 @@ class ModuleCache:
     """Modules compiled for one engine: some in memory, all of them in a private folder."""
 
     def __init__(
-        self, engine: wasmtime.Engine, options: BackendOptions, folder: Path | None
+        self,
+        engine: wasmtime.Engine,
+        options: BackendOptions,
+        folder: Path | None,
+        variant: str = "",
     ) -> None:
         self._engine = engine
         self._memory: OrderedDict[bytes, wasmtime.Module] = OrderedDict()
         epoch = "" if options.kill_after_ms is None else "-epoch"
-        name = f"wasmtime-{WASMTIME_VERSION}-{options.backend}{epoch}"
+        name = f"wasmtime-{WASMTIME_VERSION}-{options.backend}{epoch}{variant}"
         self._folder = None if folder is None else private_folder(folder / name)
 
     def load(self, metered: bytes) -> wasmtime.Module:

@@ -1,0 +1,266 @@
+"""One instance by direct calls of the C library: the way every event takes.
+
+What the boundary means is in `boundary`; the functions that every event needs (handle, get, put,
+emit) are written out here once more, without a layer between: the same checks in the same order,
+for the receipt must not tell which way was taken. tests/runtime/test_paths.py compares them.
+
+The meter stays in the guest's globals as long as the host need not look at it: `is_out` says that
+it is in `meter` instead, as it always is while a function of `boundary` runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from pico_abi import limits
+from picomesh.sandbox.boundary import GET, MESSAGE_BYTE_FUEL, BoundaryGuest
+from picomesh.sandbox.guest import raise_stop
+from picomesh.sandbox.interface import EngineFault, GuestTrap, HostCalls, Meter, OutOfFuel
+from picomesh.sandbox.native import take_problem
+
+if TYPE_CHECKING:
+    from picomesh.sandbox.lane import Lane, Place
+
+_NAMES = ("memory", "cabi_realloc", "pico-1:fuel", "pico-1:stack", "handle", "query", "describe")
+EXPORTS = {name: name.encode() for name in _NAMES}
+_GET_BYTE_FUEL = GET.result_byte_price
+
+
+class DirectGuest(BoundaryGuest):
+    """An instance in a lane; `close` ends its life, and nothing reaches its memory behind that."""
+
+    __slots__ = ("context", "fuel_at", "is_out", "lane", "memory", "place", "size", "stack_at")
+
+    def __init__(
+        self, lane: Lane, context: int, place: Place, calls: HostCalls, meter: Meter
+    ) -> None:
+        super().__init__(calls, meter)
+        self.lane = lane
+        self.context = context
+        self.place = place
+        self.is_out = True
+        self._find("memory", place.memory)
+        self._find("cabi_realloc", place.realloc)
+        self._find("pico-1:fuel", place.fuel)
+        self._find("pico-1:stack", place.stack)
+        self.fuel_at = place.fuel_at
+        self.stack_at = place.stack_at
+        self._look_at_memory()
+
+    def close(self) -> None:
+        self.context = 0
+        self.memory = _NO_MEMORY
+        self.size = 0
+
+    def _find(self, name: str, into: int) -> None:
+        data = EXPORTS[name]
+        place = self.place
+        if not self.lane.export_get(self.context, place.instance, data, len(data), into):
+            raise EngineFault(f"the module has no export {name!r}")
+
+    # -- memory: addresses are checked by `boundary`, or here
+
+    def _look_at_memory(self) -> None:
+        """Its place and size now; it only grows, so what was inside before is inside still."""
+        if not self.context:
+            raise EngineFault("this guest is closed")
+        lane, memory_at = self.lane, self.place.memory_at
+        self.size = lane.memory_size(self.context, memory_at)
+        self.memory = lane.memories[lane.memory_data(self.context, memory_at), self.size]
+
+    def memory_size(self) -> int:
+        self._look_at_memory()
+        return self.size
+
+    def memory_read(self, address: int, end: int) -> bytes:
+        return self.memory[address:end].tobytes()
+
+    def memory_write(self, address: int, data: bytes) -> None:
+        self.memory[address : address + len(data)] = data
+
+    def reach(self, end: int, text: str) -> None:
+        """For an end behind the size that is known: the memory has grown, or it is a lie."""
+        self._look_at_memory()
+        if end > self.size:
+            raise GuestTrap(text)
+
+    # -- entering the guest
+
+    def handle(self, event: bytes) -> bytes:
+        return self._exchange("handle", event, limits.EVENT_BYTES_MAX, "an event")
+
+    def query(self, request: bytes) -> bytes:
+        return self._exchange("query", request, limits.REQUEST_BYTES_MAX, "a request")
+
+    def _exchange(self, name: str, data: bytes, bytes_max: int, what: str) -> bytes:
+        """A message in, a message out, with the meter in the guest from first to last."""
+        count = len(data)
+        if count > bytes_max:
+            raise GuestTrap(f"{what} of {count} bytes, the limit is {bytes_max}")
+        if not self.context:
+            raise EngineFault("this guest is closed")
+        self.meter.charge(count * MESSAGE_BYTE_FUEL)
+        place = self.place
+        if place.entered != name:
+            self._find(name, place.function)
+            place.entered = name
+        self.give_meter()
+        address = self.give_bytes(data)
+        lane = self.lane
+        numbers = lane.numbers
+        numbers[0] = address
+        numbers[4] = count
+        self._call(place.function_at, 2)
+        address = numbers[0]
+        self.take_meter()
+        return self._lift(address)
+
+    def _lift(self, address: int) -> bytes:
+        if address & 3:
+            raise GuestTrap("a return area is not aligned")
+        if address + 8 > self.size:
+            self.reach(address + 8, "a return area reaches outside the memory")
+        start, count = self.lane.two_words(self.memory, address)
+        self.meter.charge(count * MESSAGE_BYTE_FUEL)
+        if count > limits.ANSWER_BYTES_MAX:
+            raise GuestTrap(f"a result of {count} bytes, the limit is {limits.ANSWER_BYTES_MAX}")
+        end = start + count
+        if end > self.size:
+            self.reach(end, "a result reaches outside the memory")
+        return self.memory[start:end].tobytes()
+
+    def enter(self, name: str, *arguments: int) -> int:
+        if not self.context:
+            raise EngineFault("this guest is closed")
+        place = self.place
+        if name == "cabi_realloc":
+            function_at = place.realloc_at
+        else:
+            function_at = place.function_at
+            self._find(name, place.function)
+            place.entered = name
+        numbers = self.lane.numbers
+        self.give_meter()
+        for index, argument in enumerate(arguments):
+            numbers[4 * index] = argument
+        self._call(function_at, max(len(arguments), 1))
+        result = numbers[0]
+        self.take_meter()
+        return result
+
+    def _call(self, function_at: int, count: int) -> None:
+        """Runs a function of the guest; arguments and result are in the lane's numbers."""
+        lane = self.lane
+        before, lane.guest = lane.guest, self
+        try:
+            error = lane.call(self.context, function_at, lane.numbers_at, count, lane.trap_at)
+        finally:
+            lane.guest = before
+        if error is not None or lane.trap[0]:
+            self._failed(error)
+        if self.raised is not None:
+            raise EngineFault("an exception in a host function was lost") from self.raised
+
+    def _failed(self, error: int | None) -> NoReturn:
+        """Ends the run: by what a host function raised, or by the class of the trap."""
+        lane = self.lane
+        trap, lane.trap[0] = lane.trap[0], 0
+        problem = take_problem(error, trap)
+        if not self.is_out:
+            self.take_meter()
+        raised, self.raised = self.raised, None
+        if raised is not None:
+            raise raised
+        lane.look_at(problem)
+        raise_stop(problem, self.meter)
+
+    # -- the meter
+
+    def give_meter(self) -> None:
+        lane = self.lane
+        lane.fuel[0] = self.meter.fuel
+        lane.global_set(self.context, self.fuel_at, lane.fuel_at)
+        lane.stack[0] = self.meter.stack_words
+        lane.global_set(self.context, self.stack_at, lane.stack_at)
+        self.is_out = False
+
+    def take_meter(self) -> None:
+        lane = self.lane
+        lane.global_get(self.context, self.fuel_at, lane.fuel_at)
+        self.meter.fuel = lane.fuel[0]
+        lane.global_get(self.context, self.stack_at, lane.stack_at)
+        self.meter.stack_words = lane.stack[0]
+        self.is_out = True
+
+    def give_bytes(self, data: bytes) -> int:
+        """Copies bytes into the guest while its meter stays where it is; returns the address."""
+        count = len(data)
+        numbers = self.lane.numbers
+        numbers[0] = numbers[4] = 0
+        numbers[8] = 1
+        numbers[12] = count
+        self.allocating = True
+        try:
+            self._call(self.place.realloc_at, 4)
+        finally:
+            self.allocating = False
+        address = numbers[0]
+        end = address + count
+        if end > self.size:
+            self.reach(end, "cabi_realloc gave memory that is not there or not aligned")
+        self.memory[address:end] = data
+        return address
+
+    # -- the host functions of every event
+
+    def direct_get(self, address: int, count: int, area: int) -> None:
+        if count > limits.PATH_BYTES_MAX:
+            raise GuestTrap(f"a path of {count} bytes, the limit is {limits.PATH_BYTES_MAX}")
+        end = address + count
+        if end > self.size:
+            self.reach(end, "a path reaches outside the memory")
+        value = self.calls.get(self.memory[address:end].tobytes())
+        if area & 3:
+            raise GuestTrap("a return area is not aligned")
+        if area >= self.size:
+            self.reach(area + 1, "a result would reach outside the memory")
+        if value is None:
+            self.memory[area] = 0
+            return
+        self.memory[area] = 1
+        lane = self.lane
+        lane.global_get(self.context, self.fuel_at, lane.fuel_at)
+        fuel = lane.fuel[0] - len(value) * _GET_BYTE_FUEL
+        lane.fuel[0] = fuel
+        lane.global_set(self.context, self.fuel_at, lane.fuel_at)
+        if fuel < 0:
+            raise OutOfFuel("out of fuel in a host function")
+        address = self.give_bytes(value)
+        if area + 12 > self.size:
+            self.reach(area + 12, "a result would reach outside the memory")
+        lane.put_two_words(self.memory, area + 4, address, len(value))
+
+    def direct_put(self, address: int, count: int, at: int, length: int) -> None:
+        if count > limits.PATH_BYTES_MAX:
+            raise GuestTrap(f"a path of {count} bytes, the limit is {limits.PATH_BYTES_MAX}")
+        end = address + count
+        if end > self.size:
+            self.reach(end, "a path reaches outside the memory")
+        path = self.memory[address:end].tobytes()
+        if length > limits.VALUE_BYTES_MAX:
+            raise GuestTrap(f"a value of {length} bytes, the limit is {limits.VALUE_BYTES_MAX}")
+        end = at + length
+        if end > self.size:
+            self.reach(end, "a value reaches outside the memory")
+        self.calls.put(path, self.memory[at:end].tobytes())
+
+    def direct_emit(self, address: int, count: int) -> None:
+        if count > limits.EFFECT_BYTES_MAX:
+            raise GuestTrap(f"an effect of {count} bytes, the limit is {limits.EFFECT_BYTES_MAX}")
+        end = address + count
+        if end > self.size:
+            self.reach(end, "an effect reaches outside the memory")
+        self.calls.emit(self.memory[address:end].tobytes())
+
+
+_NO_MEMORY = memoryview(b"")
