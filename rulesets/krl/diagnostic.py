@@ -208,10 +208,7 @@ def apply_fixes(source: Source, diagnostics: Iterable[Diagnostic]) -> str:
 
     The fixes of one diagnostic are made together or not at all.
     """
-    accepted: list[Fix] = []
-    for diagnostic in diagnostics:
-        if not any(_clashes(fix, other) for fix in diagnostic.fixes for other in accepted):
-            accepted.extend(diagnostic.fixes)
+    accepted = [fix for diagnostic in without_clashes(diagnostics) for fix in diagnostic.fixes]
     # Insertions at one place keep their order, and come before a replacement that starts there.
     accepted.sort(key=lambda fix: (fix.span.start, fix.span.end))
     out: list[str] = []
@@ -224,6 +221,17 @@ def apply_fixes(source: Source, diagnostics: Iterable[Diagnostic]) -> str:
         at = fix.span.end
     out.append(source.text[at:])
     return "".join(out)
+
+
+def without_clashes(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Those whose fixes can be made together: where two overlap, the first."""
+    chosen: list[Diagnostic] = []
+    accepted: list[Fix] = []
+    for diagnostic in diagnostics:
+        if not any(_clashes(fix, other) for fix in diagnostic.fixes for other in accepted):
+            accepted.extend(diagnostic.fixes)
+            chosen.append(diagnostic)
+    return chosen
 
 
 def _clashes(fix: Fix, other: Fix) -> bool:

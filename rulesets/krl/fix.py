@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from krl.compiler import Compilation, check_source
-from krl.diagnostic import Diagnostic, Source, apply_fixes
+from krl.diagnostic import Diagnostic, Source, apply_fixes, without_clashes
 
 ROUNDS_MAX = 8
 
@@ -38,7 +38,9 @@ def fix_source(source: Source) -> Fixed:
     compilation = check_source(source)
     rewrites: list[Rewrite] = []
     for _ in range(ROUNDS_MAX):
-        fixable = [item for item in compilation.diagnostics if item.fixes]
+        fixable = without_clashes(item for item in compilation.diagnostics if item.fixes)
+        if not fixable:
+            break
         made, after = _make(compilation, [], fixable)
         if after.source.text == compilation.source.text:
             break

@@ -122,6 +122,17 @@ def test_lines_and_columns_of_rewrites_are_those_of_the_round_before() -> None:
     assert ("`:=` in a declaration", 5, 10) in places
 
 
+def test_a_fix_that_waits_for_another_round_is_counted_once() -> None:
+    """The name in the `where` that moves behind the `setting` is rewritten when it has moved."""
+    text = "ruleset a { rule r { select when a b x re#.# where y == 1 setting(x) noop() } }"
+    result = fixed(text)
+    assert 'setting(x) where event:attrs{"y"} == 1 noop()' in result.compilation.source.text
+    assert [item.title for item in result.rewrites] == [
+        "`where` before `setting`",
+        "undefined id: y",
+    ]
+
+
 def test_application_variables_become_entity_variables_everywhere() -> None:
     rule = "select when a b always { app:x{1} := app:x.length(); clear app:x; clear app : y }"
     result = fixed(f"ruleset a {{ rule r {{ {rule} }} }}")

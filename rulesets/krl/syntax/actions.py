@@ -116,9 +116,10 @@ def parse_action(cursor: Cursor) -> Action:
     cursor.descend(2)
     positional, named = parse_arguments(cursor, opening)
     cursor.depth -= 2
+    close = cursor.at - 1
     setting = parse_setting(cursor)
     if dialect.at_with(cursor):
-        positional, named = _parse_action_with(cursor, action, opening, positional, named)
+        positional, named = _parse_action_with(cursor, action, close, positional, named)
         setting = setting or parse_setting(cursor)
     span = cursor.span_from(start)
     _end_item(cursor)
@@ -139,21 +140,19 @@ def _end_item(cursor: Cursor) -> None:
 def _parse_action_with(
     cursor: Cursor,
     action: Identifier | DomainIdentifier,
-    opening: int,
+    close: int,
     positional: tuple[Expression, ...],
     named: tuple[NamedArgument, ...],
 ) -> tuple[tuple[Expression, ...], tuple[NamedArgument, ...]]:
     """`action(..) with name = value and ..`: named arguments, or send_directive's map."""
     word = cursor.span_here()
-    # A `setting` between the two makes the rewrite more than mechanical.
-    adjacent = cursor.kinds[cursor.at - 1] == ")" and not _is_setting(cursor, opening)
-    close = cursor.at - 1
+    # The arguments go before the `)` and before a `setting` that stands between the two.
+    after = cursor.source.text[cursor.starts[close] : cursor.ends[cursor.at - 1]]
     pairs = dialect.parse_with(cursor, needs_and=False)
-    comma = cursor.kinds[close - 1] == "," or close - 1 == opening
-    before = "" if comma else ", "
+    before = "" if cursor.kinds[close - 1] in (",", "(") else ", "
     if isinstance(action, Identifier) and action.name == "send_directive":
         hint = "write send_directive(name, {...})"
-        fixes = dialect.rewrite_as_map(pairs, cursor.starts[close], before, ")")
+        fixes = dialect.rewrite_as_map(pairs, cursor.starts[close], before, after)
         if len(positional) == 1 and not named:
             positional = (*positional, dialect.as_map(pairs))
         else:
@@ -161,14 +160,11 @@ def _parse_action_with(
     else:
         hint = "write them as named arguments: name = value"
         named = (*named, *dialect.as_named(pairs))
-        fixes = dialect.rewrite_as_named(pairs, cursor.starts[close], before)
+        fixes = dialect.rewrite_as_named(pairs, cursor.starts[close], before, after)
     text = "the arguments of an action stand in its parentheses"
-    cursor.warn("`with` after an action", word, text, hint, fixes if adjacent else ())
+    closed = cursor.kinds[close] == ")"
+    cursor.warn("`with` after an action", word, text, hint, fixes if closed else ())
     return positional, named
-
-
-def _is_setting(cursor: Cursor, opening: int) -> bool:
-    return "setting" in cursor.kinds[opening : cursor.at]
 
 
 def parse_setting(cursor: Cursor) -> tuple[SettingName, ...]:

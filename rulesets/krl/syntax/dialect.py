@@ -101,8 +101,10 @@ def rewrite_as_map(pairs: list[WithPair], start: int, before: str, after: str) -
     return _rewrite(pairs, start, before + "{", '"{}": ', "}" + after)
 
 
-def rewrite_as_named(pairs: list[WithPair], start: int, before: str) -> tuple[Fix, ...]:
-    return _rewrite(pairs, start, before, "{} = ", ")")
+def rewrite_as_named(
+    pairs: list[WithPair], start: int, before: str, after: str = ")"
+) -> tuple[Fix, ...]:
+    return _rewrite(pairs, start, before, "{} = ", after)
 
 
 def _rewrite(
