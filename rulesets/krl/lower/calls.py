@@ -80,8 +80,11 @@ def call_name(
             bound = bind(body, function.parameters, positional, named, keep_extra=True)
             return library_call(function, at, bound)
         case VariableName(variable):
-            if isinstance(variable.value, tree.Function | tree.Defaction):
-                return _call_known(body, variable.value, body.read(variable), positional, named, at)
+            known = variable.value
+            if isinstance(known, tree.Defaction) or (
+                isinstance(known, tree.Function) and runtime == "rt_call"
+            ):
+                return _call_known(body, known, body.read(variable), positional, named, at)
         case ModuleMember():
             return module_call(body, binding, at, positional, named, runtime)
     target = expressions.read(body, binding, at)

@@ -13,6 +13,7 @@ from krl.resolve.bindings import (
     LibraryName,
     Resolution,
     Scope,
+    Unit,
     UnknownMember,
     VariableName,
 )
@@ -33,7 +34,7 @@ _LIBRARY_KINDS: dict[str, CallableKind | None] = {
 }
 
 
-def callable_kind(binding: Binding) -> CallableKind | None:
+def callable_kind(binding: Binding | None, resolution: Resolution) -> CallableKind | None:
     """What kind of thing a name is known to stand for; None where only running tells.
 
     Members of modules are such: a wrong use of one compiles, and throws when it is reached.
@@ -47,6 +48,8 @@ def callable_kind(binding: Binding) -> CallableKind | None:
                     return "Function"
                 case tree.Defaction():
                     return "Action"
+                case tree.Identifier() as other:
+                    return callable_kind(resolution.bindings.get(id(other)), resolution)
     return None
 
 
@@ -76,10 +79,10 @@ def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics
             "it throws when it is reached",
             "move the call into the rule's action block",
         )
-    if callable_kind(binding) == "Action":
+    if callable_kind(binding, resolution) == "Action":
         diagnostics.error(
             "not a function: Action",
-            callee.span,
+            Span(start_of(node), callee.span.end),
             "an action does something, so it may stand only in an action block",
             "move the call into the rule's action block, or make it a function",
         )
@@ -112,23 +115,39 @@ def _without_parentheses(node: tree.Call) -> tuple[Fix, ...]:
     return ()
 
 
-def check_action_kind(node: tree.Action, resolution: Resolution, diagnostics: Diagnostics) -> None:
+def check_action_kind(
+    node: tree.Action, unit: Unit | None, resolution: Resolution, diagnostics: Diagnostics
+) -> None:
+    """The reference does not know yet, in a defaction, what kind the names around it are."""
     binding = resolution.bindings[id(node.action)]
-    if isinstance(binding, LibraryName) and binding.function.domain is not None:
-        if binding.function.kind in ("function", "property"):
-            diagnostics.warning(
-                "a function where an action is wanted",
-                node.action.span,
-                "it throws when it is reached",
-                "call it in `pre`",
-            )
-    elif callable_kind(binding) == "Function":
+    if callable_kind(binding, resolution) != "Function":
+        if isinstance(binding, LibraryName) and binding.function.kind in ("function", "property"):
+            _warn_function(node.action.span, diagnostics)
+    elif _is_around(binding, unit):
+        _warn_function(node.action.span, diagnostics)
+    else:
         diagnostics.error(
             "not an action: Function",
             node.action.span,
             "an action block runs actions; a function only computes a value",
             "call it in `pre`, or write it as a defaction",
         )
+
+
+def _is_around(binding: Binding, unit: Unit | None) -> bool:
+    """Whether the variable belongs to what is around the defaction that is this unit."""
+    if not isinstance(binding, VariableName) or unit is None:
+        return False
+    return isinstance(unit.node, tree.Defaction) and binding.variable.unit is not unit
+
+
+def _warn_function(span: Span, diagnostics: Diagnostics) -> None:
+    diagnostics.warning(
+        "a function where an action is wanted",
+        span,
+        "it throws when it is reached",
+        "call it in `pre`",
+    )
 
 
 def check_action_shape(

@@ -181,7 +181,7 @@ class _Resolver:
         checks.check_action_shape(node, block, self.diagnostics)
         self.name(node.action)
         self.arguments(node.positional, node.named)
-        checks.check_action_kind(node, self.resolution, self.diagnostics)
+        checks.check_action_kind(node, self.scope.unit, self.resolution, self.diagnostics)
         for name in node.setting:
             self.declare_setting(name)
 
