@@ -20,6 +20,7 @@ from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.proof import Links, Proof, decode_proof, encode_proof
 from picomesh.ledger.receipt import Write, decode_core, decode_envelope, encode_core, seal
 from picomesh.ledger.signature import Signer
+from picomesh.ledger.value import Value
 from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.interface import Sandbox
 from picomesh.sandbox.machine import WasmtimeSandbox
@@ -29,7 +30,7 @@ STRANGER = Signer(b"x" * 32)
 
 
 class Answering:
-    def request(self, *_: object) -> dict[str, int | float | str | bytes | list | dict | None]:  # type: ignore[type-arg] # any value
+    def request(self, *_: object) -> dict[str, Value]:
         return {"status_code": 200, "content": "yes"}
 
 

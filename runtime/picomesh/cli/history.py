@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from picomesh.cli.arguments import backend_option, home_option, json_option, utf8
+from picomesh.cli.arguments import home_option, json_option, utf8
 from picomesh.cli.homes import open_engine
 from picomesh.cli.output import print_json, receipt_json, to_json
-from picomesh.cli.problems import Answered, fail
+from picomesh.cli.problems import Answered
 
 if TYPE_CHECKING:
     from picomesh.engine import Engine
@@ -176,69 +176,3 @@ def verify(pico: str | None, home: Path | None, as_json: bool) -> None:
         click.echo(f"{receipts} receipts {'good' if not problems else 'before the damage good'}")
     if problems:
         raise Answered
-
-
-@click.command()
-@click.argument("pico")
-@click.option("--from", "first", type=click.IntRange(min=0), default=0, help="First receipt.")
-@click.option("--to", "last", type=click.IntRange(min=0), help="Last receipt.")
-@home_option
-@backend_option
-@json_option
-def replay(
-    pico: str, first: int, last: int | None, home: Path | None, backend: str, as_json: bool
-) -> None:
-    """Run a pico's recorded history again and compare every receipt, field by field.
-
-    First everything that is stored of the pico is checked, as `picomesh verify` does.
-    Any backend, release and machine must come to the same receipts. Names the first receipt and
-    field that differ, and exits with 1. A replay from the first receipt on trusts nothing; one
-    that begins later trusts the state it begins with.
-    """
-    from picomesh.engine.history import verify_pico
-    from picomesh.engine.replay import replay as run_again
-    from picomesh.ledger.errors import BrokenHistory
-
-    with open_engine(home, backend) as engine:
-        pico = engine.find(utf8(pico, "the pico"))
-        rows = engine.store.receipts(pico, first, last)
-        if not rows:
-            raise fail(f"there are no receipts from {first}", "`picomesh log` lists them")
-        before = engine.store.receipt(pico, first - 1) if first else None
-        count = fuel = 0
-        try:
-            verify_pico(engine.store, engine.public_key, pico, dict(engine.store.picos())[pico])
-            for item in run_again(engine.programs, engine.store, rows, before):
-                if item.divergence is not None:
-                    _say_divergence(item.divergence, as_json)
-                    raise Answered
-                count += 1
-                fuel += item.fuel
-        except BrokenHistory as problem:
-            if as_json:
-                place = {"seq": problem.seq, "field": problem.field, "text": problem.text}
-                print_json({"ok": False, **place})
-            else:
-                click.echo(f"receipt {problem.seq}, {problem.field}: {problem.text}")
-            raise Answered from problem
-    if as_json:
-        print_json({"ok": True, "replayed": count, "fuel": fuel, "backend": backend})
-    else:
-        click.echo(f"{count} receipts replayed with {backend}, all equal; {fuel:,} fuel")
-
-
-def _say_divergence(divergence: Any, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "ok": False,
-                "seq": divergence.seq,
-                "field": divergence.field,
-                "recorded": divergence.recorded,
-                "replayed": divergence.replayed,
-            }
-        )
-        return
-    click.echo(f"receipt {divergence.seq} differs in {divergence.field}")
-    click.echo(f"  recorded {divergence.recorded}")
-    click.echo(f"  replayed {divergence.replayed}")

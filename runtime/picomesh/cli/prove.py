@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ import click
 
 from picomesh.cli.arguments import home_option, json_option, utf8
 from picomesh.cli.backends import BACKENDS
-from picomesh.cli.homes import open_engine
+from picomesh.cli.cache import cache_folder
+from picomesh.cli.histories import history_option, open_histories
 from picomesh.cli.output import print_json, to_json, visible
 from picomesh.cli.problems import Answered, fail
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     "--without-modules", is_flag=True, help="Leave modules out: for auditors who have them."
 )
 @home_option
+@history_option
 @json_option
 def prove(
     pico: str,
@@ -39,6 +40,7 @@ def prove(
     output: Path | None,
     without_modules: bool,
     home: Path | None,
+    history: Path | None,
     as_json: bool,
 ) -> None:
     """Write the proof of one receipt: a file with which anybody can check it.
@@ -50,13 +52,13 @@ def prove(
     from picomesh.engine.prove import prove as make_proof
 
     name = utf8(pico, "the pico")
-    with open_engine(home) as engine:
+    with open_histories(home, history) as histories:
         data = make_proof(
-            engine.store,
-            engine.programs,
-            engine.find(name),
+            histories.source,
+            histories.programs,
+            histories.find(name),
             seq,
-            engine.signer,
+            histories.signer,
             has_modules=not without_modules,
         )
     path = output or Path(f"{name.replace('/', '_')}-{seq}.car")
@@ -111,7 +113,7 @@ def audit(
     from picomesh.engine.audit import audit as check
     from picomesh.engine.checked import CheckedModules
 
-    folder = cache or _cache_folder()
+    folder = cache or cache_folder()
     checked = CheckedModules(folder)
     _add_modules(checked, modules)
     proved = True
@@ -125,12 +127,6 @@ def audit(
             _print_audit(path, done)
     if not proved:
         raise Answered
-
-
-def _cache_folder() -> Path:
-    """Where the operating system's user keeps what can be made again."""
-    chosen = os.environ.get("XDG_CACHE_HOME")
-    return (Path(chosen) if chosen else Path.home() / ".cache") / "picomesh"
 
 
 def _key(text: str | None) -> bytes | None:

@@ -12,7 +12,7 @@ from picomesh.engine.perform import perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState
 from picomesh.engine.replay import compare, work_of
-from picomesh.engine.sources import Source, cid_of, get_receipt
+from picomesh.engine.sources import Source, cid_of, get_receipt, with_state
 from picomesh.ledger.car import encode_car
 from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
 from picomesh.ledger.cid import Cid, cid_of_block, parse_cid
@@ -36,6 +36,7 @@ def prove(
 
     Raises OperatorError when the receipt cannot be proved, because it does not replay.
     """
+    source = with_state(source, programs, pico, seq)
     row = get_receipt(source, pico, seq)
     core = decode_core(row.core)
     recorder = Recorder(source)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
+from picomesh.engine.errors import ModuleNotAdmitted
 from picomesh.engine.inputs import decode_input
 from picomesh.engine.perform import Work, perform
 from picomesh.engine.programs import Programs
+from picomesh.engine.records import Layered
 from picomesh.ledger.cid import Cid, cid_of_block, is_named
 from picomesh.ledger.codec import decode_block
 from picomesh.ledger.errors import BrokenHistory, CodecError, LedgerError
@@ -59,27 +61,32 @@ def replay(
     blocks: Blocks,
     receipts: list[StoredReceipt],
     before: StoredReceipt | None = None,
+    made: dict[Cid, bytes] | None = None,
 ) -> Iterator[Replayed]:
     """Runs receipts again, in order; stops behind the first that differs.
 
-    `before` is the receipt in front of the first one. Raises BrokenHistory when a record that is
-    needed to run is missing or damaged.
+    `before` is the receipt in front of the first one. What each transition makes goes into `made`,
+    where the next one finds it, so `blocks` need hold no states. Raises BrokenHistory when a
+    record that is needed to run is missing or damaged.
     """
-    checked = CheckedBlocks(blocks)
+    known = Layered(CheckedBlocks(blocks))
+    known.new = {} if made is None else made
     last = None if before is None else _decode(before)
     last_cid = None if before is None else _cid(before)
     for row in receipts:
         core = _decode(row)
-        divergence = _replay_one(programs, checked, core, last, last_cid)
+        divergence, new = _replay_one(programs, known, core, last, last_cid)
         yield Replayed(core.seq, core.kind, core.fuel, divergence)
         if divergence is not None:
             return
+        if made is not None:
+            made.update(new)
         last, last_cid = core, _cid(row)
 
 
 def _replay_one(
     programs: Programs, blocks: Blocks, core: Core, last: Core | None, last_cid: Cid | None
-) -> Divergence | None:
+) -> tuple[Divergence | None, dict[Cid, bytes]]:
     try:
         work = replace(
             work_of(core, blocks),
@@ -87,10 +94,11 @@ def _replay_one(
             prev=last_cid,
             pre=EMPTY_ROOT if last is None else last.post,
         )
-        return compare(core, perform(programs, blocks, work).core)
+        performed = perform(programs, blocks, work)
+        return compare(core, performed.core), performed.blocks
     except (NeedsAnswer, TapeDiverged) as problem:
-        return Divergence(core.seq, "tape", "the recorded questions", str(problem))
-    except LedgerError as problem:
+        return Divergence(core.seq, "tape", "the recorded questions", str(problem)), {}
+    except (LedgerError, ModuleNotAdmitted) as problem:
         raise BrokenHistory(core.seq, "blocks", str(problem)) from problem
 
 

@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import Protocol
 
 from picomesh.engine.errors import OperatorError
+from picomesh.engine.programs import Programs
+from picomesh.engine.replay import replay
 from picomesh.ledger.cid import Cid, cid_of_block
+from picomesh.ledger.errors import MissingBlock
+from picomesh.ledger.receipt import decode_core
+from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.store.store import StoredReceipt
 
 
@@ -36,3 +41,50 @@ def get_receipt(source: Source, pico: str, seq: int) -> StoredReceipt:
 def cid_of(row: StoredReceipt) -> Cid:
     """The name of a receipt."""
     return cid_of_block(row.core)
+
+
+def has_state(source: Source, root: Cid) -> bool:
+    """Whether a state can be read; a file may leave out all but the first."""
+    if root == EMPTY_ROOT:
+        return True
+    try:
+        source.block(root)
+    except MissingBlock:
+        return False
+    return True
+
+
+class _Regrown:
+    """A source with the blocks that a replay made again."""
+
+    def __init__(self, source: Source, blocks: dict[Cid, bytes]) -> None:
+        self._source = source
+        self._blocks = blocks
+        self.picos = source.picos
+        self.head = source.head
+        self.receipt = source.receipt
+        self.receipts = source.receipts
+
+    def block(self, cid: Cid) -> bytes:
+        found = self._blocks.get(cid)
+        return self._source.block(cid) if found is None else found
+
+
+def with_state(source: Source, programs: Programs, pico: str, seq: int) -> Source:
+    """The source, with the state before a receipt in it: replays up to there if it must.
+
+    Raises OperatorError when the history does not replay so far.
+    """
+    row = get_receipt(source, pico, seq)
+    if has_state(source, decode_core(row.core).pre):
+        return source
+    rows = [item for item in source.receipts(pico) if item.seq < seq]
+    before = source.receipt(pico, rows[0].seq - 1) if rows[0].seq else None
+    blocks: dict[Cid, bytes] = {}
+    for item in replay(programs, source, rows, before, blocks):
+        if item.divergence is not None:
+            raise OperatorError(
+                f"receipt {item.seq} does not replay: its {item.divergence.field} is another",
+                "`picomesh replay` says more",
+            )
+    return _Regrown(source, blocks)

@@ -8,10 +8,12 @@ checked, and refuses a file that another order, a second copy or a longer number
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from picomesh.ledger.cid import CID_BYTES, Cid, is_named
 from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import CodecError, MissingBlock
+from picomesh.ledger.tree import Blocks
 
 FILE_BYTES_MAX = 1024 * 1024 * 1024
 _HEADER_BYTES_MAX = 128
@@ -20,16 +22,24 @@ _VARINT_BYTES_MAX = 9
 
 def encode_car(root: Cid, blocks: Mapping[Cid, bytes]) -> bytes:
     """The file of a root and what hangs from it. The root's block is one of the blocks."""
-    return b"".join(car_parts(root, blocks))
+    return b"".join(car_parts(root, blocks, _Mapped(blocks)))
 
 
-def car_parts(root: Cid, blocks: Mapping[Cid, bytes]) -> Iterator[bytes]:
-    """The same in pieces, for files that are large."""
+def car_parts(root: Cid, names: Iterable[Cid], blocks: Blocks) -> Iterator[bytes]:
+    """The same in pieces, for files that are large: each block is read when its turn comes."""
     header = encode_block({"roots": [root], "version": 1})
     yield _varint(len(header)) + header
-    for cid in [root, *sorted(cid for cid in blocks if cid != root)]:
-        data = blocks[cid]
+    for cid in [root, *sorted(cid for cid in names if cid != root)]:
+        data = blocks.block(cid)
         yield _varint(CID_BYTES + len(data)) + cid.raw + data
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    blocks: Mapping[Cid, bytes]
+
+    def block(self, cid: Cid) -> bytes:
+        return self.blocks[cid]
 
 
 class CarFile:

@@ -27,3 +27,4 @@ class BrokenHistory(LedgerError):
         self.seq = seq
         self.field = field
         self.text = text
+        self.fault = ""  # by whose fault, when that can be told

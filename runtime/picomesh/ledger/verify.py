@@ -19,9 +19,12 @@ from picomesh.ledger.receipt import (
     decode_envelope,
     is_envelope_signed,
 )
-from picomesh.ledger.tree import EMPTY_ROOT, Tree
+from picomesh.ledger.tree import EMPTY_ROOT, Blocks, Tree
 
 EMPTY_LIST = cid_of_block(encode_block([]))  # an empty tape, an empty outbox
+
+
+CHANGED = "it is not what was signed: it was changed, or taken from elsewhere"
 
 
 class _NoBlocks:
@@ -32,11 +35,19 @@ class _NoBlocks:
 class Chain:
     """What is believed of one pico so far."""
 
-    def __init__(self, pico: str, engine: bytes) -> None:
+    def __init__(
+        self,
+        pico: str,
+        engine: bytes,
+        head: Receipt | None = None,
+        blocks: Blocks | None = None,
+    ) -> None:
+        """With a head, a chain that goes on behind it: the state there comes from `blocks`."""
         self.pico = pico
         self.engine = engine
-        self.head: Receipt | None = None
-        self._tree = Tree(_NoBlocks(), EMPTY_ROOT)
+        self.head = head
+        root = EMPTY_ROOT if head is None else head.core.post
+        self._tree = Tree(blocks or _NoBlocks(), root)
 
     @property
     def seq(self) -> int:
@@ -44,7 +55,14 @@ class Chain:
         return 0 if self.head is None else self.head.core.seq + 1
 
     def accept(self, core_bytes: bytes, envelope_bytes: bytes) -> Receipt:
-        """Believes the next receipt. Raises BrokenHistory."""
+        """Believes the next receipt. Raises BrokenHistory, and says by whose fault."""
+        try:
+            return self._accept(core_bytes, envelope_bytes)
+        except BrokenHistory as problem:
+            problem.fault = self._fault(core_bytes, envelope_bytes)
+            raise
+
+    def _accept(self, core_bytes: bytes, envelope_bytes: bytes) -> Receipt:
         core = self._decode_core(core_bytes)
         self._check_place(core)
         self._check_failure(core)
@@ -54,6 +72,18 @@ class Chain:
         self._tree = tree
         self.head = Receipt(core, core_bytes, envelope, envelope_bytes)
         return self.head
+
+    def _fault(self, core_bytes: bytes, envelope_bytes: bytes) -> str:
+        """Whoever signed just these bytes answers for them; for others, whoever kept them."""
+        try:
+            envelope = decode_envelope(envelope_bytes)
+        except CodecError:
+            return CHANGED
+        if envelope.core != cid_of_block(core_bytes) or not is_envelope_signed(envelope):
+            return CHANGED
+        if envelope.engine != self.engine:
+            return f"another engine signed it: {envelope.engine.hex()}"
+        return "the engine signed it so"
 
     def _broken(self, field: str, text: str) -> BrokenHistory:
         return BrokenHistory(self.seq, field, text)

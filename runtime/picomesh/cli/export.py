@@ -1,0 +1,69 @@
+"""Histories as files, out of a home and back into one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from picomesh.cli.arguments import home_option, json_option
+from picomesh.cli.histories import history_option, open_histories
+from picomesh.cli.output import print_json
+from picomesh.cli.problems import fail
+from picomesh.cli.progress import progress_bar
+
+
+@click.command()
+@click.argument("picos", nargs=-1)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write."
+)
+@click.option("--from", "first", type=click.IntRange(min=0), default=0, help="First receipt.")
+@click.option("--to", "last", type=click.IntRange(min=0), help="Last receipt.")
+@click.option(
+    "--without-states",
+    is_flag=True,
+    help="Leave out what a replay makes again: states, effects, metered modules.",
+)
+@home_option
+@history_option
+@json_option
+def export(
+    picos: tuple[str, ...],
+    output: Path,
+    first: int,
+    last: int | None,
+    without_states: bool,
+    home: Path | None,
+    history: Path | None,
+    as_json: bool,
+) -> None:
+    """Write the histories of picos to a file that others can replay. Without PICOS, all.
+
+    The file holds receipts, inputs, tapes, modules and states, and none of the engine's secrets.
+    `picomesh replay --history FILE` checks it from the first byte.
+    """
+    from picomesh.engine.export import export_histories
+
+    with open_histories(home, history) as histories:
+        chosen = [item for pico in picos for item in histories.picos(pico)]
+        chosen = chosen or histories.picos(None)
+        if not chosen:
+            raise fail("there are no picos", "`picomesh new` makes one")
+        total = sum(len(histories.source.receipts(pico, first, last)) for pico, _ in chosen)
+        with output.open("wb") as file, progress_bar(total, "exporting", as_json) as progress:
+            for part in export_histories(
+                histories.source,
+                histories.engine,
+                chosen,
+                first,
+                last,
+                not without_states,
+                progress,
+            ):
+                file.write(part)
+    size = output.stat().st_size
+    if as_json:
+        print_json({"file": str(output), "bytes": size, "picos": len(chosen), "receipts": total})
+    else:
+        click.echo(f"{output}: {total:,} receipts of {len(chosen)} picos, {size:,} bytes")

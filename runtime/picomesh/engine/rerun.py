@@ -1,0 +1,185 @@
+"""Replays whole histories, several picos at a time, and says what came of each.
+
+A pico's history is one chain, so one pico is one job; a home's picos are independent. Workers are
+processes of their own that read a file: a home has one connection to its database, and a WASM
+engine does not survive a fork.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from picomesh.engine.export import ExportedHistories, export_histories
+from picomesh.engine.inputs import Create, decode_input
+from picomesh.engine.programs import Programs
+from picomesh.engine.replay import Divergence, Replayed, replay
+from picomesh.engine.sealing import read_receipt
+from picomesh.engine.sources import Source
+from picomesh.ledger.errors import BrokenHistory, LedgerError
+from picomesh.ledger.verify import Chain
+from picomesh.sandbox.backends import BackendOptions
+from picomesh.sandbox.machine import WasmtimeSandbox
+
+Progress = Callable[[int], None]
+_POLL_S = 0.1
+_counter: Any = None  # of a worker process: how many receipts all workers have run
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a history cannot be believed for: the place, and by whose fault, as far as known."""
+
+    seq: int
+    field: str
+    text: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """What a replay of one pico came to."""
+
+    pico: str
+    receipts: int
+    fuel: int
+    seconds: float
+    problem: Problem | None = None
+    divergence: Divergence | None = None
+
+    @property
+    def is_equal(self) -> bool:
+        return self.problem is None and self.divergence is None
+
+
+def rerun(
+    source: Source,
+    engine: bytes,
+    programs: Programs,
+    pico: str,
+    first: int = 0,
+    last: int | None = None,
+    progress: Progress | None = None,
+) -> Rerun:
+    """Believes a pico's receipts by the rules and runs each again.
+
+    A run that begins later than 0 trusts the receipt before it and the state that it left.
+    """
+    started = time.perf_counter()
+    count = fuel = 0
+    problem: Problem | None = None
+    divergence: Divergence | None = None
+    try:
+        for item in _checked(source, engine, programs, pico, first, last):
+            divergence = item.divergence
+            if divergence is None:
+                count, fuel = count + 1, fuel + item.fuel
+                if progress is not None:
+                    progress(1)
+    except BrokenHistory as broken:
+        problem = Problem(broken.seq, broken.field, broken.text, broken.fault)
+    return Rerun(pico, count, fuel, time.perf_counter() - started, problem, divergence)
+
+
+def _checked(
+    source: Source,
+    engine: bytes,
+    programs: Programs,
+    pico: str,
+    first: int,
+    last: int | None,
+) -> Iterator[Replayed]:
+    rows = source.receipts(pico, first, last)
+    before = source.receipt(pico, first - 1) if first else None
+    head = None if before is None else read_receipt(before)
+    chain = Chain(pico, engine, head, source)
+    again = replay(programs, source, rows, before, {})
+    for row in rows:
+        receipt = chain.accept(row.core, row.envelope)
+        if receipt.core.seq == 0:
+            _check_maker(source, receipt.core.pico, receipt.envelope.engine, row.seq)
+        yield next(again)
+
+
+def _check_maker(source: Source, pico: str, engine: bytes, seq: int) -> None:
+    """A pico is made by the engine that signs for it, or by its parent."""
+    row = source.receipt(pico, seq)
+    assert row is not None, "it was just read"
+    try:
+        given = decode_input(source.block(read_receipt(row).core.event))
+    except LedgerError as problem:
+        raise BrokenHistory(seq, "event", str(problem)) from problem
+    if isinstance(given, Create) and given.engine != engine:
+        raise BrokenHistory(seq, "event", "another engine made this pico")
+
+
+# -- several at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One pico's replay, for a process that knows nothing else."""
+
+    file: str
+    pico: str
+    first: int
+    last: int | None
+    backend: str
+    cache: str | None
+
+
+def run_job(job: Job) -> Rerun:
+    """What a worker does."""
+    histories = ExportedHistories(Path(job.file).read_bytes())
+    cache = None if job.cache is None else Path(job.cache)
+    programs = Programs(WasmtimeSandbox(BackendOptions(job.backend), cache))
+    first = histories.start(job.pico, job.first)
+    return rerun(histories, histories.engine, programs, job.pico, first, job.last, _count)
+
+
+def _count(receipts: int) -> None:
+    if _counter is not None:
+        with _counter.get_lock():
+            _counter.value += receipts
+
+
+def _begin(counter: Any) -> None:
+    global _counter
+    _counter = counter
+
+
+def run_jobs(jobs: Sequence[Job], processes: int, progress: Progress) -> Iterator[Rerun]:
+    """Runs jobs side by side and gives each result when it is there."""
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("q", 0)
+    told = 0
+    with ProcessPoolExecutor(processes, context, _begin, (counter,)) as pool:
+        waiting = {pool.submit(run_job, job) for job in jobs}
+        while waiting:
+            done, waiting = wait(waiting, _POLL_S, FIRST_COMPLETED)
+            progress(counter.value - told)
+            told = counter.value
+            yield from (future.result() for future in done)
+
+
+@contextmanager
+def as_files(
+    source: Source, engine: bytes, picos: list[tuple[str, str]], first: int, last: int | None
+) -> Iterator[dict[str, str]]:
+    """A file for each pico, for workers; gone when they are done."""
+    with tempfile.TemporaryDirectory(prefix="picomesh-") as folder:
+        files: dict[str, str] = {}
+        for number, (pico, name) in enumerate(picos):
+            path = Path(folder) / f"{number}.car"
+            with path.open("wb") as file:
+                for part in export_histories(source, engine, [(pico, name)], first, last, False):
+                    file.write(part)
+            files[pico] = str(path)
+        yield files
