@@ -20,8 +20,9 @@ from pathlib import Path
 import pico_abi
 from krl.compiler import compile_source, guest_library
 from krl.diagnostic import Source
-from krl.emit import Guest
+from krl.emit import Emitted, Guest, emit
 from krl.guest.graph import Graph, Reached, References
+from krl.link.prune import named_functions, unwanted_parts
 from pico_abi import wasm
 
 
@@ -30,11 +31,8 @@ class Answers:
     """A compiled program, beside the library it was linked with."""
 
     guest: Guest
+    emitted: Emitted
     raw: bytes
-
-    @cached_property
-    def module(self) -> wasm.Module:
-        return wasm.decode_module(self.raw)
 
     @cached_property
     def metered_sizes(self) -> tuple[int, ...]:
@@ -43,20 +41,20 @@ class Answers:
 
     @cached_property
     def roots(self) -> dict[int, str]:
-        """The library functions that the program names, each with a function that does."""
-        own = self.guest.function_count
-        found = {e.index: "export" for e in self.module.exports if e.kind == wasm.KIND_FUNCTION}
-        for segment in self.module.elements[len(self.guest.module.elements) :]:
-            found.update(dict.fromkeys(segment.function_indices, "a value"))
-        for function in self.module.functions[own - self.guest.graph.imported :]:
-            for item in wasm.instructions(function.body):
-                if item.opcode == wasm.opcodes.CALL:
-                    found.setdefault(item.immediates[0], "the program")
-        return {index: name for index, name in found.items() if index < own}
+        """The library functions that the program names, each with what does so."""
+        return {
+            index: name
+            for index, name in named_functions(self.emitted, self.guest)
+            if index < self.guest.function_count
+        }
 
     @cached_property
     def live(self) -> Reached:
-        return self.guest.graph.reached(self.roots)
+        return self.reached(self.guest.graph)
+
+    def reached(self, graph: Graph) -> Reached:
+        """As the linker has it, but for the data that it fills in."""
+        return graph.reached(self.roots, (), unwanted_parts(self.emitted, self.guest))
 
     def name(self, index: int) -> str:
         return self.guest.function_names.get(index, str(index).encode()).decode()
@@ -77,7 +75,7 @@ class Answers:
         functions = list(graph.functions)
         functions[index - graph.imported] = References()
         cut = Graph(graph.imported, tuple(functions), graph.data)
-        left = cut.reached(self.roots)
+        left = self.reached(cut)
         return Reached(self.live.functions - left.functions | {index}, self.live.data - left.data)
 
     def chain(self, index: int) -> list[int] | None:
@@ -98,7 +96,8 @@ class Answers:
         """The functions that one leads to, directly or through data."""
         references = self.guest.graph.of_function(index)
         yield from references.functions
-        through = self.guest.graph.reached((), references.data)
+        unwanted = unwanted_parts(self.emitted, self.guest)
+        through = self.guest.graph.reached((), references.data, unwanted)
         yield from sorted(through.functions)
 
     def _backwards(self, before: dict[int, int | None], index: int) -> list[int]:
@@ -153,10 +152,11 @@ def main() -> int:
     arguments = parser.parse_args()
     text = arguments.ruleset.read_text("utf-8")
     compiled = compile_source(Source(str(arguments.ruleset), text))
-    if compiled.module is None:
+    if compiled.module is None or compiled.program is None:
         print("the ruleset has errors: picomesh check shows them", file=sys.stderr)
         return 1
-    answers = Answers(guest_library(), compiled.module)
+    guest = guest_library()
+    answers = Answers(guest, emit(compiled.program, guest), compiled.module)
     chosen = arguments.function
     for line in table(answers) if chosen is None else explanation(answers, chosen):
         print(line)

@@ -2,5 +2,6 @@
 
 from krl.emit.emit import Emitted, emit
 from krl.emit.guest import Guest
+from krl.emit.needs import OPTIONAL_PARTS
 
-__all__ = ["Emitted", "Guest", "emit"]
+__all__ = ["OPTIONAL_PARTS", "Emitted", "Guest", "emit"]

@@ -68,13 +68,14 @@ class Data:
     def string_address(self, text: str) -> int:
         return self.string(text) & 0xFFFFFFFF
 
-    def pattern(self, source: str, flags: str) -> int:
+    def pattern(self, source: str, flags: str, compiled: bytes | None) -> int:
         """The value of a regexp literal; equal literals share one object and its compiled form."""
         known = self._patterns.get((source, flags))
         if known is None:
             bits = sum(bit for flag, bit in REGEXP_FLAGS.items() if flag in flags)
             source_address = self.string_address(source)
-            known = self.add(struct.pack("<IIII", source_address, bits, 0, 0))
+            code_address = self.add(compiled) if compiled is not None else 0
+            known = self.add(struct.pack("<IIII", source_address, bits, 0, code_address))
             self._patterns[source, flags] = known
         return box(TAG_REGEXP, known)
 

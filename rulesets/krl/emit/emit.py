@@ -26,6 +26,7 @@ class Emitted:
     exports: dict[str, int]
     manifest_address: int
     manifest: bytes
+    needs: frozenset[str]  # of the library's optional parts
 
 
 def emit(program: ir.Program, guest: Guest) -> Emitted:
@@ -48,6 +49,7 @@ def emit(program: ir.Program, guest: Guest) -> Emitted:
         {name: first + index for index, name in enumerate(made)},
         manifest_address,
         program.manifest,
+        frozenset(layout.needs),
     )
 
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from krl.emit import needs
 from krl.emit.code import FLAG, VALUE, Code
 from krl.emit.data import Data
 from krl.emit.guest import Guest
 from krl.lower import ir
+from krl.patterns import compile_pattern
 from pico_abi.wasm import FunctionType
 
 FRAME_ALIGNMENT_BYTES = 16
@@ -40,6 +42,7 @@ class Layout:
     data: Data
     slots: list[int] = field(default_factory=list)
     table: list[int] = field(default_factory=list)
+    needs: set[str] = field(default_factory=set)
 
     def function_index(self, number: int) -> int:
         """Program functions follow the guest's, in order."""
@@ -55,6 +58,12 @@ class Layout:
         """The function with the uniform signature that calls through a value go to."""
         wrapped = [n for n, f in enumerate(self.program.functions) if f.as_value]
         return self.function_index(len(self.program.functions)) + wrapped.index(number)
+
+    def pattern(self, source: str, flags: str) -> int:
+        """The value of a regexp literal."""
+        compiled = compile_pattern(source, flags)
+        self.needs |= needs.of_pattern(flags, compiled)
+        return self.data.pattern(source, flags, compiled)
 
     def shape(self, number: int) -> int:
         function = self.program.functions[number]

@@ -6,6 +6,7 @@ functions, table slots and data are only ever added behind it (krl/link).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -67,6 +68,10 @@ class Guest:
         section = self.module.custom(GRAPH_SECTION)
         assert section is not None, "the library was built without a graph"
         return decode_graph(section)
+
+    def data_of(self, names: Iterable[str]) -> list[int]:
+        """The numbers in the graph of exported data."""
+        return [number for name in names for number in self.graph.data_at(self.address(name))]
 
     @cached_property
     def function_names(self) -> dict[int, bytes]:

@@ -8,7 +8,7 @@ either, so the test is that the result is finite: that it differs from itself by
 from __future__ import annotations
 
 from krl.emit import data as layout_of
-from krl.emit import steps
+from krl.emit import needs, steps
 from krl.emit.code import FLAG, VALUE
 from krl.emit.constant import encoded
 from krl.emit.function import FunctionCode
@@ -50,7 +50,7 @@ def value(f: FunctionCode, node: ir.Value) -> None:
         case ir.Text(text):
             code.i64(data.string(text))
         case ir.Pattern(source, flags):
-            code.i64(data.pattern(source, flags))
+            code.i64(f.layout.pattern(source, flags))
             if "g" in flags:
                 code.call(f.layout.guest.function("rt_fresh_regexp"))
         case ir.ReadLocal(local):
@@ -58,6 +58,7 @@ def value(f: FunctionCode, node: ir.Value) -> None:
         case ir.StaticFunction(function):
             code.i64(f.layout.static_function(function))
         case ir.LibraryValue(export, kind):
+            f.layout.needs |= needs.of_value(export)
             code.i32(f.layout.table_index(f.layout.guest.function(export)))
             code.i32(layout_of.FUNCTION_KINDS[kind])
             code.call(f.layout.guest.function("rt_library_function"))
@@ -133,6 +134,7 @@ def call_value(f: FunctionCode, node: ir.Value) -> None:
             numbers = (len(items),) if counts is None else counts
             _list(f, at, guest.function(name), numbers, items)
         case ir.Library(at, export, arguments):
+            f.layout.needs |= needs.of_call(export, arguments)
             code.i32(0)
             _list(f, at, guest.function(export), (len(arguments),), arguments)
         case ir.Call(at, function, closure, arguments):
@@ -386,6 +388,7 @@ def flag(f: FunctionCode, node: ir.Flag) -> None:
                 code.otherwise()
                 code.i32(0)
         case ir.RuntimeFlag(at, name, arguments):
+            f.layout.needs |= needs.of_call(name, arguments)
             _arguments(f, arguments)
             code.mark(at)
             code.call(f.layout.guest.function(name))

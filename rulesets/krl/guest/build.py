@@ -49,7 +49,10 @@ _LIBC = (*_OWN, "-fno-builtin")  # or strlen would be compiled into a call of st
 # KRL has no flag u, so \p{..} never reaches the tables behind these: 30 KB (regexp.c has them).
 _PROPERTIES = ("general_category", "prop", "script", "sequence_prop")
 _FOREIGN = ("-w",)
-_PATTERNS = (*_FOREIGN, *(f"-Dunicode_{name}=no_unicode_{name}" for name in _PROPERTIES))
+_PATTERNS = (
+    *(*_FOREIGN, "-Dlre_canonicalize=fold_case"),
+    *(f"-Dunicode_{name}=no_unicode_{name}" for name in _PROPERTIES),
+)
 _SPECIAL = {"libc_min.c": _LIBC, "libregexp.c": _PATTERNS}
 # Small code is soon compiled, which a short event feels more than speed; -O2 everywhere is a fifth
 # larger. Where map, filter and reduce spend their time it is 15 % faster for 1.5 KB.
@@ -59,7 +62,8 @@ _LINK = (
     *(f"--max-memory={MEMORY_BYTES_MAX}", "--export-table", "-O2"),
     *("--export=__heap_base", "--export=__stack_pointer"),
     # Data that the linker of a ruleset fills in: krl/link.
-    *("--export=rt_arena_next", "--export=rt_manifest"),
+    *("--export=rt_arena_next", "--export=rt_manifest", "--export=rt_pattern_compiler"),
+    *("--export=rt_pattern_matcher", "--export=rt_case_folding"),
     "--emit-relocs",  # what needs what: relocations.py
 )
 # The modules here that decide the bytes of guest.wasm as the compiler's flags do.

@@ -49,12 +49,16 @@ class Graph:
         """What a function of the library refers to; imports refer to nothing."""
         return self.functions[index - self.imported] if index >= self.imported else References()
 
-    def reached(self, functions: Iterable[int], data: Iterable[int] = ()) -> Reached:
-        """All that these functions and data lead to, themselves included."""
+    def reached(
+        self, functions: Iterable[int], data: Iterable[int] = (), without: Iterable[int] = ()
+    ) -> Reached:
+        """All that these functions and data lead to, themselves included, but not through the data
+        that are done without."""
         waiting = list(functions)
         waiting_data = list(data)
+        avoided = frozenset(without)
         found: set[int] = set()
-        found_data: set[int] = set()
+        found_data: set[int] = set(avoided)
         while waiting or waiting_data:
             if waiting:
                 index = waiting.pop()
@@ -70,7 +74,7 @@ class Graph:
                 references = self.data[number].references
             waiting += references.functions
             waiting_data += references.data
-        return Reached(frozenset(found), frozenset(found_data))
+        return Reached(frozenset(found), frozenset(found_data - avoided))
 
     def data_at(self, address: int) -> list[int]:
         """The numbers of the data that cover an address."""

@@ -4,6 +4,7 @@
 
 #include "core.h"
 #include "libregexp.h"
+#include "libunicode.h"
 
 /* ---- what libregexp asks of whoever uses it ---- */
 
@@ -68,6 +69,8 @@ int no_unicode_sequence_prop(const char *name, UnicodeSequencePropCB *each, void
 
 /* ---- patterns ---- */
 
+static bool run(const uint8_t *code, const String *subject, uint32_t from, int32_t *captures);
+
 Regexp *regexp_from(const String *source, uint32_t flags) {
     Regexp *r = allocate(sizeof(Regexp));
     *r = (Regexp){.source = source, .flags = flags};
@@ -110,8 +113,7 @@ static NORETURN void throw_malformed(const Regexp *r, const char *problem) {
     throw_message(builder_finish(&b));
 }
 
-static const uint8_t *bytecode_of(Regexp *r) {
-    if (r->bytecode != NULL) return r->bytecode;
+static const uint8_t *compile(Regexp *r) {
     uint8_t *mark = arena_mark();
     uint32_t byte_count;
     const char *pattern = (const char *)cesu8_of(r->source, &byte_count);
@@ -129,7 +131,22 @@ static const uint8_t *bytecode_of(Regexp *r) {
     return kept;
 }
 
-Regexp *regexp_new(const String *source, uint32_t flags) {
+/* Exported as data. Nothing but these leads to the compiler of patterns, to the matcher and to the
+ * tables of letters, which together are half of the library: the linker of a ruleset leaves out
+ * what a program does not need (docs/formats/guest.md). */
+const uint8_t *(*rt_pattern_compiler)(Regexp *r) = compile;
+bool (*rt_pattern_matcher)(const uint8_t *, const String *, uint32_t, int32_t *) = run;
+int (*rt_case_folding)(uint32_t c, bool is_unicode) = lre_canonicalize;
+
+/* What libregexp calls for lre_canonicalize: build.py. */
+int fold_case(uint32_t c, bool is_unicode) { return rt_case_folding(c, is_unicode); }
+
+static const uint8_t *bytecode_of(Regexp *r) {
+    return r->bytecode != NULL ? r->bytecode : rt_pattern_compiler(r);
+}
+
+/* Whoever calls this needs the compiler: krl/emit/needs.py knows them all. */
+__attribute__((noinline)) Regexp *regexp_new(const String *source, uint32_t flags) {
     Regexp *r = regexp_from(source, flags);
     bytecode_of(r);
     return r;
@@ -221,8 +238,8 @@ static bool run_at(const uint8_t *code, uint8_t **slots, const String *subject, 
     return matched > 0;
 }
 
-bool regexp_run(Regexp *r, const String *subject, uint32_t from, int32_t *captures) {
-    const uint8_t *code = bytecode_of(r), *first = first_instruction(code);
+static bool run(const uint8_t *code, const String *subject, uint32_t from, int32_t *captures) {
+    const uint8_t *first = first_instruction(code);
     uint8_t *mark = arena_mark();
     uint32_t slot_count = (uint32_t)lre_get_alloc_count(code);
     uint8_t **slots = allocate((slot_count + 1) * (uint32_t)sizeof(*slots));
@@ -238,6 +255,10 @@ bool regexp_run(Regexp *r, const String *subject, uint32_t from, int32_t *captur
     }
     arena_release(mark);
     return matched;
+}
+
+bool regexp_run(Regexp *r, const String *subject, uint32_t from, int32_t *captures) {
+    return rt_pattern_matcher(bytecode_of(r), subject, from, captures);
 }
 
 bool regexp_test(Regexp *r, const String *subject) {

@@ -84,7 +84,7 @@ void rt_rule_end(int32_t fired) {
 }
 
 Value rt_attribute_match(Value captures, Value attribute_name, Value regexp) {
-    Regexp *r = to_regexp(regexp);
+    Regexp *r = address_of(regexp); /* a literal */
     Value attributes = context_get("attrs"), found;
     bool is_present = is_map(attributes) &&
                       map_find(address_of(attributes), to_string(attribute_name), &found);

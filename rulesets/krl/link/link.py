@@ -14,22 +14,19 @@ from krl.emit import Emitted, Guest
 from krl.emit.guest import PAGE_BYTES
 from krl.guest.graph import Reached
 from krl.link.names import name_section
-from krl.link.prune import PATCHED_DATA, kept_data, kept_functions, reached
+from krl.link.prune import KEPT_FUNCTIONS, PATCHED_DATA, kept_data, kept_functions, reached
 from krl.link.segments import address_constant, segments
 from krl.link.source_map import source_map_section
 from pico_abi import wasm
 from pico_abi.wasm import CustomSection, DataSegment, ElementSegment, Export, Function, Module
 
-# The contract's exports that the library itself has (wit/pico.wit, docs/formats/module.md).
-KEPT_EXPORTS = ("memory", "cabi_realloc")
 # Room for a first few allocations; the arena grows from there.
 ARENA_START_BYTES = PAGE_BYTES
 
 
 def link(emitted: Emitted, guest: Guest, source_text: str) -> Module:
     """The complete module: library, program, exports of the contract, custom sections."""
-    exports = _exports(emitted, guest)
-    live = reached(emitted, guest, exports)
+    live = reached(emitted, guest)
     types = list(guest.module.types)
     functions = list(kept_functions(guest, live))
     for function in emitted.functions:
@@ -42,7 +39,7 @@ def link(emitted: Emitted, guest: Guest, source_text: str) -> Module:
         functions=tuple(functions),
         tables=(_table(emitted, guest),),
         memories=(_memory(emitted, guest),),
-        exports=exports,
+        exports=_exports(emitted, guest),
         elements=guest.module.elements + _elements(emitted, guest),
         data=_data(emitted, guest, live),
         customs=_customs(emitted, guest, live, source_text),
@@ -60,7 +57,7 @@ def _memory(emitted: Emitted, guest: Guest) -> wasm.Memory:
 
 
 def _exports(emitted: Emitted, guest: Guest) -> tuple[Export, ...]:
-    kept = tuple(guest.exports[name] for name in KEPT_EXPORTS)
+    kept = tuple(guest.exports[name] for name in ("memory", *KEPT_FUNCTIONS))
     made = tuple(Export(name, wasm.KIND_FUNCTION, index) for name, index in emitted.exports.items())
     return kept + made
 

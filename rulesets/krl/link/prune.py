@@ -9,24 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from krl.emit import Emitted, Guest
+from krl.emit import OPTIONAL_PARTS, Emitted, Guest
 from krl.guest.graph import Reached
 from pico_abi import wasm
 from pico_abi.wasm import Function, opcodes
 
+# Of the contract's exports, what the library itself has (docs/formats/module.md §3).
+KEPT_FUNCTIONS = ("cabi_realloc",)
 STUB = bytes((opcodes.UNREACHABLE, opcodes.END))
 # What the linker of a ruleset fills in, so it is there whoever reads it.
 PATCHED_DATA = ("rt_arena_next", "rt_manifest")
 
 
-def reached(emitted: Emitted, guest: Guest, exported: tuple[wasm.Export, ...]) -> Reached:
+def reached(emitted: Emitted, guest: Guest) -> Reached:
     """What the program's functions, its table and the module's exports lead to."""
-    functions = {export.index for export in exported if export.kind == wasm.KIND_FUNCTION}
-    functions.update(emitted.table)
+    own = {i for i, _ in named_functions(emitted, guest) if i < guest.function_count}
+    return guest.graph.reached(own, guest.data_of(PATCHED_DATA), unwanted_parts(emitted, guest))
+
+
+def named_functions(emitted: Emitted, guest: Guest) -> Iterator[tuple[int, str]]:
+    """The functions that a program names, its own among them, and where it does so."""
+    for name in KEPT_FUNCTIONS:
+        yield guest.function(name), "export"
+    for index in emitted.table:
+        yield index, "table"
     for function in emitted.functions:
-        functions.update(_callees(function.body))
-    data = [number for name in PATCHED_DATA for number in guest.graph.data_at(guest.address(name))]
-    return guest.graph.reached((i for i in functions if i < guest.function_count), data)
+        for index in _callees(function.body):
+            yield index, function.name
+
+
+def unwanted_parts(emitted: Emitted, guest: Guest) -> list[int]:
+    """The numbers of the data that lead to parts the program does without."""
+    return guest.data_of(name for name in OPTIONAL_PARTS if name not in emitted.needs)
 
 
 def _callees(body: bytes) -> Iterator[int]:

@@ -1,0 +1,105 @@
+"""Which optional parts of the library a program carries, and that nothing else leads to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from examples.cases import Bench
+from krl.compiler import compile_source, guest_library
+from krl.diagnostic import Source
+from krl.emit import OPTIONAL_PARTS, emit
+from krl.emit.needs import CASES, COMPILER, MATCHER
+from krl.link import link
+from pico_abi import wasm
+
+GUEST = guest_library()
+ALL = {CASES, COMPILER, MATCHER}
+PROGRAM = """
+ruleset r {{
+  meta {{ shares f }}
+  global {{ f = function(x) {{ {expression} }} }}
+  rule a {{ select when a b {attributes} }}
+}}
+"""
+
+
+def needs(expression: str, attributes: str = "") -> set[str]:
+    text = PROGRAM.format(expression=expression, attributes=attributes)
+    compilation = compile_source(Source("r.krl", text))
+    assert compilation.program is not None, compilation.diagnostics
+    return set(emit(compilation.program, GUEST).needs)
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("1 + x", set()),
+        ('x.split(",")', set()),
+        ('x.replace("a", "b")', set()),
+        ('x.as("Number")', set()),
+        ("x.match(re#a#)", {MATCHER}),
+        ("x.extract(re#(a)#g)", {MATCHER}),
+        ("x.split(re#,#)", {MATCHER}),
+        ("x like re#a#", {MATCHER}),
+        ("re#a#", {MATCHER}),
+        ("x.match(re#a#i)", {MATCHER, CASES}),
+        ("x.match(re#é#i)", ALL),
+        ("x.match(re#(?<n>a)#)", ALL),
+        ('x.match("a")', ALL),
+        ("x.match(x)", ALL),
+        ("x like x", ALL),
+        ('x.as("RegExp")', ALL),
+        ("x.as(x)", ALL),
+        ('x.replace("a", x)', ALL),
+        ("x.extract(x)", ALL),
+        ("[x].map(match)", ALL),
+    ],
+)
+def test_a_program_carries_what_it_can_come_to_use(expression: str, wanted: set[str]) -> None:
+    assert needs(expression) == wanted
+
+
+def test_an_attribute_of_a_select_needs_the_matcher() -> None:
+    assert needs("x", "c re#(.*)#") == {MATCHER}
+
+
+def callers(name: str) -> set[str]:
+    (called,) = (i for i, known in GUEST.function_names.items() if known.decode() == name)
+    return {
+        GUEST.function_names[index].decode()
+        for index in range(GUEST.graph.imported, GUEST.function_count)
+        if called in GUEST.graph.of_function(index).functions
+    }
+
+
+def test_only_what_makes_patterns_leads_to_their_compiler() -> None:
+    """A new caller belongs into krl.emit.needs."""
+    assert callers("regexp_new") == {"to_regexp", "lib_as"}
+    assert callers("to_regexp") == {"lib_extract", "lib_match", "lib_replace", "rt_like"}
+
+
+@pytest.mark.parametrize("part", OPTIONAL_PARTS)
+def test_a_part_is_reached_through_its_pointer_alone(part: str) -> None:
+    (pointer,) = GUEST.data_of((part,))
+    everything = range(GUEST.graph.imported, GUEST.function_count)
+    exported = [e.index for e in GUEST.module.exports if e.kind == wasm.KIND_FUNCTION]
+    assert exported
+    (target,) = GUEST.graph.data[pointer].references.slots
+    assert target in GUEST.graph.reached(everything).functions
+    assert target not in GUEST.graph.reached(exported, (), GUEST.data_of(OPTIONAL_PARTS)).functions
+
+
+def test_patterns_made_at_run_time_work_in_a_program_that_makes_them() -> None:
+    text = PROGRAM.format(
+        expression='[x.match("^A"), x.match(re#^a#i), x.extract("(?<n>b)(.)".as("RegExp"))]',
+        attributes="",
+    )
+    bench = Bench.with_modules(wasm.encode_module(linked(text)))
+    with bench.engine as engine:
+        assert engine.query(bench.pico, "r", "f", {"x": "abc"}) == [False, True, ["b", "c"]]
+
+
+def linked(text: str) -> wasm.Module:
+    compilation = compile_source(Source("r.krl", text))
+    assert compilation.program is not None, compilation.diagnostics
+    return link(emit(compilation.program, GUEST), GUEST, text)
