@@ -124,7 +124,14 @@ def test_a_flipped_bit_of_a_block_is_reported_with_the_name_of_the_block(home: P
 def test_a_change_in_any_cell_of_any_table_is_reported(home: Path) -> None:
     chance = random.Random(f"{SEED} cell")
     cells = list(every_cell(home))
-    assert {table for table, _, _, _ in cells} == {"block", "engine", "inbox", "pico", "receipt"}
+    assert {table for table, _, _, _ in cells} == {
+        "block",
+        "channel",
+        "engine",
+        "inbox",
+        "pico",
+        "receipt",
+    }
     for table, column in dict.fromkeys(cell[:2] for cell in cells):
         of_column = [cell for cell in cells if cell[:2] == (table, column)]
         for _, _, rowid, value in chance.sample(of_column, min(len(of_column), 4)):

@@ -18,6 +18,8 @@ COMMANDS = {
     "uninstall": ("picos", "uninstall", "Remove a ruleset and all it stored."),
     "send": ("picos", "send", "Send an event to a pico."),
     "query": ("picos", "query", "Ask a function that a ruleset shares."),
+    "engine": ("engine", "engine", "Serve the picos of a home over HTTP."),
+    "logs": ("logs", "logs", "Show what a pico's rules logged."),
     "list": ("picos", "list_", "List the picos of a home."),
     "log": ("history", "log", "List the receipts of a pico."),
     "show": ("history", "show", "Show a pico, or one of its receipts."),

@@ -15,8 +15,29 @@ from picomesh.engine.errors import OperatorError
 from picomesh.engine.network import Network, NetworkError, UrllibNetwork
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import Value, decode_plain, encode_plain
+from picomesh.transition import NeedsAnswer
 
 ANSWER_BYTES_MAX = 1024 * 1024
+
+
+_SLOW = ("http:", "ctx:module")
+
+
+class AnswerLater(Exception):
+    """A question whose answer takes long; it is found elsewhere, and the event runs again."""
+
+    def __init__(self, pico: str, need: NeedsAnswer) -> None:
+        super().__init__(str(need))
+        self.pico = pico
+        self.need = need
+
+
+def is_slow(question: bytes) -> bool:
+    """Whether the answer comes from the network."""
+    try:
+        return str(decode_plain(question).get("fn")).startswith(_SLOW)
+    except CodecError:
+        return False
 
 
 class Unanswerable(Exception):
@@ -84,6 +105,15 @@ class Answerer:
         except (Unanswerable, NetworkError, OperatorError, CodecError) as problem:
             return encode_plain({"error": str(problem)})
         return answer
+
+    def answer_known_module(self, engine: Asked, question: bytes) -> bytes:
+        """The answer to `ctx:module` from what was fetched already."""
+        match decode_plain(question):
+            case {"fn": "ctx:module", "args": [str(url), _]}:
+                known = encode_plain({"fn": "ctx:module", "args": [url, False]})
+                return self.answer(engine, "", "", known)
+            case _:
+                raise AssertionError("only questions for modules are answered like this")
 
     def _find(self, asked: Question) -> Value:
         if asked.function.startswith("http:"):

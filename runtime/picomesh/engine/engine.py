@@ -12,14 +12,16 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pico_abi import limits
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
 from picomesh.engine.acting.young import Young
 from picomesh.engine.acts import PicoActs
+from picomesh.engine.answers import AnswerLater, is_slow
 from picomesh.engine.commit import Batch, channel_changes, follow_up, timed_picos
-from picomesh.engine.errors import OperatorError, QueryFailed
+from picomesh.engine.errors import OperatorError, Overloaded, QueryFailed
 from picomesh.engine.inputs import (
     Create,
     Event,
@@ -52,6 +54,7 @@ from picomesh.store.home import Home, load_signer, open_home
 from picomesh.store.store import Accepted, Commit, Sent, Store, StoredReceipt
 from picomesh.transition import Circumstances, NeedsAnswer, Transition
 
+WAITING_EVENTS_MAX = 10_000  # accepted from outside and not run yet
 SETTLE_EVENTS_MAX = 1_000  # that picos send each other behind one event
 # What a guest is given besides attributes or arguments takes a few hundred bytes.
 GIVEN_BYTES_MAX = min(limits.EVENT_BYTES_MAX, limits.REQUEST_BYTES_MAX) - 16 * limits.KIB
@@ -90,17 +93,18 @@ class Engine(Lookup):
         self._home = home
         self._schedules = Schedules()
         self._library = options.library()
+        self.can_wait = False  # for slow answers: whoever runs the engine finds them elsewhere
         self._answering: list[str] = []  # picos whose transitions wait for an answer
 
     @classmethod
-    def ephemeral(cls, options: Options | None = None) -> Engine:
+    def ephemeral(cls, options: Options | None = None) -> Self:
         """An engine whose picos are gone when it is closed."""
         options = options or Options()
         signer = Signer(options.world.random_bytes(SEED_BYTES))
         return cls(Store.in_memory(), signer, options.programs(options.cache), options)
 
     @classmethod
-    def open(cls, folder: Path, options: Options | None = None) -> Engine:
+    def open(cls, folder: Path, options: Options | None = None) -> Self:
         """The engine that lives in a folder; makes it when it is not there. Raises StoreError."""
         options = options or Options()
         home = open_home(folder)
@@ -111,7 +115,7 @@ class Engine(Lookup):
             raise
 
     @classmethod
-    def _open(cls, home: Home, options: Options) -> Engine:
+    def _open(cls, home: Home, options: Options) -> Self:
         store = Store.at(home.database)
         try:
             known = store.engine_key()
@@ -127,7 +131,7 @@ class Engine(Lookup):
         if self._home is not None:
             self._home.close()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -240,6 +244,8 @@ class Engine(Lookup):
             eid=eid or self.new_eid(),
             host=self.host,
         )
+        if sender is not None and self.store.waiting_count() >= WAITING_EVENTS_MAX:
+            raise Overloaded(f"{WAITING_EVENTS_MAX} events wait already", "send it again later")
         return self.store.accept(self._sent(pico, event), key, event.eid)
 
     def _sent(self, pico: str, event: Event) -> Sent:
@@ -300,11 +306,11 @@ class Engine(Lookup):
         count = 0
         stuck: set[str] = set()
         while count < events_max:
-            waiting = next((item for item in self.store.waiting() if item.pico not in stuck), None)
+            waiting = self.store.next_waiting(stuck)
             if waiting is None:
                 break
             try:
-                self._run_waiting(waiting)
+                self.run_waiting(waiting)
                 count += 1
             except EngineFault:
                 stuck.add(waiting.pico)
@@ -312,10 +318,10 @@ class Engine(Lookup):
 
     def process_waiting(self) -> list[Response]:
         """Runs every accepted event that has no receipt yet, as after a crash."""
-        done = (self._run_waiting(accepted) for accepted in self.store.waiting())
+        done = (self.run_waiting(accepted) for accepted in self.store.waiting())
         return [response for response in done if response is not None]
 
-    def _run_waiting(self, accepted: Accepted) -> Response | None:
+    def run_waiting(self, accepted: Accepted) -> Response | None:
         """Runs an event; what was meant for a pico that is deleted is dropped."""
         if not self.store.is_gone(accepted.pico):
             return self.process(accepted)
@@ -373,11 +379,17 @@ class Engine(Lookup):
     def _answer(self, pico: str, need: NeedsAnswer) -> bytes:
         if len(self._answering) >= QUESTION_DEPTH_MAX:
             raise OperatorError(f"queries ask each other more than {QUESTION_DEPTH_MAX} deep")
+        if self.can_wait and not self._answering and is_slow(need.question):
+            raise AnswerLater(pico, need)
         self._answering.append(pico)
         try:
             return self.options.answerer.answer(self, pico, need.rid, need.question)
         finally:
             self._answering.pop()
+
+    def library_find(self, url: str, fresh: bool) -> None:
+        """Fetches and compiles in any thread, so that `module` finds it ready."""
+        self._library.find(url, fresh)
 
     def module(self, url: str, fresh: bool = False) -> Value:
         """The module behind a URL by its hashes, kept where transitions find it."""
@@ -421,8 +433,9 @@ class Engine(Lookup):
         *,
         eci: str | None = None,
         sender: str | None = None,
+        tape: list[transition.Answer] | None = None,
     ) -> Transition:
-        """Runs a query to its end, whatever it is."""
+        """Runs a query to its end, whatever it is. `tape` holds what was answered before."""
         pico = self.find(pico)
         state = self.state(pico)
         blocks = Layered(self.store)
@@ -431,7 +444,7 @@ class Engine(Lookup):
         self._check_policy(pico, eci, "query", rid, name, sender)
         given_args = _encode(args, "the arguments")
         query = transition.Query(eci, rid, name, given_args, self.new_eid())
-        tape: list[transition.Answer] = []
+        tape = [] if tape is None else tape
         time_ms, seed = self._world.now_ms(), self._seed()
         while True:
             given = Circumstances(
@@ -523,6 +536,7 @@ class Engine(Lookup):
             receipts.append(receipt)
             stored = StoredReceipt(work.pico, work.seq, receipt.core_bytes, receipt.envelope_bytes)
             rows.append((stored, (name or "") if work.seq == 0 else None))
+        gone = [item.core.pico for item in receipts if item.core.kind == "delete"]
         commit = Commit(
             rows,
             new,
@@ -531,7 +545,7 @@ class Engine(Lookup):
             batch.outgoing,
             channel_changes(receipts),
             timed_picos(receipts),
-            batch.gone,
+            gone,
         )
         self.store.commit(commit)
         for receipt in receipts:

@@ -15,6 +15,18 @@ class ModuleNotAdmitted(OperatorError):
     """A module that profile pico-1 refuses."""
 
 
+class NotAllowed(OperatorError):
+    """A channel that does not let something through."""
+
+
+class NotFound(OperatorError):
+    """A channel, a pico, a ruleset or a function that is not there."""
+
+
+class Overloaded(OperatorError):
+    """More than the engine takes now; the same request may be made again later."""
+
+
 class QueryFailed(OperatorError):
     """A query that threw, trapped or ran out; `outcome` says which."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from picomesh.channels import Use, refusal
-from picomesh.engine.errors import OperatorError
+from picomesh.channels import Use, family_channel, refusal
+from picomesh.engine.errors import NotAllowed, NotFound, OperatorError
 from picomesh.engine.options import Options
 from picomesh.engine.perform import first_eci
 from picomesh.engine.picos import find_pico
@@ -57,6 +57,8 @@ class Lookup:
         """Whoever operates the engine (no sender) may use a pico's own channel."""
         if eci == pico and sender in (None, pico):
             return None
+        if eci == pico:
+            return refusal(family_channel(eci, "self", pico), use, first, name, sender)
         channel = self.state(pico).channel(eci)
         if channel is None:
             return f"ECI not found {eci}"
@@ -67,7 +69,8 @@ class Lookup:
     ) -> None:
         refused = self._refusal(pico, eci, use, first, name, sender)
         if refused is not None:
-            raise OperatorError(refused, "`picomesh show` lists the pico's channels")
+            kind = NotFound if refused.startswith("ECI not found") else NotAllowed
+            raise kind(refused, "`picomesh show` lists the pico's channels")
 
     def eci(self, pico: str) -> str:
         """A pico's first channel."""

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,6 +290,19 @@ class Store:
         else:
             rows = self._rows(f"{statement} WHERE pico = ? ORDER BY arrival", pico)
         return [Accepted(*checked_row("inbox", row)) for row in rows]
+
+    def next_waiting(self, skip: Collection[str] = ()) -> Accepted | None:
+        """The first accepted event, but for picos that cannot go on now."""
+        marks = ", ".join("?" * len(skip))
+        statement = (
+            "SELECT arrival, pico, event, time_ms, seed, hash FROM inbox "
+            f"WHERE pico NOT IN ({marks}) ORDER BY arrival LIMIT 1"
+        )
+        rows = self._rows(statement, *skip)
+        return Accepted(*checked_row("inbox", rows[0])) if rows else None
+
+    def waiting_count(self) -> int:
+        return int(self._rows("SELECT COUNT(*) FROM inbox")[0][0])
 
     def keep_answer(self, arrival: int, position: int, question: bytes, answer: bytes) -> None:
         """Makes an answer durable before the event that asked runs again."""

@@ -1,0 +1,53 @@
+"""`picomesh engine`: the picos of a home behind HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from picomesh.cli.arguments import backend_option, home_option
+
+KILL_AFTER_MS = 60_000
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=3000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--base-url", help="How others reach this engine. Default: http://localhost:PORT.")
+@click.option(
+    "--rulesets",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder from which picos may install by file: URLs. Default: none.",
+)
+@click.option("--admin-from-anywhere", is_flag=True, help="Not only from this machine.")
+@home_option
+@backend_option
+def engine(
+    port: int,
+    host: str,
+    base_url: str | None,
+    rulesets: Path | None,
+    admin_from_anywhere: bool,
+    home: Path | None,
+    backend: str,
+) -> None:
+    """Serve the picos of a home over HTTP, until SIGTERM or Ctrl-C.
+
+    Events and queries come over channels, by the paths that the reference engine has. Picos are
+    administered under /api/v1 with the token in the home's file admin.token.
+
+    \b
+    picomesh engine --home ./home --port 3000
+    """
+    from picomesh.engine.options import Options
+    from picomesh.server.run import Address, serve
+    from picomesh.store.home import default_home
+
+    options = Options(
+        backend=backend,
+        host=base_url or f"http://localhost:{port}",
+        files=rulesets,
+        kill_after_ms=KILL_AFTER_MS,
+    )
+    serve(home or default_home(), options, Address(host, port, admin_from_anywhere))

@@ -1,0 +1,190 @@
+"""An engine that runs for long: what it does by itself, and what its operator may do to picos.
+
+Schedules are fired by accepting events, so that a crash neither loses nor repeats one; deliveries
+to other engines wait in the store; deleting and moving picos are transitions like all others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from picomesh.engine.answers import AnswerLater
+from picomesh.engine.delivery import TRIES_MAX
+from picomesh.engine.engine import Engine, Response
+from picomesh.engine.errors import NotFound, OperatorError
+from picomesh.engine.family import children_of, parent_of
+from picomesh.engine.inputs import Adopt, Delete, Event, decode_input, encode_input
+from picomesh.engine.perform import Work
+from picomesh.engine.schedules import Due
+from picomesh.ledger.cid import cid_of_bytes
+from picomesh.ledger.value import Value, decode_value, encode_value
+from picomesh.store.store import Accepted, Outgoing, Sent
+
+FAILED = ("picomesh", "schedule_failed")
+
+_Entry = tuple[str, str, str]  # pico, ruleset, entry of its schedule
+
+
+class Service(Engine):
+    """An engine with a life of its own."""
+
+    _firing: set[_Entry] | None = None  # accepted and not run yet
+    _given_up: frozenset[_Entry] = frozenset()
+    _next_ms: int = 0
+
+    def now_ms(self) -> int:
+        return self._world.now_ms()
+
+    # -- schedules
+
+    def fire_due(self) -> int:
+        """Accepts an event for every entry whose time has come; returns how many."""
+        if self._firing is None:
+            self._firing = set(self._waiting_entries())
+        now_ms = self.now_ms()
+        if now_ms < self._next_ms:
+            return 0
+        count = 0
+        times: list[int] = []
+        for pico in self.store.timed_picos():
+            for due in self._schedules.due(pico, self.state(pico), now_ms):
+                entry = (due.pico, due.rid, due.entry)
+                if entry in self._firing or entry in self._given_up:
+                    continue
+                if due.at_ms > now_ms:
+                    times.append(due.at_ms)
+                    break
+                self._accept_due(due)
+                self._firing.add(entry)
+                count += 1
+        self._next_ms = min(times, default=2**62)
+        return count
+
+    def _waiting_entries(self) -> list[_Entry]:
+        found: list[_Entry] = []
+        for accepted in self.store.waiting():
+            given = decode_input(accepted.event)
+            if isinstance(given, Event) and given.schedule is not None:
+                rid, entry = map(str, given.schedule)
+                found.append((accepted.pico, rid, entry))
+        return found
+
+    def _accept_due(self, due: Due) -> None:
+        self._schedules.fired(due)
+        self._accept_entry(
+            due.pico, due.eci, (due.domain, due.name), encode_value(due.attrs), (due.rid, due.entry)
+        )
+
+    def _accept_entry(
+        self, pico: str, eci: str, kind: tuple[str, str], attrs: bytes, entry: tuple[str, str]
+    ) -> None:
+        event = Event(eci, *kind, attrs, self.new_eid(), self.host, [*entry])
+        self.store.accept(self.sent(pico, encode_input(event)))
+
+    def process(self, accepted: Accepted) -> Response:
+        """As an engine does; an entry of a schedule is done with when its event has run."""
+        response = super().process(accepted)
+        self._next_ms = 0 if response.transition.writes else self._next_ms
+        given = decode_input(accepted.event)
+        if isinstance(given, Event) and given.schedule is not None:
+            self._next_ms = 0
+            rid, entry = map(str, given.schedule)
+            if response.transition.outcome != "ok":
+                self._entry_failed(accepted.pico, given, (rid, entry))
+            elif self._firing is not None:
+                self._firing.discard((accepted.pico, rid, entry))
+        return response
+
+    def _entry_failed(self, pico: str, given: Event, entry: tuple[str, str]) -> None:
+        """What failed stays in the schedule; an event that says so takes it out.
+
+        When that fails as well, the entry is left alone until the next start.
+        """
+        known = (pico, *entry)
+        if (given.domain, given.name) == FAILED:
+            self._given_up |= {known}
+            return
+        attrs = encode_value({"domain": given.domain, "name": given.name, "eid": given.eid})
+        self._accept_entry(pico, given.eci, FAILED, attrs, entry)
+
+    # -- what the worker needs
+
+    def sent(self, pico: str, event: bytes) -> Sent:
+        return Sent(pico, event, self.now_ms(), self._seed())
+
+    def answer_module(self, later: AnswerLater) -> bytes:
+        """The answer to a question for a module that was fetched meanwhile."""
+        return self.options.answerer.answer_known_module(self, later.need.question)
+
+    def gives_up(self, item: Outgoing) -> bool:
+        return item.tries + 1 >= TRIES_MAX
+
+    def eci_or_none(self, pico: str) -> str:
+        return "" if self.store.is_gone(pico) else self.eci(pico)
+
+    # -- what the operator may do
+
+    def install_from(self, pico: str, url: str, config: dict[str, Value]) -> Response:
+        """Installs what is behind a URL."""
+        found = self._library.find(url, False)
+        text = None if found.source is None else found.source.decode("utf-8-sig")
+        return self.install_module(pico, found.raw, source=text, url=url, config=config)
+
+    def flush(self, url: str) -> dict[str, Value]:
+        """What is behind a URL now takes the place of what was, on every pico that has it."""
+        found = self._library.find(url, False)
+        rid = self.programs.admit(found.raw)[1].rid
+        count = 0
+        for pico, _ in self.store.picos():
+            for record in self.state(pico).rulesets():
+                if (record.url, record.rid) == (url, rid) and record.raw != cid_of_bytes(found.raw):
+                    config = decode_value(record.config)
+                    self.install_from(pico, url, config if isinstance(config, dict) else {})
+                    count += 1
+        digest = hashlib.sha256(found.source or found.raw).hexdigest()
+        return {"url": url, "rid": rid, "hash": digest, "flushed": count}
+
+    def delete(self, pico: str) -> int:
+        """Deletes a pico and its subtree; returns how many. Their histories stay."""
+        pico = self.find(pico)
+        parent = parent_of(self.state(pico))
+        works = [self._operator_work(item, Delete()) for item in self._subtree(pico)]
+        if parent is not None:
+            left = Adopt("leave", pico, parent.pico, parent.their_eci, parent.eci)
+            works.append(self._operator_work(parent.pico, left))
+        self.commit_together(works)
+        return len(works) - (parent is not None)
+
+    def _subtree(self, pico: str) -> list[str]:
+        found = [pico]
+        for item in found:
+            found += [child.pico for child in children_of(self.state(item))]
+        return found
+
+    def adopt(self, child: str, parent: str) -> None:
+        """Gives a pico another parent, or its first one."""
+        child, parent = self.find(child), self.find(parent)
+        if parent in self._subtree(child):
+            raise OperatorError("a pico cannot be below itself")
+        old = parent_of(self.state(child))
+        eci, parent_eci = self.new_eid(), self.new_eid()
+        works = [
+            self._operator_work(child, Adopt("move", child, parent, eci, parent_eci)),
+            self._operator_work(parent, Adopt("join", child, parent, eci, parent_eci)),
+        ]
+        if old is not None and old.pico == parent:
+            raise OperatorError("it is a child of this pico already")
+        if old is not None:
+            gone = Adopt("leave", child, old.pico, old.their_eci, old.eci)
+            works.append(self._operator_work(old.pico, gone))
+        self.commit_together(works)
+
+    def _operator_work(self, pico: str, given: Delete | Adopt) -> Work:
+        return self._work(pico, given, self.now_ms(), self._seed())
+
+    def pico_or_missing(self, name: str) -> str:
+        """As `find`, for who asks over HTTP."""
+        try:
+            return self.find(name)
+        except OperatorError as problem:
+            raise NotFound(str(problem)) from problem

@@ -1,0 +1,88 @@
+"""From what happened to a response: JSON as the reference writes it, and an honest status."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from starlette.responses import Response as HttpResponse
+
+from picomesh.engine import Response
+from picomesh.engine.errors import (
+    NotAllowed,
+    NotFound,
+    OperatorError,
+    Overloaded,
+    QueryFailed,
+)
+from picomesh.ledger.errors import LedgerError
+from picomesh.ledger.value import Value
+from picomesh.server.given import BadRequest
+
+CORS = {"access-control-allow-origin": "*", "access-control-allow-headers": "*"}
+_UNPROCESSABLE = 422  # the ruleset, not the server, could not do it
+
+
+class EventFailed(Exception):
+    """An event whose transition did not end well."""
+
+    def __init__(self, response: Response) -> None:
+        done = response.transition
+        super().__init__(done.message or done.outcome)
+        self.outcome = done.outcome
+
+
+def json_response(
+    value: object, status: int = 200, headers: dict[str, str] | None = None
+) -> HttpResponse:
+    text = json.dumps(finite(value), ensure_ascii=False, separators=(",", ":"))
+    data = text.encode("utf-8", "replace")
+    kind = "application/json; charset=utf-8"
+    return HttpResponse(data, status, {**CORS, **(headers or {})}, kind)
+
+
+def finite(value: object) -> object:
+    """What JSON has no word for is null."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case float() if value.is_integer() and abs(value) < 2**53:
+            return int(value)
+        case dict():
+            return {key: finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [finite(item) for item in value]
+        case bytes():
+            return value.hex()
+    return value
+
+
+def error_response(problem: Exception) -> HttpResponse:
+    """The answer to a request that could not be served."""
+    body: dict[str, Value] = {"error": f"Error: {problem}"}
+    headers: dict[str, str] = {}
+    match problem:
+        case BadRequest():
+            status, body = problem.status, {"error": str(problem)}
+        case NotFound():
+            status = 404
+        case NotAllowed():
+            status = 403
+        case Overloaded():
+            status = 503
+        case QueryFailed() | EventFailed():
+            status = 404 if _is_missing(str(problem)) else _UNPROCESSABLE
+            body["outcome"] = problem.outcome
+        case OperatorError():
+            status = 400
+        case LedgerError():
+            status = 500
+        case _:
+            status, body = 500, {"error": "Error: the engine could not carry on"}
+    if status in (429, 503):
+        headers["retry-after"] = "1"
+    return json_response(body, status, headers)
+
+
+def _is_missing(text: str) -> bool:
+    return text.startswith("Pico doesn't have ") or "does not have query function" in text

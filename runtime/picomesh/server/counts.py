@@ -1,0 +1,55 @@
+"""What a running engine counts, in the text form that Prometheus reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from picomesh.engine import Engine, Response
+from picomesh.engine.delivery import Delivered
+
+
+@dataclass(slots=True)
+class Counts:
+    """Counters since the start; only the engine's thread writes them."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    fuel: int = 0
+    queries: int = 0
+    deliveries: Counter[str] = field(default_factory=Counter)
+    faults: int = 0
+    last_fault: str = ""
+
+    def transition(self, response: Response) -> None:
+        core = response.receipt.core
+        self.outcomes[core.outcome] += 1
+        self.fuel += core.fuel
+
+    def delivered(self, done: Delivered) -> None:
+        self.deliveries["done" if done.done else "given_up"] += 1
+
+    def fault(self, text: str) -> None:
+        self.faults += 1
+        self.last_fault = text
+
+    def as_text(self, engine: Engine) -> str:
+        """The metrics page."""
+        rows = [
+            *_metric("picomesh_picos", "gauge", {"": len(engine.store.picos())}),
+            *_metric("picomesh_waiting_events", "gauge", {"": engine.store.waiting_count()}),
+            *_metric("picomesh_waiting_deliveries", "gauge", {"": len(engine.store.outgoing())}),
+            *_metric("picomesh_transitions_total", "counter", _labelled("outcome", self.outcomes)),
+            *_metric("picomesh_fuel_total", "counter", {"": self.fuel}),
+            *_metric("picomesh_queries_total", "counter", {"": self.queries}),
+            *_metric("picomesh_deliveries_total", "counter", _labelled("end", self.deliveries)),
+            *_metric("picomesh_faults_total", "counter", {"": self.faults}),
+        ]
+        return "\n".join(rows) + "\n"
+
+
+def _labelled(label: str, counter: Counter[str]) -> dict[str, int]:
+    return {f'{{{label}="{value}"}}': count for value, count in sorted(counter.items())}
+
+
+def _metric(name: str, kind: str, values: dict[str, int]) -> list[str]:
+    return [f"# TYPE {name} {kind}", *(f"{name}{labels} {n}" for labels, n in values.items())]

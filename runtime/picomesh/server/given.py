@@ -1,0 +1,122 @@
+"""What a request brings: attributes or arguments from its URL, body and headers, within limits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+
+from picomesh.ledger.value import Value
+
+_JSON = ("application/json", "application/octet-stream", "application/ssi-agent-wire")
+_FORM = "application/x-www-form-urlencoded"
+_CHANNELS_MAX = 10_000
+
+
+class BadRequest(Exception):
+    """A request that cannot be served as it is; `status` says why in HTTP's words."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one request or one channel may bring."""
+
+    body_bytes_max: int = 1024 * 1024
+    attributes_max: int = 1_000
+    body_timeout_s: float = 20.0
+    channel_events_per_s: float = 1_000.0
+    channel_burst: float = 2_000.0
+
+
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """The body; never more of it than the limit. Raises BadRequest."""
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length) > limits.body_bytes_max:
+        raise BadRequest(413, "PayloadTooLargeError: request entity too large")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.body_timeout_s):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > limits.body_bytes_max:
+                    raise BadRequest(413, "PayloadTooLargeError: request entity too large")
+    except TimeoutError as problem:
+        raise BadRequest(408, "Error: the body did not come in time") from problem
+    except ClientDisconnect as problem:
+        raise BadRequest(400, "Error: the client went away") from problem
+    return bytes(body)
+
+
+async def read_given(request: Request, limits: Limits) -> dict[str, Value]:
+    """Query string, body over it, and `_headers`. Raises BadRequest."""
+    given = _fields(request.url.query)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await read_body(request, limits)
+    if body and kind in _JSON:
+        given |= _from_json(body)
+    elif body and kind == _FORM:
+        given |= _fields(body.decode("utf-8", "replace"))
+    if len(given) > limits.attributes_max:
+        raise BadRequest(413, f"Error: more than {limits.attributes_max} attributes")
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return {**given, "_headers": {**headers}}
+
+
+def _from_json(body: bytes) -> dict[str, Value]:
+    try:
+        value = json.loads(body, parse_constant=_refuse)
+    except (ValueError, RecursionError) as problem:
+        raise BadRequest(400, f"SyntaxError: {problem or 'nested too deeply'}") from problem
+    if isinstance(value, list):
+        return {str(at): item for at, item in enumerate(value)}
+    if not isinstance(value, dict):
+        raise BadRequest(400, "SyntaxError: a body must be a map or an array")
+    return value
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _fields(text: str) -> dict[str, Value]:
+    """Texts by name; a name that comes again has an array of texts."""
+    found: dict[str, list[Value]] = {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=10_000)
+    except ValueError as problem:
+        raise BadRequest(413, f"Error: {problem}") from problem
+    for name, value in pairs:
+        found.setdefault(name.removesuffix("[]"), []).append(value)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+class RateLimiter:
+    """A bucket of tokens for each channel; the channels used longest ago are forgotten."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check(self, eci: str) -> None:
+        """Takes a token. Raises BadRequest when there is none."""
+        now_s = time.monotonic()
+        tokens, then_s = self._buckets.pop(eci, (self._limits.channel_burst, now_s))
+        filled = tokens + (now_s - then_s) * self._limits.channel_events_per_s
+        tokens = min(filled, self._limits.channel_burst)
+        self._buckets[eci] = (max(tokens - 1, 0.0), now_s)
+        if len(self._buckets) > _CHANNELS_MAX:
+            self._buckets.popitem(last=False)
+        if tokens < 1:
+            raise BadRequest(429, "Error: too much over this channel")
