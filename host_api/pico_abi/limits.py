@@ -34,17 +34,17 @@ BRANCH_LABELS_MAX = 4_096  # of one br_table, the default included
 OPERANDS_MAX = 1_000  # operand stack height of one function
 
 # --- What crosses the boundary. ---
-EVENT_BYTES_MAX = 256 * KIB  # the argument of handle
-REQUEST_BYTES_MAX = 256 * KIB  # the argument of query, of pico.ask and of rulesets.call
+EVENT_BYTES_MAX = 1 * MIB  # the argument of handle
+REQUEST_BYTES_MAX = 1 * MIB  # the argument of query, of pico.ask and of rulesets.call
 ANSWER_BYTES_MAX = 1 * MIB  # what describe, handle, query, pico.ask and rulesets.call return
 PATH_BYTES_MAX = 1_024
 VALUE_BYTES_MAX = 1 * MIB
 SCAN_ENTRIES_MAX = 1_000  # of one scan; a larger `limit` is cut to this
 SCAN_BYTES_MAX = 2 * MIB  # paths and values of one scan together; the scan stops before it
-EFFECT_BYTES_MAX = 256 * KIB
+EFFECT_BYTES_MAX = 1 * MIB
 EFFECTS_MAX = 10_000  # of one transition, log lines included
 CALL_DEPTH_MAX = 16  # rulesets.call inside rulesets.call
 
 # --- Running. ---
-FUEL_LIMIT_DEFAULT = 200_000_000
+FUEL_LIMIT_DEFAULT = 1_000_000_000
 FUEL_LIMIT_MAX = 10_000_000_000

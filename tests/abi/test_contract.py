@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 # Fuel prices, limits, host functions and the stack model together. A new hash is a new profile:
 # every engine that runs pico-1 must agree on it, so ask for a second pair of eyes.
-PROFILE_HASH = "f0daad44bdf3937cf1c5421407e24a737d94f22a61f5621aa90a8d53c43a333c"
+PROFILE_HASH = "27e6f6df18bbb17ef04caa2ec7eca13e9fdd1ae4508337e2792f0729bb9d89e4"
 
 
 def wit_text() -> str:

@@ -515,7 +515,7 @@ def test_a_ruleset_whose_modules_are_not_there_is_not_installed(engine: Engine) 
 
 
 def test_attributes_are_accepted_up_to_the_limit_and_not_one_byte_longer(engine: Engine) -> None:
-    install(engine, Guest(pages=(16, 16)))
+    install(engine, Guest(pages=(32, 32)))
     overhead = len(encode_value({"k": "x" * 100_000})) - 100_000
     longest = "x" * (GIVEN_BYTES_MAX - overhead)
     assert engine.send("me", "a", "b", {"k": longest}).transition.outcome == "ok"
