@@ -48,7 +48,7 @@ def _queries(ruleset: tree.Ruleset) -> Iterator[dict[str, Any]]:
 
 
 def _events(rule: tree.Rule) -> list[_Event]:
-    """A foreach's collection is read last, as the reference has it."""
+    """Each event once. A foreach's collection is read last, as the reference has it."""
     events: list[_Event] = []
     if isinstance(rule.select, tree.SelectWhen):
         _walk_select(rule.select.event, events)
@@ -60,7 +60,8 @@ def _events(rule: tree.Rule) -> list[_Event]:
 def _walk_select(node: tree.EventExpression, events: list[_Event]) -> None:
     match node:
         case tree.EventBase():
-            events.append(_Event(node.domain, node.type, {}))
+            if all((node.domain, node.type) != (known.domain, known.name) for known in events):
+                events.append(_Event(node.domain, node.type, {}))
             for item in node.matches:
                 _mention(item.name, events)
             _walk(node.where, events)
