@@ -67,7 +67,7 @@ _LINK = (
     "--emit-relocs",  # what needs what: relocations.py
 )
 # The modules here that decide the bytes of guest.wasm as the compiler's flags do.
-_SETTLING = ("graph.py", "relocations.py")
+_DECIDING = ("graph.py", "quickjs.py", "relocations.py")
 
 
 class GuestBuildError(Exception):
@@ -109,7 +109,7 @@ def sources_hash() -> str:
     flags = (_COMPILE, _HOT, _OWN, _LIBC, _FOREIGN, _PATTERNS, _LINK)
     settings = (ZIG_REQUIREMENT, QUICKJS_SHA256, flags)
     digest.update(repr(settings).encode())
-    deciding = [path for name in _SETTLING if (path := HERE / name).is_file()]
+    deciding = [path for name in _DECIDING if (path := HERE / name).is_file()]
     for path in sorted([*HERE.rglob("*.[ch]"), *deciding]):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(HERE).as_posix()} {content}\n".encode())

@@ -3,12 +3,14 @@
 They come from a pinned source distribution, checked by hash, through pip, so that a configured
 index, proxy or certificate is honoured. Nothing of the distribution runs: pip's own `download`
 would run its setup to learn its dependencies, so only pip's finder and its session are used.
+What KRL has no flag for is taken out of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -28,6 +30,18 @@ _HEADERS = (
     "libunicode.h",
     "list.h",
 )
+
+# KRL has no flags u and v, so characters are code units and sets hold no strings. What only they
+# lead to is folded away: a fifth of the code.
+_FOLDED = {
+    "libregexp.c": (
+        (r"\bs->(is_unicode|unicode_sets)\b(?! *=[^=])", "false"),
+        (r"(\bs->)?\bcbuf_type == 2\b", "false"),
+        (r"\b\w+->n_strings != 0\b", "false"),
+        (r"\b\w+->n_strings == 0\b", "true"),
+    ),
+    "libunicode.c": ((r"\bif \(is_unicode\)", "if (false)"), (r"\bis_unicode \?", "false ?")),
+}
 
 # Runs in a process of its own: pip is made to be run, not imported.
 _FETCH = """
@@ -60,8 +74,16 @@ def unpack_quickjs(target: Path) -> list[Path]:
         for name in _SOURCES + _HEADERS:
             member = members.extractfile(f"{_FOLDER}/{name}")
             assert member is not None, name
-            (target / name).write_bytes(member.read())
+            (target / name).write_text(_folded(name, member.read().decode()))
     return [target / name for name in _SOURCES]
+
+
+def _folded(name: str, source: str) -> str:
+    for pattern, value in _FOLDED.get(name, ()):
+        source, count = re.subn(pattern, value, source)
+        if count == 0:
+            raise QuickjsError(f"{name} is not the file it was: nothing matches {pattern}")
+    return source
 
 
 def _distribution() -> Path:

@@ -24,6 +24,8 @@ typedef struct {
     Buffer *buffer;
 } BufferedString;
 
+uint16_t unit_at(const String *s, uint32_t i) { return unit_inline(s, i); }
+
 String *string_new(uint32_t length, bool wide) {
     if (length > UNITS_MAX) __builtin_trap();
     String *s = allocate((uint32_t)sizeof(String) + (length << wide));
@@ -162,7 +164,7 @@ bool string_equals_ascii(const String *a, const char *text) {
 int string_compare(const String *a, const String *b) {
     uint32_t shorter = a->length < b->length ? a->length : b->length;
     for (uint32_t i = 0; i < shorter; i++) {
-        uint16_t left = unit_at(a, i), right = unit_at(b, i);
+        uint16_t left = unit_inline(a, i), right = unit_inline(b, i);
         if (left != right) return left < right ? -1 : 1;
     }
     return a->length == b->length ? 0 : a->length < b->length ? -1 : 1;
@@ -174,7 +176,7 @@ static bool matches_at(const String *in, const String *what, uint32_t at) {
         return same_bytes(units, units_of(what), what->length << is_wide(in));
     }
     for (uint32_t i = 0; i < what->length; i++)
-        if (unit_at(in, at + i) != unit_at(what, i)) return false;
+        if (unit_inline(in, at + i) != unit_inline(what, i)) return false;
     return true;
 }
 
@@ -182,9 +184,9 @@ int32_t string_find(const String *in, const String *what, uint32_t from) {
     if (from > in->length || what->length > in->length - from) return -1;
     if (what->length == 0) return (int32_t)from;
     uint32_t last = in->length - what->length;
-    uint16_t first = unit_at(what, 0);
+    uint16_t first = unit_inline(what, 0);
     for (uint32_t at = from; at <= last; at++)
-        if (unit_at(in, at) == first && matches_at(in, what, at)) return (int32_t)at;
+        if (unit_inline(in, at) == first && matches_at(in, what, at)) return (int32_t)at;
     return -1;
 }
 
@@ -192,7 +194,7 @@ uint32_t string_hash(const String *s) {
     uint32_t kept = s->hash_and_width & ~(uint32_t)FLAGS_MASK;
     if (kept != 0) return kept;
     uint32_t hash = 0x811C9DC5;
-    for (uint32_t i = 0; i < s->length; i++) hash = (hash ^ unit_at(s, i)) * 0x01000193;
+    for (uint32_t i = 0; i < s->length; i++) hash = (hash ^ unit_inline(s, i)) * 0x01000193;
     hash ^= hash >> 15;
     hash &= ~(uint32_t)FLAGS_MASK;
     if (hash == 0) hash = FLAGS_MASK + 1;

@@ -121,10 +121,16 @@ def test_only_the_named_files_leave_the_distribution(
             out.addfile(member, io.BytesIO(b"x"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(quickjs, "QUICKJS_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(quickjs, "_FOLDED", {})
     sources = quickjs.unpack_quickjs(tmp_path / "out")
     assert [source.name for source in sources] == list(quickjs._SOURCES)
     unpacked = {path.name for path in (tmp_path / "out").iterdir()}
     assert unpacked == set(quickjs._SOURCES + quickjs._HEADERS)
+
+
+def test_a_source_in_which_nothing_can_be_folded_is_not_the_one_that_was_looked_at() -> None:
+    with pytest.raises(quickjs.QuickjsError, match="is not the file it was"):
+        quickjs._folded("libunicode.c", "int x;")
 
 
 def test_no_registry_is_named_where_the_sources_are_fetched() -> None:

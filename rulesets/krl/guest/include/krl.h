@@ -138,7 +138,9 @@ static inline const uint8_t *units_of(const String *s) { /* of a narrow string *
     return buffered ? *(const uint8_t *const *)(const void *)s->inline_units : s->inline_units;
 }
 static inline const uint16_t *wide_units_of(const String *s) { return (const void *)units_of(s); }
-static inline uint16_t unit_at(const String *s, uint32_t i) {
+uint16_t unit_at(const String *s, uint32_t i);
+/* The same in place: 50 bytes for each use, in the loops where rulesets spend their time. */
+static inline uint16_t unit_inline(const String *s, uint32_t i) {
     return is_wide(s) ? wide_units_of(s)[i] : units_of(s)[i];
 }
 static inline const String *string_of(Value v) { return address_of(v); }
