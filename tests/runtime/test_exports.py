@@ -178,7 +178,7 @@ def lying(engine: Engine, signer: Signer, seq: int = 5, **fields: object) -> byt
     receipt = engine.receipt("me", seq)
     core: Core = replace(receipt.core, **fields)  # type: ignore[arg-type] # any field
     envelope = replace(receipt.envelope, core=cid_of_block(encode_core(core)))
-    sealed = seal(core, encode_core(core), envelope, signer)
+    sealed = seal(encode_core(core), envelope, signer)
     changes = {
         receipt.cid: sealed.core_bytes,
         cid_of_block(receipt.envelope_bytes): sealed.envelope_bytes,

@@ -217,7 +217,7 @@ def lie(engine: Engine, seq: int, **fields: Any) -> list[StoredReceipt]:
         if at == seq:
             core = replace(core, **fields)
         envelope = replace(receipt.envelope, core=cid_of_block(encode_core(core)))
-        sealed = seal(core, encode_core(core), envelope, signer)
+        sealed = seal(encode_core(core), envelope, signer)
         rows[at] = replace(rows[at], core=sealed.core_bytes, envelope=sealed.envelope_bytes)
         prev = sealed.cid
     return rows

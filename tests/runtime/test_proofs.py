@@ -160,7 +160,6 @@ def forged(data: bytes, signer: Signer, **fields: object) -> bytes:
     envelope = decode_envelope(blocks.pop(proof.receipt.envelope))
     core = replace(core, **fields)  # type: ignore[arg-type] # any field
     sealed = seal(
-        core,
         encode_core(core),
         replace(envelope, core=cid_of_block(encode_core(core)), engine=signer.public_key),
         signer,
@@ -215,7 +214,7 @@ def test_a_signature_by_another_key_is_refused(engine: Engine) -> None:
     proof = decode_proof(blocks.pop(CarFile(data).root))
     envelope = decode_envelope(blocks.pop(proof.receipt.envelope))
     core_bytes = blocks[proof.receipt.core]
-    sealed = seal(decode_core(core_bytes), core_bytes, envelope, STRANGER)
+    sealed = seal(core_bytes, envelope, STRANGER)
     links = replace(proof.receipt, envelope=cid_of_block(sealed.envelope_bytes))
     blocks[links.envelope] = sealed.envelope_bytes
     done = check(packed(blocks, replace(proof, receipt=links)))

@@ -11,8 +11,6 @@ from picomesh.ledger.codec import Block, encode_block
 from picomesh.ledger.receipt import (
     Envelope,
     Receipt,
-    decode_core,
-    decode_envelope,
     encode_core,
     seal,
 )
@@ -43,12 +41,14 @@ def seal_performed(
         elapsed_us=max(elapsed_us, 0),
         logs=None if logs is None else cid_of_block(logs),
     )
-    return seal(performed.core, core_bytes, envelope, signer), blocks
+    return seal(core_bytes, envelope, signer), blocks
 
 
 def read_receipt(row: StoredReceipt) -> Receipt:
     """A stored receipt, decoded. Raises LedgerError."""
-    return Receipt(decode_core(row.core), row.core, decode_envelope(row.envelope), row.envelope)
+    receipt = Receipt(row.core, row.envelope)
+    assert receipt.core and receipt.envelope, "what cannot be decoded raises"
+    return receipt
 
 
 def encode_logs(done: Transition) -> bytes | None:

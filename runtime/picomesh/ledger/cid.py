@@ -18,6 +18,7 @@ RAW = 0x55
 DIGEST_BYTES = 32
 CID_BYTES = 4 + DIGEST_BYTES
 _PREFIXES = (bytes((1, DAG_CBOR, 0x1E, 0x20)), bytes((1, RAW, 0x1E, 0x20)))
+_BLOCK_PREFIX, _BYTES_PREFIX = _PREFIXES
 _TEXT_LENGTH = 1 + 58  # multibase "b", then 36 bytes in base32 without padding
 
 
@@ -30,6 +31,14 @@ class Cid:
     def __post_init__(self) -> None:
         if len(self.raw) != CID_BYTES or self.raw[:4] not in _PREFIXES:
             raise CodecError("not a CIDv1 with dag-cbor or raw codec and a BLAKE3-256 hash")
+
+    # Written out, for they are asked for many times with every event.
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Cid and self.raw == other.raw
 
     def __str__(self) -> str:
         return "b" + base64.b32encode(self.raw).decode("ascii").rstrip("=").lower()
@@ -48,14 +57,34 @@ def digest_of(data: bytes) -> bytes:
     return blake3(data).digest()
 
 
+_new, _set_raw = object.__new__, vars(Cid)["raw"].__set__
+
+
+def trusted_cid(raw: bytes) -> Cid:
+    """A CID of bytes that this code made, or has checked before."""
+    cid = _new(Cid)
+    _set_raw(cid, raw)
+    return cid
+
+
+def raw_cid_of_block(block: bytes) -> bytes:
+    """The 36 bytes of the name of a DAG-CBOR block."""
+    return _BLOCK_PREFIX + blake3(block).digest()
+
+
+def raw_cid_of_bytes(data: bytes) -> bytes:
+    """The 36 bytes of the name of bytes that are not ours to read."""
+    return _BYTES_PREFIX + blake3(data).digest()
+
+
 def cid_of_block(block: bytes) -> Cid:
     """The name of a DAG-CBOR block."""
-    return Cid(_PREFIXES[0] + blake3(block).digest())
+    return trusted_cid(_BLOCK_PREFIX + blake3(block).digest())
 
 
 def cid_of_bytes(data: bytes) -> Cid:
     """The name of bytes that are not ours to read: modules, sources, stored values."""
-    return Cid(_PREFIXES[1] + blake3(data).digest())
+    return trusted_cid(_BYTES_PREFIX + blake3(data).digest())
 
 
 def is_named(cid: Cid, data: bytes) -> bool:

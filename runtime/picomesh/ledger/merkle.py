@@ -48,20 +48,43 @@ def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     return [*inclusion_path(leaves[half:], index - half), root_of(leaves[:half])]
 
 
+def root_and_ways(leaves: Sequence[bytes]) -> tuple[bytes, list[tuple[bytes, ...]]]:
+    """The root, and the inclusion path of every leaf, with each node hashed once."""
+    ways: list[list[bytes]] = [[] for _ in leaves]
+
+    def join(first: int, end: int) -> bytes:
+        if end - first == 1:
+            return leaves[first]
+        middle = first + _left_size(end - first)
+        left, right = join(first, middle), join(middle, end)
+        for way in ways[first:middle]:
+            way.append(right)
+        for way in ways[middle:end]:
+            way.append(left)
+        return _node(left, right)
+
+    return join(0, len(leaves)), [tuple(way) for way in ways]
+
+
 def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
     """Whether a leaf stands at this place in the tree of this size and root."""
+    return root_by_way(leaf, index, size, path) == root
+
+
+def root_by_way(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+    """The root that a leaf leads to from this place; None when the path has another length."""
     if not 0 <= index < size:
-        return False
+        return None
     turns: list[bool] = []  # from the root down: whether the leaf is on the right
     while size > 1:
         half = _left_size(size)
         turns.append(index >= half)
         index, size = (index - half, size - half) if index >= half else (index, half)
     if len(path) != len(turns):
-        return False
+        return None
     for is_right, other in zip(reversed(turns), path, strict=True):
         leaf = _node(other, leaf) if is_right else _node(leaf, other)
-    return leaf == root
+    return leaf
 
 
 def consistency_path(leaves: Sequence[bytes], before: int) -> list[bytes]:

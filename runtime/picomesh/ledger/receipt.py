@@ -6,11 +6,15 @@ backend, and there is no text of an error. The envelope says who ran it and how,
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from picomesh.ledger.cid import RAW, Cid, cid_of_block
-from picomesh.ledger.codec import Block, encode_block
+from picomesh.ledger import pieces
+from picomesh.ledger.cid import DIGEST_BYTES, RAW, Cid, cid_of_block, digest_of
+from picomesh.ledger.codec import Block
 from picomesh.ledger.fields import FieldError, Fields
+from picomesh.ledger.merkle import root_and_ways, root_by_way
+from picomesh.ledger.pieces import LINK
 from picomesh.ledger.signature import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signer, is_signed
 from picomesh.ledger.tree import PATH_BYTES_MAX
 
@@ -20,7 +24,10 @@ PROFILE = "pico-1"
 SEED_BYTES = 32
 KINDS = ("create", "install", "uninstall", "event", "delete", "adopt")
 OUTCOMES = ("ok", "throw", "trap", "out-of-fuel", "out-of-stack")
+BATCH_SIZE_MAX = 65_536
 _DOMAIN = b"picomesh receipt 1"
+_BATCH_DOMAIN = b"picomesh receipts 1"
+_HASH = b"\x58\x20"  # 32 bytes follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,15 @@ class Core:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an envelope stands among those that one signature covers (receipt.md §3)."""
+
+    index: int
+    size: int
+    way: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """Who ran a transition, on what, how fast; signed. Fields: docs/formats/receipt.md §3."""
 
@@ -76,22 +92,47 @@ class Envelope:
     elapsed_us: int
     logs: Cid | None
     signature: bytes = b""
+    batch: Place | None = None
     version: int = ENVELOPE_VERSION
 
 
-@dataclass(frozen=True, slots=True)
 class Receipt:
-    """A core and its envelope, with the bytes they were read from."""
+    """A core and its envelope: the bytes, which are decoded when somebody looks at them."""
 
-    core: Core
-    core_bytes: bytes
-    envelope: Envelope
-    envelope_bytes: bytes
+    __slots__ = ("_core", "_envelope", "core_bytes", "envelope_bytes")
+
+    def __init__(self, core_bytes: bytes, envelope_bytes: bytes) -> None:
+        self.core_bytes = core_bytes
+        self.envelope_bytes = envelope_bytes
+        self._core: Core | None = None
+        self._envelope: Envelope | None = None
+
+    @property
+    def core(self) -> Core:
+        if self._core is None:
+            self._core = decode_core(self.core_bytes)
+        return self._core
+
+    @property
+    def envelope(self) -> Envelope:
+        if self._envelope is None:
+            self._envelope = decode_envelope(self.envelope_bytes)
+        return self._envelope
 
     @property
     def cid(self) -> Cid:
         """The receipt's name: that of its core, which every honest engine shares."""
         return cid_of_block(self.core_bytes)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Receipt)
+            and self.core_bytes == other.core_bytes
+            and self.envelope_bytes == other.envelope_bytes
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.core_bytes)
 
 
 _CORE_FIELDS = frozenset(
@@ -117,35 +158,114 @@ _CORE_FIELDS = frozenset(
     ]
 )
 _ENVELOPE_FIELDS = frozenset(
-    ["v", "core", "engine", "backend", "versions", "received_ms", "elapsed_us", "logs", "signature"]
+    [
+        "v",
+        "core",
+        "logs",
+        "batch",
+        "engine",
+        "backend",
+        "versions",
+        "signature",
+        "elapsed_us",
+        "received_ms",
+    ]
 )
+
+
+_V, _PRE, _SEQ, _CODE = (pieces.key(name) for name in ("v", "pre", "seq", "code"))
+_FUEL, _KIND, _PICO, _POST = (pieces.key(name) for name in ("fuel", "kind", "pico", "post"))
+_PREV, _SEED, _TAPE, _TIME = (pieces.key(name) for name in ("prev", "seed", "tape", "time"))
+_EVENT, _OUTBOX, _WRITES = (pieces.key(name) for name in ("event", "outbox", "writes"))
+_OUTCOME, _PROFILE, _FUEL_LIMIT = (
+    pieces.key(name) for name in ("outcome", "profile", "fuel_limit")
+)
+_CORE_HEAD = pieces.head(5, 18)
+
+
+@dataclass(frozen=True, slots=True)
+class CoreParts:
+    """A core as it is made: links as 36 bytes, the code as the bytes that `code_block` gives."""
+
+    pico: str
+    seq: int
+    prev: bytes | None
+    kind: str
+    code: bytes
+    event: bytes
+    time: int
+    seed: bytes
+    fuel_limit: int
+    pre: bytes
+    post: bytes
+    writes: Sequence[tuple[bytes, bytes | None]]
+    tape: bytes
+    outbox: bytes
+    outcome: str
+    fuel: int
+    profile: str = PROFILE
+    version: int = CORE_VERSION
+
+
+def code_block(code: Iterable[Code]) -> bytes:
+    """The field `code`, encoded."""
+    rows = [
+        pieces.head(4, 3)
+        + pieces.text(item.rid)
+        + pieces.link(item.raw.raw)
+        + pieces.link(item.metered.raw)
+        for item in code
+    ]
+    return pieces.head(4, len(rows)) + b"".join(rows)
+
+
+def encode_core_parts(parts: CoreParts) -> bytes:
+    """The block of a core: its fields in the order of their names."""
+    number, link, known_text = pieces.number, pieces.link, pieces.known_text
+    out = [
+        _CORE_HEAD + _V + number(parts.version) + _PRE,
+        link(parts.pre),
+        _SEQ + number(parts.seq) + _CODE + parts.code + _FUEL + number(parts.fuel),
+        _KIND + known_text(parts.kind) + _PICO + known_text(parts.pico) + _POST,
+        link(parts.post),
+        _PREV + link(parts.prev) + _SEED + pieces.octets(parts.seed) + _TAPE,
+        link(parts.tape),
+        _TIME + number(parts.time) + _EVENT + link(parts.event) + _OUTBOX,
+        link(parts.outbox),
+        _WRITES + pieces.head(4, len(parts.writes)),
+    ]
+    for path, value in parts.writes:
+        out.append(b"\x82" + pieces.octets(path) + link(value))
+    out.append(_OUTCOME + known_text(parts.outcome) + _PROFILE + known_text(parts.profile))
+    out.append(_FUEL_LIMIT + number(parts.fuel_limit))
+    return b"".join(out)
 
 
 def encode_core(core: Core) -> bytes:
     """The block of a core."""
-    code: list[Block] = [[item.rid, item.raw, item.metered] for item in core.code]
-    writes: list[Block] = [[item.path, item.value] for item in core.writes]
-    return encode_block(
-        {
-            "v": core.version,
-            "profile": core.profile,
-            "pico": core.pico,
-            "seq": core.seq,
-            "prev": core.prev,
-            "kind": core.kind,
-            "code": code,
-            "event": core.event,
-            "time": core.time,
-            "seed": core.seed,
-            "fuel_limit": core.fuel_limit,
-            "pre": core.pre,
-            "post": core.post,
-            "writes": writes,
-            "tape": core.tape,
-            "outbox": core.outbox,
-            "outcome": core.outcome,
-            "fuel": core.fuel,
-        }
+    return encode_core_parts(
+        CoreParts(
+            pico=core.pico,
+            seq=core.seq,
+            prev=None if core.prev is None else core.prev.raw,
+            kind=core.kind,
+            code=code_block(core.code),
+            event=core.event.raw,
+            time=core.time,
+            seed=core.seed,
+            fuel_limit=core.fuel_limit,
+            pre=core.pre.raw,
+            post=core.post.raw,
+            writes=[
+                (item.path, None if item.value is None else item.value.raw) for item in core.writes
+            ],
+            tape=core.tape.raw,
+            outbox=core.outbox.raw,
+            outcome=core.outcome,
+            fuel=core.fuel,
+            profile=core.profile,
+            version=core.version,
+        )
     )
 
 
@@ -206,22 +326,68 @@ def _decode_writes(fields: Fields) -> tuple[Write, ...]:
     return tuple(writes)
 
 
-def _envelope_entries(envelope: Envelope) -> dict[str, Block]:
-    return {
-        "v": envelope.version,
-        "core": envelope.core,
-        "engine": envelope.engine,
-        "backend": envelope.backend,
-        "versions": dict(envelope.versions),
-        "received_ms": envelope.received_ms,
-        "elapsed_us": envelope.elapsed_us,
-        "logs": envelope.logs,
-    }
+_CORE, _LOGS, _BATCH, _ENGINE = (pieces.key(name) for name in ("core", "logs", "batch", "engine"))
+_BACKEND, _VERSIONS, _SIGNATURE = (
+    pieces.key(name) for name in ("backend", "versions", "signature")
+)
+_ELAPSED, _RECEIVED = (pieces.key(name) for name in ("elapsed_us", "received_ms"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The fields of an envelope that are the same for every receipt of an engine, encoded."""
+
+    before: bytes
+    between: bytes
+
+    @classmethod
+    def of(cls, engine: bytes, backend: str, versions: Mapping[str, str]) -> Sender:
+        names = sorted(versions, key=lambda name: (len(name.encode()), name.encode()))
+        rows = [pieces.text(name) + pieces.text(versions[name]) for name in names]
+        return cls(
+            _ENGINE + pieces.octets(engine) + _BACKEND + pieces.text(backend),
+            _VERSIONS + pieces.head(5, len(rows)) + b"".join(rows),
+        )
+
+
+def envelope_message(
+    core: bytes, sender: Sender, received_ms: int, elapsed_us: int, logs: bytes | None
+) -> tuple[bytes, bytes]:
+    """An envelope without signature and batch, in front of where these stand and behind it."""
+    front = _V + pieces.number(ENVELOPE_VERSION) + _CORE + LINK + core + _LOGS + pieces.link(logs)
+    back = _ELAPSED + pieces.number(elapsed_us) + _RECEIVED + pieces.number(received_ms)
+    return front, back
+
+
+def _message_of(envelope: Envelope) -> tuple[Sender, bytes, bytes]:
+    sender = Sender.of(envelope.engine, envelope.backend, envelope.versions)
+    logs = None if envelope.logs is None else envelope.logs.raw
+    front, back = envelope_message(
+        envelope.core.raw, sender, envelope.received_ms, envelope.elapsed_us, logs
+    )
+    return sender, front, back
+
+
+def _unsigned(sender: Sender, front: bytes, back: bytes) -> bytes:
+    """The block without `signature` and `batch`: what is signed, or a leaf of what is."""
+    return b"".join((b"\xa8", front, sender.before, sender.between, back))
+
+
+def _signed(
+    sender: Sender, front: bytes, back: bytes, signature: bytes, place: Place | None
+) -> bytes:
+    if place is None:
+        batch = pieces.NULL
+    else:
+        batch = b"\x83" + pieces.number(place.index) + pieces.number(place.size)
+        batch += pieces.head(4, len(place.way)) + b"".join([_HASH + item for item in place.way])
+    signed = _SIGNATURE + pieces.octets(signature)
+    return b"".join((b"\xaa", front, _BATCH, batch, sender.before, sender.between, signed, back))
 
 
 def encode_envelope(envelope: Envelope) -> bytes:
     """The block of a signed envelope."""
-    return encode_block({**_envelope_entries(envelope), "signature": envelope.signature})
+    return _signed(*_message_of(envelope), envelope.signature, envelope.batch)
 
 
 def decode_envelope(data: bytes) -> Envelope:
@@ -244,26 +410,63 @@ def decode_envelope(data: bytes) -> Envelope:
         elapsed_us=fields.natural("elapsed_us"),
         logs=fields.cid_or_none("logs"),
         signature=fields.octets("signature", SIGNATURE_BYTES),
+        batch=_decode_place(fields.any("batch")),
     )
 
 
-def seal(core: Core, core_bytes: bytes, envelope: Envelope, signer: Signer) -> Receipt:
-    """Signs: the envelope's block without its signature, which links to the core."""
-    message = encode_block(_envelope_entries(envelope))
-    signed = Envelope(
-        core=envelope.core,
-        engine=envelope.engine,
-        backend=envelope.backend,
-        versions=envelope.versions,
-        received_ms=envelope.received_ms,
-        elapsed_us=envelope.elapsed_us,
-        logs=envelope.logs,
-        signature=signer.sign(_DOMAIN, message),
-    )
-    return Receipt(core, core_bytes, signed, encode_envelope(signed))
+def _decode_place(block: Block) -> Place | None:
+    match block:
+        case None:
+            return None
+        case [int(index), int(size), [*way]] if (
+            0 <= index < size and 1 < size <= BATCH_SIZE_MAX and not isinstance(index, bool)
+        ):
+            hashes = [item for item in way if isinstance(item, bytes) and len(item) == DIGEST_BYTES]
+            if len(hashes) == len(way) < BATCH_SIZE_MAX:
+                return Place(index, size, tuple(hashes))
+    raise FieldError("batch", "not null or [index, size, hashes]")
+
+
+def seal(core_bytes: bytes, envelope: Envelope, signer: Signer) -> Receipt:
+    """Signs one envelope alone: its block without `signature` and `batch`."""
+    sender, front, back = _message_of(envelope)
+    signature = signer.sign(_DOMAIN, _unsigned(sender, front, back))
+    return Receipt(core_bytes, _signed(sender, front, back, signature, None))
+
+
+def seal_batch(
+    sender: Sender, messages: Sequence[tuple[bytes, bytes]], signer: Signer
+) -> list[bytes]:
+    """Envelopes under one signature, from what `envelope_message` gave for each."""
+    unsigned = [_unsigned(sender, *message) for message in messages]
+    if len(unsigned) == 1:
+        signature = signer.sign(_DOMAIN, unsigned[0])
+        return [_signed(sender, *messages[0], signature, None)]
+    size = len(unsigned)
+    root, ways = root_and_ways([_leaf(block) for block in unsigned])
+    signature = signer.sign(_BATCH_DOMAIN, _batch_message(size, root))
+    return [
+        _signed(sender, *message, signature, Place(index, size, way))
+        for index, (message, way) in enumerate(zip(messages, ways, strict=True))
+    ]
 
 
 def is_envelope_signed(envelope: Envelope) -> bool:
-    """Whether the key that the envelope names signed it."""
-    message = encode_block(_envelope_entries(envelope))
-    return is_signed(envelope.engine, _DOMAIN, message, envelope.signature)
+    """Whether the key that the envelope names signed it, alone or among others."""
+    message = _unsigned(*_message_of(envelope))
+    place = envelope.batch
+    if place is None:
+        return is_signed(envelope.engine, _DOMAIN, message, envelope.signature)
+    root = root_by_way(_leaf(message), place.index, place.size, place.way)
+    if root is None:
+        return False
+    batch = _batch_message(place.size, root)
+    return is_signed(envelope.engine, _BATCH_DOMAIN, batch, envelope.signature)
+
+
+def _leaf(unsigned: bytes) -> bytes:
+    return digest_of(b"\x00" + unsigned)
+
+
+def _batch_message(size: int, root: bytes) -> bytes:
+    return size.to_bytes(8, "big") + root

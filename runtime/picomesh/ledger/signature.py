@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 from nacl.exceptions import BadSignatureError
-from nacl.signing import SigningKey, VerifyKey
+from nacl.signing import VerifyKey
 
 SEED_BYTES = 32
 PUBLIC_KEY_BYTES = 32
@@ -14,17 +15,20 @@ SIGNATURE_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A private key, held as its 32-byte seed."""
+    """A private key, held as its 32-byte seed and as the library wants it."""
 
     seed: bytes
+    public_key: bytes = field(init=False, compare=False)
+    _secret: bytes = field(init=False, compare=False)
 
-    @property
-    def public_key(self) -> bytes:
-        return bytes(SigningKey(self.seed).verify_key)
+    def __post_init__(self) -> None:
+        public, secret = crypto_sign_seed_keypair(self.seed)
+        object.__setattr__(self, "public_key", bytes(public))
+        object.__setattr__(self, "_secret", bytes(secret))
 
     def sign(self, domain: bytes, message: bytes) -> bytes:
         """Signs a message of one kind; the domain keeps kinds apart."""
-        return bytes(SigningKey(self.seed).sign(domain + b"\n" + message).signature)
+        return bytes(crypto_sign(domain + b"\n" + message, self._secret)[:SIGNATURE_BYTES])
 
     def __repr__(self) -> str:
         return f"Signer(public_key={self.public_key.hex()})"

@@ -12,11 +12,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
+from picomesh.ledger import pieces
 from picomesh.ledger.cid import DAG_CBOR, RAW, Cid, cid_of_block, digest_of
-from picomesh.ledger.codec import Block, decode_block, encode_block
+from picomesh.ledger.codec import Block, decode_block
 from picomesh.ledger.errors import CodecError, TreeTooWide
+from picomesh.ledger.pieces import LINK
 
 LAYER_BITS = 2  # a node has 4 entries on average
 LAYER_MAX = 31  # so a tree is at most 32 nodes deep, whatever its paths hash to
@@ -44,11 +47,13 @@ class Node:
     values: list[Cid]
     children: list[Child]
     cid: Cid | None = field(default=None, compare=False)
+    stems: list[bytes] | None = field(default=None, compare=False)
 
 
 Child: TypeAlias = Node | Cid | None
 
 
+@lru_cache(maxsize=16_384)  # the same few paths are asked for with every event
 def layer_of(path: bytes) -> int:
     """How high a path stands: leading zero bits of its hash, in twos, up to LAYER_MAX."""
     digest = int.from_bytes(digest_of(path), "big")
@@ -62,13 +67,24 @@ def encode_node(node: Node, links: list[Cid | None]) -> bytes:
     """
     if len(node.paths) > NODE_PATHS_MAX:
         raise TreeTooWide(f"a tree node of more than {NODE_PATHS_MAX} paths")
-    entries: list[Block] = [links[0]]
+    stems = node.stems
+    if stems is None:
+        stems = node.stems = _stems(node.paths)
+    out = [pieces.head(4, len(stems) + 1), pieces.NULL if links[0] is None else LINK + links[0].raw]
+    for stem, value, link in zip(stems, node.values, links[1:], strict=True):
+        out += (stem, value.raw, pieces.NULL if link is None else LINK + link.raw)
+    return b"".join(out)
+
+
+def _stems(paths: list[bytes]) -> list[bytes]:
+    """Each entry up to the CID of its value: what a new value does not change."""
+    stems: list[bytes] = []
     before = b""
-    for path, value, link in zip(node.paths, node.values, links[1:], strict=True):
+    for path in paths:
         shared = _shared_length(before, path)
-        entries.append([shared, path[shared:], value, link])
+        stems.append(b"\x84" + pieces.number(shared) + pieces.octets(path[shared:]) + LINK)
         before = path
-    return encode_block(entries)
+    return stems
 
 
 def decode_node(data: bytes) -> Node:
@@ -287,8 +303,9 @@ class Tree:
             below = self._put(node.children[at], path, value, layer)
             return _with_child(node, at, below)
         if at < len(node.paths) and node.paths[at] == path:
-            values = [*node.values[:at], value, *node.values[at + 1 :]]
-            return Node(layer, node.paths, values, node.children)
+            values = node.values.copy()
+            values[at] = value
+            return Node(layer, node.paths, values, node.children, None, node.stems)
         left, right = self._split(node.children[at], path)
         return Node(
             layer,
@@ -357,9 +374,9 @@ class Tree:
 
 
 def _with_child(node: Node, at: int, child: Child) -> Node:
-    children = list(node.children)
+    children = node.children.copy()
     children[at] = child
-    return Node(node.layer, node.paths, node.values, children)
+    return Node(node.layer, node.paths, node.values, children, None, node.stems)
 
 
 def _node(layer: int, paths: list[bytes], values: list[Cid], children: list[Child]) -> Child:
