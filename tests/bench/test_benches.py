@@ -39,3 +39,17 @@ def test_the_compile_bench_prints_one_line_with_a_hash_and_its_circumstances() -
     assert {"machine", "python", "wasmtime", "picomesh", "goals_ms"} <= set(result)
     for figure in ("metered_ms", "native_ms", "cached_ms", "first_ms", "calibration_ms"):
         assert 0 < result[figure]["least"] <= result[figure]["median"] <= result[figure]["most"]
+
+
+def test_an_engine_that_is_killed_loses_nothing_and_repeats_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "crash.py"), "--small"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["kills"] == 4 and result["acknowledged"] > 4
+    assert result["problem_count"] == 0
