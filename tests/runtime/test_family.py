@@ -51,6 +51,17 @@ ruleset me {
     }
     fired { x = event:attrs{"fail"} => "a" - 1 | 0 }
   }
+  rule raise_one {
+    select when t raise_one
+    every {
+      ctx:newPico([{"url": "kid"}]) setting(child)
+      ctx:event(child, "t", "see", {"n": 1})
+      ctx:eventQuery(child, "t", "own", {}, "kid", "mine") setting(mine)
+      ctx:eventQuery(child, "t", "see", {"n": 2}, "kid", "seen") setting(seen)
+      send_directive("raised", {"eci": child, "mine": mine, "seen": seen,
+        "asked": ctx:query(child, "kid", "mine")})
+    }
+  }
   rule drop { select when t drop ctx:delPico(event:attrs{"eci"}) }
   rule both { select when t both every { ctx:newPico([]) setting(c) ctx:delPico(c) } }
   rule tell { select when t tell ctx:event(event:attrs{"eci"}, "t", event:attrs{"what"}) }
@@ -131,6 +142,21 @@ def test_a_child_is_born_with_its_rulesets_and_gets_what_was_sent_to_it(engine: 
         "tags": engine.query(child, "kid", "mine")["tags"],  # type: ignore[index,call-overload]
     }
     assert [item.core.kind for item in engine.log(child)] == ["create", "event"]
+
+
+def test_a_rule_talks_to_a_child_before_it_is_born_and_gets_what_it_will_say(
+    engine: Service,
+) -> None:
+    response = send(engine, "raise_one")
+    assert response.transition.outcome == "ok", response.transition.message
+    told: Any = response.directives[0]["options"]
+    child = engine.pico_of(told["eci"])
+    assert child is not None and told["seen"] == 2
+    assert engine.query(child, "kid", "seen") == 2
+    mine = engine.query(child, "kid", "mine")
+    assert told["mine"] == told["asked"] == mine
+    assert len(told["mine"]["children"]) == 1
+    assert [item.core.kind for item in engine.log(child)] == ["create", "event", "event", "event"]
 
 
 def test_a_failed_transition_makes_no_child_and_keeps_no_channel(engine: Service) -> None:

@@ -85,6 +85,10 @@ class PicoActs:
             planner(Scene(self, calls, args, acting=True)).apply()
         except (ActError, ChannelError, InstallProblem, OperatorError, CodecError) as problem:
             raise GuestTrap(f"ctx:{name}: {problem}") from problem
+        self.count()
+
+    def count(self) -> None:
+        """Something was done; what is reserved from now on is something else."""
         self._taken += 1
 
     # -- what plans want

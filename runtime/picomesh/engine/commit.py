@@ -14,15 +14,15 @@ from typing import Protocol
 
 from picomesh.channels import CHANNELS
 from picomesh.engine.delivery import outgoing_of
+from picomesh.engine.descent import derived_seed, spawn_work
 from picomesh.engine.family import children_of
 from picomesh.engine.inputs import Delete, Install, Spawn, decode_input, encode_input
 from picomesh.engine.perform import Performed, Work, perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered, PicoState
 from picomesh.engine.sends import Neighbours, sends_of
-from picomesh.ledger.cid import Cid, cid_of_block, digest_of
+from picomesh.ledger.cid import Cid
 from picomesh.ledger.receipt import Receipt
-from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.ledger.value import decode_plain
 from picomesh.store.store import Outgoing, Sent, Store
 
@@ -70,25 +70,6 @@ def follow_up(host: Host, layered: Layered, work: Work, performed: Performed) ->
         batch.sent.append(Sent(pico, encode_input(event), work.time_ms, seed))
     batch.outgoing += outgoing_of(performed.transition, host.host, work)
     return batch
-
-
-def derived_seed(work: Work, purpose: str, at: int) -> bytes:
-    """The seed of what the effect at a place leads to."""
-    return digest_of(f"picomesh {purpose} {at} ".encode() + work.seed)
-
-
-def spawn_work(work: Work, at: int, spawn: Spawn) -> Work:
-    """A child's first transition."""
-    return Work(
-        pico=str(cid_of_block(encode_input(spawn))),
-        seq=0,
-        prev=None,
-        given=spawn,
-        time_ms=work.time_ms,
-        seed=derived_seed(work, "spawn", at),
-        fuel_limit=work.fuel_limit,
-        pre=EMPTY_ROOT,
-    )
 
 
 def _remove(host: Host, layered: Layered, work: Work, at: int, root: str, batch: Batch) -> None:

@@ -17,8 +17,6 @@ from typing import Self
 from pico_abi import limits
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
-from picomesh.engine.acting.young import Young
-from picomesh.engine.acts import PicoActs
 from picomesh.engine.answers import AnswerLater, is_slow
 from picomesh.engine.commit import Batch, channel_changes, follow_up, timed_picos
 from picomesh.engine.errors import OperatorError, Overloaded, QueryFailed
@@ -34,7 +32,7 @@ from picomesh.engine.inputs import (
 from picomesh.engine.logs import LOGS_MS, logs_of
 from picomesh.engine.lookup import Lookup
 from picomesh.engine.options import Options
-from picomesh.engine.perform import Performed, Work, perform
+from picomesh.engine.perform import Performed, Work, acts_of, perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered
 from picomesh.engine.schedules import Due, Schedules
@@ -446,6 +444,7 @@ class Engine(Lookup):
         query = transition.Query(eci, rid, name, given_args, self.new_eid())
         tape = [] if tape is None else tape
         time_ms, seed = self._world.now_ms(), self._seed()
+        asked = Event(eci, rid, name, given_args, query.eid, self.host)
         while True:
             given = Circumstances(
                 pico,
@@ -455,7 +454,7 @@ class Engine(Lookup):
                 self.options.fuel_limit,
                 STACK_WORDS_MAX,
                 tape,
-                PicoActs(self.programs, blocks, pico, 0, Young()),
+                acts_of(self.programs, blocks, self._work(pico, asked, time_ms, seed)),
             )
             try:
                 return transition.ask(self.programs.sandbox, state, query, rulesets, given)

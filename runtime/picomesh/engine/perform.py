@@ -187,6 +187,12 @@ def _circumstances(work: Work, host: str) -> Circumstances:
     )
 
 
+def acts_of(programs: Programs, blocks: Layered, work: Work) -> PicoActs:
+    """What the rulesets of a pico can do to it in one run."""
+    young = Young(work, perform, acts_of)
+    return PicoActs(programs, blocks, work.pico, work.seq, young)
+
+
 def _event(
     programs: Programs, blocks: Layered, state: PicoState, work: Work, given: Event
 ) -> Transition:
@@ -195,7 +201,7 @@ def _event(
     event = transition.Event(
         given.eci, given.domain, given.name, given.attrs, given.eid, fired=fired
     )
-    acts = PicoActs(programs, blocks, work.pico, work.seq, Young())
+    acts = acts_of(programs, blocks, work)
     circumstances = replace(_circumstances(work, given.host), acts=acts)
     return transition.run(programs.sandbox, state, event, rulesets, circumstances)
 
