@@ -54,11 +54,11 @@ def clean_tags(tags: Value) -> list[Value]:
     if tags is None:
         return []
     if not isinstance(tags, list):
-        raise ChannelError("channel tags must be an array of strings")
+        raise ChannelError("Channel `tags` must be an array of non-empty strings.")
     cleaned: list[Value] = []
     for tag in tags:
         if not isinstance(tag, str) or not tag.strip():
-            raise ChannelError("a channel tag must be a string that is not blank")
+            raise ChannelError("Channel tag cannot be a blank string.")
         text = _TAG_GAP.sub("-", " ".join(tag.split()).lower())
         if text == "system":
             raise ChannelError('Cannot tag channel as "system"')
@@ -137,9 +137,9 @@ def _argument(args: list[Value], at: int) -> Value:
 def _find(channels: list[dict[str, Value]], eci: Value) -> dict[str, Value]:
     found = next((item for item in channels if item["id"] == eci), None)
     if found is None:
-        raise ChannelError(f"ECI not found {eci!r}")
+        raise ChannelError(f"ECI not found {eci!s}")
     if found["familyChannelPicoID"] is not None:
-        raise ChannelError("family channels can be neither changed nor deleted")
+        raise ChannelError("Cannot edit or delete family channels.")
     return found
 
 

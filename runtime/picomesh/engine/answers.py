@@ -188,7 +188,9 @@ def _event_query(asked: Question) -> Value:
         if not isinstance(text, str) or not text.strip():
             raise Unanswerable("ctx:eventQuery needs eci, domain, name, attrs, rid and query name")
     pico = _pico_of(asked, str(eci))
-    given = attrs if isinstance(attrs, dict) else {}
+    if attrs is not None and not isinstance(attrs, dict):
+        raise Unanswerable("Expected a JSON map for event.data.attrs")
+    given = attrs or {}
     asked.engine.send_now(pico, str(domain), str(name), given, eci=str(eci), sender=asked.pico)
     named = args if isinstance(args, dict) else {}
     return asked.engine.query(pico, str(rid), str(question), named, eci=str(eci), sender=asked.pico)

@@ -44,10 +44,11 @@ def channel(name: str) -> Callable[[Scene], Plan]:
 def new_pico(scene: Scene) -> Plan:
     """ctx:newPico(rulesets): the channel to a child that is born with the commit."""
     given = scene.argument(0)
+    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+        raise ActError("ctx:newPico expects an array of {url, config}")
     rows: list[Block] = []
-    for item in given if isinstance(given, list) else []:
-        if not isinstance(item, dict):
-            raise ActError("newPico: a ruleset is a map with a url")
+    for item in given:
+        assert isinstance(item, dict), "they all are"
         wanted = _module(scene, item.get("url"), item.get("config"))
         rows.append([wanted.rid, wanted.raw, wanted.source, wanted.url, wanted.config])
     eci, parent_eci = (scene.acts.identifier(scene, kind) for kind in ("child", "parent"))
@@ -124,7 +125,7 @@ def uninstall(scene: Scene) -> Plan:
     installed = scene.installed()
     users = users_of(scene.acts.programs, scene.acts.blocks, installed, rid)
     if users:
-        raise ActError(f"{users[0]} uses {rid} as a module")
+        raise ActError(f"Cannot uninstall {rid} because {users[0]} depends on it")
 
     def apply() -> None:
         if rid not in installed:
@@ -167,9 +168,9 @@ def event(scene: Scene) -> Plan:
     """ctx:event(eci, domain, name, attrs, host): throws when no channel lets it through."""
     names = ("eci", "domain", "name")
     eci, domain, name = (scene.text(at, f"missing event.{what}") for at, what in enumerate(names))
-    attrs, host = scene.argument(3), scene.argument(4)
+    attrs, host = scene.map_or_none(3), scene.argument(4)
     message: dict[str, Value] = {"kind": "send", "eci": eci, "domain": domain, "name": name}
-    message["attrs"] = attrs if isinstance(attrs, dict) else {}
+    message["attrs"] = attrs
     if isinstance(host, str) and host and host != scene.calls.attempt.given.host:
         message["host"] = host
         return Plan(None, lambda: _effect(scene, "send", encode_plain(message)))

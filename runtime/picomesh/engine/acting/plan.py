@@ -58,6 +58,13 @@ class Scene:
             raise ActError(missing)
         return value
 
+    def map_or_none(self, at: int) -> dict[str, Value]:
+        """Attributes: a map, or nothing."""
+        value = self.argument(at)
+        if value is not None and not isinstance(value, dict):
+            raise ActError("Expected a JSON map for event.data.attrs")
+        return value or {}
+
     def installed(self) -> dict[str, RulesetRecord]:
         """The installed rulesets as of now, by rid, in their order."""
         found = [

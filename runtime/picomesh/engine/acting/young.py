@@ -58,14 +58,14 @@ class Young:
 
     def _send(self, scene: Scene, eci: str) -> None:
         domain = scene.text(1, "missing event.domain")
-        name, attrs = scene.text(2, "missing event.name"), scene.argument(3)
+        name, attrs = scene.text(2, "missing event.name"), scene.map_or_none(3)
         message = encode_plain(
             {
                 "kind": "send",
                 "eci": eci,
                 "domain": domain,
                 "name": name,
-                "attrs": attrs if isinstance(attrs, dict) else {},
+                "attrs": attrs,
                 "eid": scene.acts.identifier(scene, "event"),
             }
         )
