@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import picomesh
 
 _ERROR = {"description": "an error: {error: text}"}
@@ -9,61 +11,47 @@ _TEXT = {"type": "string"}
 _MAP = {"type": "object"}
 
 
+# path: method, summary, query parameters, status, body
+_ADMINISTRATION: list[tuple[str, str, str, list[str], str, dict[str, object] | None]] = [
+    ("/picos", "get", "every pico", [], "200", None),
+    ("/picos", "post", "make a pico", [], "201", {"name": _TEXT}),
+    ("/picos/{pico}", "get", "a pico", [], "200", None),
+    ("/picos/{pico}", "delete", "delete a pico and its subtree", [], "200", None),
+    ("/picos/{pico}/state", "get", "its state", ["prefix", "after", "limit"], "200", None),
+    ("/picos/{pico}/receipts", "get", "its receipts", ["first", "limit"], "200", None),
+    ("/picos/{pico}/receipts/{seq}", "get", "one receipt", [], "200", None),
+    ("/picos/{pico}/logs", "get", "what its rules logged", ["since"], "200", None),
+    ("/picos/{pico}/parent", "put", "another parent", [], "200", {"parent": _TEXT}),
+    ("/picos/{pico}/rulesets", "post", "install", [], "201", {"url": _TEXT, "config": _MAP}),
+    ("/picos/{pico}/rulesets/{rid}", "delete", "uninstall a ruleset", [], "200", None),
+    ("/blocks/{cid}", "get", "a block's bytes", [], "200", None),
+]
+_OPEN: list[tuple[str, str, str, dict[str, object] | None]] = [
+    ("/api/v1/health", "get", "whether the engine runs", None),
+    ("/api/v1/metrics", "get", "counters, for Prometheus", None),
+    ("/api/v1/openapi.json", "get", "this description", None),
+    ("/c/{eci}/event/{domain}/{name}", "post", "send an event", {}),
+    ("/c/{eci}/event-wait/{domain}/{name}", "post", "send an event and wait", {}),
+    ("/c/{eci}/event/{domain}/{name}/query/{rid}/{query}", "post", "send, then ask", {}),
+    ("/c/{eci}/query/{rid}/{query}", "get", "ask a ruleset", None),
+    ("/sky/event/{eci}/{eid}/{domain}/{name}", "post", "send an event and wait", {}),
+    ("/sky/cloud/{eci}/{rid}/{query}", "get", "ask a ruleset", None),
+]
+_KINDS = {
+    "/api/v1/metrics": "text/plain",
+    "/api/v1/blocks/{cid}": "application/octet-stream",
+}
+
+
 def describe_api() -> dict[str, object]:
     """An OpenAPI 3.1 document."""
-    pico, secured = ["pico"], True
-    paths: dict[str, dict[str, object]] = {
-        "/api/v1/health": {"get": _operation("whether the engine runs")},
-        "/api/v1/metrics": {"get": _operation("counters, for Prometheus", kind="text/plain")},
-        "/api/v1/openapi.json": {"get": _operation("this description")},
-        "/api/v1/picos": {
-            "get": _operation("every pico", secured=secured),
-            "post": _operation("make a pico", secured=secured, body={"name": _TEXT}, done="201"),
-        },
-        "/api/v1/picos/{pico}": {
-            "get": _operation("a pico", pico, secured=secured),
-            "delete": _operation("delete a pico and its subtree", pico, secured=secured),
-        },
-        "/api/v1/picos/{pico}/state": {
-            "get": _operation("its state", pico, ["prefix", "after", "limit"], secured=secured)
-        },
-        "/api/v1/picos/{pico}/receipts": {
-            "get": _operation("its receipts", pico, ["first", "limit"], secured=secured)
-        },
-        "/api/v1/picos/{pico}/receipts/{seq}": {
-            "get": _operation("one receipt", ["pico", "seq"], secured=secured)
-        },
-        "/api/v1/picos/{pico}/logs": {
-            "get": _operation("what its rules logged", pico, ["since"], secured=secured)
-        },
-        "/api/v1/picos/{pico}/parent": {
-            "put": _operation("another parent", pico, secured=secured, body={"parent": _TEXT})
-        },
-        "/api/v1/picos/{pico}/rulesets": {
-            "post": _operation(
-                "install a ruleset",
-                pico,
-                secured=secured,
-                body={"url": _TEXT, "config": _MAP},
-                done="201",
-            )
-        },
-        "/api/v1/picos/{pico}/rulesets/{rid}": {
-            "delete": _operation("uninstall a ruleset", ["pico", "rid"], secured=secured)
-        },
-        "/api/v1/blocks/{cid}": {
-            "get": _operation("a block", ["cid"], secured=secured, kind="application/octet-stream")
-        },
-        "/c/{eci}/event/{domain}/{name}": {
-            "post": _operation("send an event", ["eci", "domain", "name"], body={})
-        },
-        "/c/{eci}/event-wait/{domain}/{name}": {
-            "post": _operation("send an event, wait", ["eci", "domain", "name"], body={})
-        },
-        "/c/{eci}/query/{rid}/{query}": {
-            "get": _operation("ask a ruleset", ["eci", "rid", "query"])
-        },
-    }
+    paths: dict[str, dict[str, object]] = {}
+    for path, method, summary, body in _OPEN:
+        paths.setdefault(path, {})[method] = _operation(path, summary, [], "200", body)
+    for below, method, summary, query, status, body in _ADMINISTRATION:
+        path = f"/api/v1{below}"
+        operation = _operation(path, summary, query, status, body)
+        paths.setdefault(path, {})[method] = {**operation, "security": [{"token": []}]}
     return {
         "openapi": "3.1.0",
         "info": {"title": "picomesh", "version": picomesh.__version__},
@@ -73,27 +61,19 @@ def describe_api() -> dict[str, object]:
 
 
 def _operation(
-    summary: str,
-    path: list[str] | None = None,
-    query: list[str] | None = None,
-    *,
-    secured: bool = False,
-    body: dict[str, object] | None = None,
-    done: str = "200",
-    kind: str = "application/json",
+    path: str, summary: str, query: list[str], status: str, body: dict[str, object] | None
 ) -> dict[str, object]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": _schema(name)}
-        for name in path or []
+        for name in re.findall(r"{(\w+)}", path)
     ]
-    parameters += [{"name": name, "in": "query", "schema": _schema(name)} for name in query or []]
+    parameters += [{"name": name, "in": "query", "schema": _schema(name)} for name in query]
+    content: dict[str, dict[str, object]] = {_KINDS.get(path, "application/json"): {}}
     operation: dict[str, object] = {
         "summary": summary,
         "parameters": parameters,
-        "responses": {done: {"description": "done", "content": {kind: {}}}, "4XX": _ERROR},
+        "responses": {status: {"description": "done", "content": content}, "4XX": _ERROR},
     }
-    if secured:
-        operation["security"] = [{"token": []}]
     if body is not None:
         schema = {"type": "object", "properties": body}
         operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from picomesh.channels import CHANGES, CHANNELS, refusal
 from picomesh.engine.acting.plan import ActError, Plan, Scene
@@ -21,6 +22,7 @@ from picomesh.ledger.value import Value, encode_plain, encode_value
 from picomesh.sandbox.interface import GuestTrap
 from picomesh.transition import Effect
 
+_Kind = Literal["spawn", "remove", "flush", "send"]
 CHANNELS_MAX = 10_000  # of one pico
 BORN_MAX = 100  # children of one transition
 
@@ -192,7 +194,5 @@ def check_use(scene: Scene, eci: str, domain: str, name: str) -> None:
     scene.acts.from_tape(scene, "ctx:channel", [eci, "event", domain, name])
 
 
-def _effect(scene: Scene, kind: str, data: bytes) -> None:
-    assert kind in ("spawn", "remove", "flush", "send"), kind
-    rid = scene.calls.key[0]
-    scene.calls.attempt.effects.append(Effect(kind, rid, data))  # type: ignore[arg-type]  # asserted
+def _effect(scene: Scene, kind: _Kind, data: bytes) -> None:
+    scene.calls.attempt.effects.append(Effect(kind, scene.calls.key[0], data))
