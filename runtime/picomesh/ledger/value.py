@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from picomesh.ledger.codec import DEPTH_MAX, Reader
+from picomesh.ledger.codec import DEPTH_MAX
 from picomesh.ledger.errors import CodecError
+from picomesh.ledger.pieces import head
 
+_Read = TypeVar("_Read")
 Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | dict[str, Value] | None"
 
 
@@ -42,17 +44,14 @@ def encode_value(value: Value) -> bytes:
 
 def decode_value(data: bytes) -> Value:
     """Reads a value; refuses all bytes that `encode_value` would not have written."""
-    reader = Reader(data)
-    value = _read(reader, 0)
-    reader.finish()
-    return value
+    return _decode(data, _read)
 
 
 def encode_plain(entries: Mapping[str, Value | Encoded]) -> bytes:
     """A map that is an envelope of the host (event, query, effect): plain canonical CBOR, §4."""
-    out = bytearray(_head(5, len(entries)))
+    out = bytearray(head(5, len(entries)))
     for key in sorted(entries, key=lambda key: (len(key), key)):
-        out += _head(3, len(key)) + key.encode("ascii")
+        out += head(3, len(key)) + key.encode("ascii")
         value = entries[key]
         if isinstance(value, Encoded):
             out += value.data
@@ -63,13 +62,7 @@ def encode_plain(entries: Mapping[str, Value | Encoded]) -> bytes:
 
 def decode_plain(data: bytes) -> dict[str, Value]:
     """The outer map of a message from a guest; its entries are values, §4."""
-    reader = Reader(data)
-    major, count = reader.head()
-    if major != 5:
-        raise CodecError("a message is not a map")
-    entries = _read_entries(reader, count, 0)
-    reader.finish()
-    return entries
+    return _decode(data, _read_plain)
 
 
 def is_index(key: str) -> bool:
@@ -85,16 +78,8 @@ def in_krl_order(keys: list[str]) -> list[str]:
     return indexes + [key for key in keys if not is_index(key)] if indexes else keys
 
 
-def _head(major: int, argument: int) -> bytes:
-    if argument < 24:
-        return bytes(((major << 5) | argument,))
-    for info, width in ((24, 1), (25, 2), (26, 4)):
-        if argument < 1 << (8 * width):
-            return bytes(((major << 5) | info,)) + argument.to_bytes(width, "big")
-    return bytes(((major << 5) | 27,)) + argument.to_bytes(8, "big")
-
-
-def _utf8(text: str) -> bytes:
+def utf8(text: str) -> bytes:
+    """A text as its bytes; every text has some."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:  # lone surrogates become U+FFFD, §2
@@ -113,20 +98,32 @@ def _key(text: str) -> bytes:
 def _write(out: bytearray, value: Value, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise CodecError(f"a value is nested deeper than {DEPTH_MAX}")
+    kind = type(value)  # the exact types first: nearly all values are of them
+    if kind is int and 0 <= value < 24:  # type: ignore[operator]  # it is an int
+        out.append(value)  # type: ignore[arg-type]
+    elif kind is str:
+        data = utf8(value)  # type: ignore[arg-type]
+        out += head(3, len(data))
+        out += data
+    elif kind is dict:
+        _write_map(out, value, depth)  # type: ignore[arg-type]
+    else:
+        _write_other(out, value, depth)
+
+
+def _write_other(out: bytearray, value: Value, depth: int) -> None:
     match value:
         case None | False | True:
             out.append({None: 0xF6, False: 0xF4, True: 0xF5}[value])
-        case int():
-            _write_number(out, value)
-        case float():
+        case int() | float():
             _write_number(out, value)
         case str():
-            data = _utf8(value)
-            out += _head(3, len(data)) + data
+            data = utf8(value)
+            out += head(3, len(data)) + data
         case bytes():
-            out += _head(2, len(value)) + value
+            out += head(2, len(value)) + value
         case list():
-            out += _head(4, len(value))
+            out += head(4, len(value))
             for item in value:
                 _write(out, item, depth + 1)
         case dict():
@@ -139,7 +136,7 @@ def _write_number(out: bytearray, number: int | float) -> None:
     if isinstance(number, float) and number.is_integer() and abs(number) <= INTEGER_MAX:
         number = int(number)
     if isinstance(number, int):
-        out += _head(0, number) if number >= 0 else _head(1, -1 - number)
+        out += head(0, number) if number >= 0 else head(1, -1 - number)
     elif math.isfinite(number):
         out += b"\xfb" + struct.pack(">d", number)
     else:
@@ -154,45 +151,111 @@ def _nearest_double(number: int) -> float:
 
 
 def _write_map(out: bytearray, entries: dict[str, Value], depth: int) -> None:
-    by_bytes = {_key(key): entries[key] for key in in_krl_order(list(entries))}
-    keys = list(by_bytes)
-    if keys != [b"/"] and keys == sorted(keys, key=lambda key: (len(key), key)):
-        _write_plain_map(out, by_bytes, depth)
+    keys = list(entries)
+    if any("0" <= key[:1] <= "9" for key in keys):
+        keys = in_krl_order(keys)
+    encoded = [_key(key) for key in keys]
+    if keys == [_WRAPPER] or encoded != sorted(encoded, key=_by_length):
+        _write_wrapped(out, entries, keys, depth)
         return
-    out += b"\xa1\x61/" + _head(4, 2 * len(keys))
+    out += head(5, len(keys))
+    for data, key in zip(encoded, keys, strict=True):
+        out += head(3, len(data))
+        out += data
+        _write(out, entries[key], depth + 1)
+
+
+def _by_length(key: bytes) -> tuple[int, bytes]:
+    return len(key), key
+
+
+def _write_wrapped(out: bytearray, entries: dict[str, Value], keys: list[str], depth: int) -> None:
+    """A map whose order CBOR's would not say, §3."""
+    out += b"\xa1\x61/" + head(4, 2 * len(keys))
     if depth + 2 > DEPTH_MAX:
         raise CodecError(f"a value is nested deeper than {DEPTH_MAX}")
-    for key, item in by_bytes.items():
-        out += _head(3, len(key)) + key
-        _write(out, item, depth + 2)
+    for key in keys:
+        data = _key(key)
+        out += head(3, len(data)) + data
+        _write(out, entries[key], depth + 2)
 
 
-def _write_plain_map(out: bytearray, by_bytes: dict[bytes, Value], depth: int) -> None:
-    out += _head(5, len(by_bytes))
-    for key in sorted(by_bytes, key=lambda key: (len(key), key)):
-        out += _head(3, len(key)) + key
-        _write(out, by_bytes[key], depth + 1)
+_CUT = "the bytes end too early"
 
 
-def _read(reader: Reader, depth: int) -> Value:
-    if depth > DEPTH_MAX:
+def _decode(data: bytes, read: Callable[[bytes, int, int], tuple[_Read, int]]) -> _Read:
+    """One item that is all of the bytes."""
+    try:
+        value, at = read(data, 0, 0)
+    except IndexError as problem:
+        raise CodecError(_CUT) from problem
+    except UnicodeDecodeError as problem:
+        raise CodecError("text is not UTF-8") from problem
+    if at != len(data):
+        raise CodecError(f"{len(data) - at} bytes after the end")
+    return value
+
+
+def _read(data: bytes, at: int, depth: int) -> tuple[Value, int]:
+    """The value at a position, and the position behind it. Short forms first: most are."""
+    first = data[at]
+    at += 1
+    if first < 0x18:
+        return first, at
+    if 0x60 <= first < 0x78:
+        end = at + first - 0x60
+        if end > len(data):
+            raise CodecError(_CUT)
+        return data[at:end].decode(), end
+    if first >= 0xE0:
+        return _read_simple(data, at, first)
+    argument, at = _argument(data, at, first & 31)
+    major = first >> 5
+    if major <= 1:
+        return _integer(argument if major == 0 else -1 - argument), at
+    if major == 3:
+        end = at + argument
+        if end > len(data):
+            raise CodecError(_CUT)
+        return data[at:end].decode(), end
+    if depth + (argument > 0) > DEPTH_MAX:
         raise CodecError(f"a value is nested deeper than {DEPTH_MAX}")
-    major, argument = reader.head()
-    match major:
-        case 0 | 1:
-            return _integer(argument if major == 0 else -1 - argument)
-        case 3:
-            return reader.text(argument)
-        case 4:
-            return [_read(reader, depth + 1) for _ in range(reader.length(argument))]
-        case 5:
-            return _read_map(reader, argument, depth)
-        case 7 if argument == _FLOAT64:
-            return _float(reader)
-        case 7:
-            return reader.simple(argument)
-        case _:
-            raise CodecError("a value holds no byte strings and no tags")
+    if major == 4:
+        return _read_list(data, at, argument, depth)
+    if major == 5:
+        return _read_map(data, at, argument, depth)
+    raise CodecError("a value holds no byte strings and no tags")
+
+
+def _argument(data: bytes, at: int, info: int) -> tuple[int, int]:
+    """The argument of a head; refuses indefinite and longer than needed forms."""
+    if info < 24:
+        return info, at
+    if info > 27:
+        raise CodecError("indefinite or reserved length")
+    width = 1 << (info - 24)
+    end = at + width
+    if end > len(data):
+        raise CodecError(_CUT)
+    argument = int.from_bytes(data[at:end], "big")
+    if argument < (24 if width == 1 else 1 << (width * 4)):
+        raise CodecError("a number is written longer than needed")
+    return argument, end
+
+
+def _read_simple(data: bytes, at: int, first: int) -> tuple[Value, int]:
+    match first:
+        case 0xF4:
+            return False, at
+        case 0xF5:
+            return True, at
+        case 0xF6:
+            return None, at
+        case 0xFB:
+            if at + 8 > len(data):
+                raise CodecError(_CUT)
+            return _float(data[at : at + 8]), at + 8
+    raise CodecError("floats of other widths and other simple values have no place in a value")
 
 
 def _integer(number: int) -> int:
@@ -201,8 +264,8 @@ def _integer(number: int) -> int:
     return number
 
 
-def _float(reader: Reader) -> float:
-    (number,) = struct.unpack(">d", reader.take(8))
+def _float(data: bytes) -> float:
+    (number,) = struct.unpack(">d", data)
     if not math.isfinite(number):
         raise CodecError("a number that is not finite")
     if number.is_integer() and abs(number) <= INTEGER_MAX:
@@ -210,23 +273,74 @@ def _float(reader: Reader) -> float:
     return float(number)
 
 
-def _read_entries(reader: Reader, argument: int, depth: int) -> dict[str, Value]:
+def _check_count(data: bytes, at: int, count: int) -> None:
+    """A claimed count is believed only when so many items can still follow."""
+    if count > len(data) - at:
+        raise CodecError("a length goes past the end")
+
+
+def _read_list(data: bytes, at: int, count: int, depth: int) -> tuple[Value, int]:
+    _check_count(data, at, count)
+    items: list[Value] = []
+    for _ in range(count):
+        item, at = _read(data, at, depth + 1)
+        items.append(item)
+    return items, at
+
+
+def _read_entries(
+    data: bytes, at: int, count: int, depth: int
+) -> tuple[dict[str, Value], int, bool]:
+    """A map, and whether a key of it may be an index, so that KRL's order is another one."""
+    _check_count(data, at, 2 * count)
     entries: dict[str, Value] = {}
-    before: tuple[int, bytes] | None = None
-    for _ in range(reader.length(argument, 2)):
-        key, before = reader.key(before)
-        entries[key] = _read(reader, depth + 1)
-    return entries
+    length_before, before = -1, b""
+    has_digit = False
+    for _ in range(count):
+        first = data[at]
+        if 0x60 <= first < 0x78:
+            length, at = first - 0x60, at + 1
+        elif first >> 5 == 3:
+            length, at = _argument(data, at + 1, first & 31)
+        else:
+            raise CodecError("a map key is not text")
+        end = at + length
+        key = data[at:end]
+        if end > len(data):
+            raise CodecError(_CUT)
+        if length <= length_before and (length < length_before or key <= before):
+            raise CodecError("map keys are not in order")
+        length_before, before = length, key
+        if b"0" <= key[:1] <= b"9":
+            has_digit = True
+        first = data[end]
+        value: Value
+        if first < 0x18:
+            value, at = first, end + 1
+        else:
+            value, at = _read(data, end, depth + 1)
+        entries[key.decode()] = value
+    return entries, at, has_digit
 
 
-def _read_map(reader: Reader, argument: int, depth: int) -> Value:
-    entries = _read_entries(reader, argument, depth)
-    keys = list(entries)
-    if keys == [_WRAPPER]:
-        return _unwrap(entries[_WRAPPER])
-    if in_krl_order(keys) != keys:
-        raise CodecError("a map in an order that KRL does not have")
-    return entries
+def _read_map(data: bytes, at: int, count: int, depth: int) -> tuple[Value, int]:
+    entries, at, has_digit = _read_entries(data, at, count, depth)
+    if count == 1 and _WRAPPER in entries:
+        return _unwrap(entries[_WRAPPER]), at
+    if has_digit:
+        keys = list(entries)
+        if in_krl_order(keys) != keys:
+            raise CodecError("a map in an order that KRL does not have")
+    return entries, at
+
+
+def _read_plain(data: bytes, at: int, depth: int) -> tuple[dict[str, Value], int]:
+    first = data[at]
+    if first >> 5 != 5:
+        raise CodecError("a message is not a map")
+    count, at = _argument(data, at + 1, first & 31)
+    entries, at, _ = _read_entries(data, at, count, depth)
+    return entries, at
 
 
 def _unwrap(pairs: Value) -> Value:

@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pico_abi.limits import CALL_DEPTH_MAX
 from picomesh.ledger.cid import digest_of
 from picomesh.ledger.errors import CodecError
-from picomesh.ledger.value import (
-    Encoded,
-    Value,
-    decode_value,
-    encode_plain,
-    encode_value,
-)
+from picomesh.ledger.value import Value, decode_value, encode_value
 from picomesh.sandbox.interface import (
     Guest,
     GuestTrap,
@@ -27,10 +22,13 @@ from picomesh.sandbox.interface import (
     Thrown,
 )
 from picomesh.transition.calls import Calls
+from picomesh.transition.messages import event_message, query_message
 from picomesh.transition.model import (
     Circumstances,
+    Directive,
     Effect,
     Event,
+    Installed,
     LogLine,
     Query,
     Ruleset,
@@ -54,7 +52,7 @@ class Attempt:
         given: Circumstances,
         may_write: bool,
     ) -> None:
-        self.rulesets = list(rulesets)
+        self.rulesets = rulesets if isinstance(rulesets, Installed) else Installed(rulesets)
         self.removed: set[str] = set()
         self.given = given
         self.may_write = may_write
@@ -64,7 +62,7 @@ class Attempt:
         self.queue: deque[tuple[Ruleset, Event]] = deque()
         self.eci = ""
         self.effects: list[Effect] = []
-        self.directives: list[dict[str, Value]] = []
+        self.told: list[Directive] = []
         self.logs: list[LogLine] = []
         self.rules: list[tuple[str, str, bool]] = []
         self.asked = 0
@@ -85,7 +83,7 @@ class Attempt:
             fuel,
             self.overlay.changes(),
             tuple(self.effects),
-            tuple(self.directives),
+            tuple(self.told),
             logs,
             tape,
             tuple(self.rules),
@@ -119,7 +117,9 @@ class Attempt:
 
     def offer(self, event: Event) -> None:
         """Queues an event for every ruleset that selects it, in the order of installation."""
-        self.queue.extend((ruleset, event) for ruleset in self.rulesets if _selects(ruleset, event))
+        for ruleset in self.rulesets.selecting(event.domain, event.name):
+            if event.only is None or event.only == ruleset.rid:
+                self.queue.append((ruleset, event))
 
     def abandon(self) -> None:
         """Drops all that is still queued, for every ruleset (`error error`)."""
@@ -127,17 +127,16 @@ class Attempt:
 
     def replace(self, ruleset: Ruleset) -> None:
         """A ruleset is installed, or takes the place of its older version, from now on."""
-        places = [at for at, item in enumerate(self.rulesets) if item.rid == ruleset.rid]
-        for at in places:
-            self.rulesets[at] = ruleset
-        if not places:
-            self.rulesets.append(ruleset)
+        now = [ruleset if item.rid == ruleset.rid else item for item in self.rulesets]
+        if not any(item is ruleset for item in now):
+            now.append(ruleset)
+        self.rulesets = Installed(now)
         self.removed.discard(ruleset.rid)
         self._guests.pop((ruleset.rid,), None)
 
     def remove(self, rid: str) -> None:
         """A ruleset sees nothing more, and what it still writes is dropped."""
-        self.rulesets = [item for item in self.rulesets if item.rid != rid]
+        self.rulesets = Installed(item for item in self.rulesets if item.rid != rid)
         self.removed.add(rid)
         self._guests.pop((rid,), None)
 
@@ -147,26 +146,24 @@ class Attempt:
             return
         self.meter.charge(DISPATCH_FUEL)
         guest = self.guest(ruleset, None)
-        message = {
-            **self._common(ruleset, event.eci),
-            "attrs": Encoded(event.attrs),
-            "domain": event.domain,
-            "eid": event.eid,
-            "name": event.name,
-        }
-        self._note_rules(ruleset.rid, guest.handle(encode_plain(message)))
-
-    def _note_rules(self, rid: str, ran: bytes) -> None:
-        try:
-            rows = decode_value(ran)
-        except CodecError as problem:
-            raise GuestTrap(f"handle returned what is not a value: {problem}") from problem
-        for row in rows if isinstance(rows, list) else [None]:
-            match row:
-                case [str(name), bool(fired)]:
-                    self.rules.append((rid, name, fired))
-                case _:
-                    raise GuestTrap("handle returned what is not a list of [rule, fired]")
+        given = self.given
+        message = event_message(
+            eci=event.eci,
+            eid=event.eid,
+            txn=self.eid,
+            url=ruleset.url,
+            host=given.host,
+            name=event.name,
+            pico=given.pico,
+            seed=self._next_seed(),
+            time_ms=given.time_ms,
+            attrs=event.attrs,
+            config=ruleset.config_bytes,
+            domain=event.domain,
+        )
+        rid = ruleset.rid
+        for name, fired in _rules_of(guest.handle(message)):
+            self.rules.append((rid, name, fired))
 
     def describe(self) -> bytes:
         """The manifest; and a KRL module computes its globals, which shows whether it can."""
@@ -177,8 +174,7 @@ class Attempt:
         guest = self.guest(ruleset, None)
         manifest = guest.describe()
         if ruleset.computes_globals:
-            message = {**self._common(ruleset, ""), "args": Encoded(b"\xa0"), "name": ""}
-            guest.query(encode_plain(message))
+            guest.query(self._query_message(ruleset, "", "", b"\xa0"))
         return manifest
 
     def answer(self, query: Query) -> bytes:
@@ -187,12 +183,8 @@ class Attempt:
         if ruleset is None:
             raise Thrown(f"Pico doesn't have {query.rid} installed.")
         self.meter.charge(DISPATCH_FUEL)
-        message = {
-            **self._common(ruleset, query.eci),
-            "args": Encoded(query.args),
-            "name": query.name,
-        }
-        return self.guest(ruleset, None).query(encode_plain(message))
+        message = self._query_message(ruleset, query.eci, query.name, query.args)
+        return self.guest(ruleset, None).query(message)
 
     def call_module(self, caller: Calls, request: dict[str, Value]) -> bytes:
         """What one ruleset asks of another one of the same pico (docs/formats/module.md)."""
@@ -209,32 +201,43 @@ class Attempt:
         guest = self.guest(ruleset, caller, use)
         calls = self._calls[(*caller.key, f"{rid}#{use}")]
         calls.rule = caller.rule if caller.rule is not None else request.get("rule")
-        message = self._common(ruleset, self.eci)
-        del message["eci"]  # a module does not see who called
-        message |= {
-            "args": Encoded(encode_value(request["args"])),
-            "config": Encoded(encode_value(request.get("config") or {})),
-            "kind": str(request["kind"]),
-            "name": name,
-        }
-        return guest.query(encode_plain(message))
+        message = query_message(
+            eci=None,
+            txn=self.eid,
+            url=ruleset.url,
+            host=self.given.host,
+            kind=str(request["kind"]),
+            name=name,
+            pico=self.given.pico,
+            seed=self._next_seed(),
+            time_ms=self.given.time_ms,
+            args=encode_value(request["args"]),
+            config=encode_value(request.get("config") or {}),
+        )
+        return guest.query(message)
 
     def ruleset(self, rid: str) -> Ruleset | None:
         return next((item for item in self.rulesets if item.rid == rid), None)
 
-    def _common(self, ruleset: Ruleset, eci: str) -> dict[str, Value | Encoded]:
-        """The fields every message to a guest has; each gets its own seed."""
+    def _query_message(self, ruleset: Ruleset, eci: str, name: str, args: bytes) -> bytes:
+        return query_message(
+            eci=eci,
+            txn=self.eid,
+            url=ruleset.url,
+            host=self.given.host,
+            kind=None,
+            name=name,
+            pico=self.given.pico,
+            seed=self._next_seed(),
+            time_ms=self.given.time_ms,
+            args=args,
+            config=ruleset.config_bytes,
+        )
+
+    def _next_seed(self) -> bytes:
+        """Each entry into a guest gets a seed of its own."""
         self._entered += 1
-        return {
-            "config": Encoded(encode_value(ruleset.config)),
-            "eci": eci,
-            "host": self.given.host,
-            "pico": self.given.pico,
-            "seed": digest_of(self.given.seed + self._entered.to_bytes(8, "big")),
-            "time": self.given.time_ms,
-            "txn": self.eid,
-            "url": ruleset.url,
-        }
+        return digest_of(self.given.seed + self._entered.to_bytes(8, "big"))
 
     def guest(self, ruleset: Ruleset, caller: Calls | None, use: str = "") -> Guest:
         """The instance of a ruleset; each use of it as a module has an instance of its own."""
@@ -246,7 +249,18 @@ class Attempt:
         return self._guests[key]
 
 
-def _selects(ruleset: Ruleset, event: Event) -> bool:
-    if event.only is not None and event.only != ruleset.rid:
-        return False
-    return ruleset.selects is None or (event.domain, event.name) in ruleset.selects
+@lru_cache(maxsize=4096)  # a ruleset gives the same few answers again and again
+def _rules_of(ran: bytes) -> tuple[tuple[str, bool], ...]:
+    """The rules that `handle` says have run, and whether they fired."""
+    try:
+        rows = decode_value(ran)
+    except CodecError as problem:
+        raise GuestTrap(f"handle returned what is not a value: {problem}") from problem
+    rules: list[tuple[str, bool]] = []
+    for row in rows if isinstance(rows, list) else [None]:
+        match row:
+            case [str(name), bool(fired)]:
+                rules.append((name, fired))
+            case _:
+                raise GuestTrap("handle returned what is not a list of [rule, fired]")
+    return tuple(rules)

@@ -9,6 +9,7 @@ from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import Value, decode_plain, encode_value
 from picomesh.sandbox.interface import GuestTrap, Thrown
 from picomesh.transition.model import (
+    Directive,
     Effect,
     Event,
     LogLine,
@@ -36,9 +37,10 @@ class Calls:
     # -- state: guest path `ent/x` of ruleset R is `ent/R/x` (docs/formats/state.md §1)
 
     def _full(self, path: bytes) -> bytes:
-        for space in (b"ent/", b"select/"):
-            if path.startswith(space):
-                return space + self.ruleset.rid.encode() + b"/" + path[len(space) :]
+        if path[:4] == b"ent/":
+            return self.ruleset.spaces[b"ent/"] + path[4:]
+        if path[:7] == b"select/":
+            return self.ruleset.spaces[b"select/"] + path[7:]
         raise GuestTrap("a path outside this ruleset's part of the state")
 
     def _writable(self) -> Overlay:
@@ -78,13 +80,14 @@ class Calls:
             message = decode_plain(effect)
         except CodecError as problem:
             raise GuestTrap(f"an effect that is not a message: {problem}") from problem
+        if message.get("kind") == "directive":
+            self._directive(effect, message)
+            return
         match message:
             case {"kind": "throw", "message": text}:
                 raise Thrown(text if isinstance(text, str) else str(text))
             case {"kind": "log", "level": level, "message": text, "value": value}:
                 self._log(level, text, value, message.get("rule"))
-            case {"kind": "directive"}:
-                self._directive(effect, message)
             case {"kind": "send", "eci": str()}:
                 self._writable()
                 self.attempt.effects.append(Effect("send", self.key[0], effect))
@@ -114,11 +117,8 @@ class Calls:
         self._writable()
         host_rid = self.key[0]  # a module's directive carries the rid of who uses it
         attempt.effects.append(Effect("directive", host_rid, effect))
-        directive: dict[str, Value] = {"type": "directive"}
-        directive |= {key: message[key] for key in ("name", "options") if key in message}
         rule = self.rule if self.rule is not None else message.get("rule")
-        directive["meta"] = {"rid": host_rid, "rule_name": rule, "txnId": attempt.eid}
-        attempt.directives.append(directive)
+        attempt.told.append(Directive(message, host_rid, rule, attempt.eid))
 
     def _raise(self, domain: str, name: str, attrs: Value, only: Value) -> None:
         attempt = self.attempt

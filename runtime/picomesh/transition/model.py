@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from picomesh.ledger.value import Value
+from picomesh.ledger.value import Value, encode_value
 from picomesh.sandbox.interface import Program
 
 if TYPE_CHECKING:
@@ -45,6 +45,35 @@ class Ruleset:
     url: str = ""
     provides: frozenset[str] = frozenset()
     computes_globals: bool = False  # by the query without a name
+    config_bytes: bytes = field(init=False)
+    spaces: dict[bytes, bytes] = field(init=False)  # guest's space -> its part of the state
+
+    def __post_init__(self) -> None:
+        rid = self.rid.encode() + b"/"
+        object.__setattr__(self, "config_bytes", encode_value(self.config))
+        object.__setattr__(self, "spaces", {b"ent/": b"ent/" + rid, b"select/": b"select/" + rid})
+
+    def does_select(self, domain: str, name: str) -> bool:
+        return self.selects is None or (domain, name) in self.selects
+
+
+class Installed(tuple[Ruleset, ...]):
+    """The rulesets of a pico in order; which of them select an event is remembered."""
+
+    KNOWN_MAX = 1_000
+
+    def __init__(self, _: Iterable[Ruleset] = ()) -> None:
+        self._selecting: dict[tuple[str, str], tuple[Ruleset, ...]] = {}
+
+    def selecting(self, domain: str, name: str) -> tuple[Ruleset, ...]:
+        """Those that see an event."""
+        found = self._selecting.get((domain, name))
+        if found is None:
+            if len(self._selecting) >= self.KNOWN_MAX:
+                self._selecting.clear()
+            found = tuple(item for item in self if item.does_select(domain, name))
+            self._selecting[domain, name] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +150,23 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Directive:
+    """What a rule tells whoever waits for the event, as it was emitted."""
+
+    message: dict[str, Value]
+    rid: str
+    rule: Value
+    eid: str
+
+    def shown(self) -> dict[str, Value]:
+        """As the reference shows it."""
+        shown: dict[str, Value] = {"type": "directive"}
+        shown |= {key: self.message[key] for key in ("name", "options") if key in self.message}
+        shown["meta"] = {"rid": self.rid, "rule_name": self.rule, "txnId": self.eid}
+        return shown
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """What a run came to. A failed one has no writes and no effects, but fuel and logs."""
 
@@ -128,9 +174,13 @@ class Transition:
     fuel: int
     writes: tuple[tuple[bytes, bytes | None], ...] = ()
     effects: tuple[Effect, ...] = ()
-    directives: tuple[dict[str, Value], ...] = ()
+    told: tuple[Directive, ...] = ()
     logs: tuple[LogLine, ...] = ()
     tape: tuple[Answer, ...] = ()
     rules: tuple[tuple[str, str, bool], ...] = ()
     answer: bytes = b""
     message: str = ""
+
+    @property
+    def directives(self) -> tuple[dict[str, Value], ...]:
+        return tuple([directive.shown() for directive in self.told])

@@ -1,0 +1,83 @@
+"""The messages a guest is given (docs/formats/module.md), put together from pieces.
+
+Of the fields of a message most are the same for every event of a pico, so their bytes are known;
+the order of the fields is that of canonical CBOR, shorter names first.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from picomesh.ledger.pieces import head, key, number, octets
+from picomesh.ledger.value import utf8
+
+_ECI, _EID, _TXN, _URL = key("eci"), key("eid"), key("txn"), key("url")
+_HOST, _NAME, _PICO, _SEED, _TIME = (key(name) for name in ("host", "name", "pico", "seed", "time"))
+_ARGS, _ATTRS, _KIND = key("args"), key("attrs"), key("kind")
+_CONFIG, _DOMAIN = key("config"), key("domain")
+
+
+def text(value: str) -> bytes:
+    data = utf8(value)
+    return head(3, len(data)) + data
+
+
+known_text = lru_cache(maxsize=4096)(text)
+
+
+def event_message(
+    *,
+    eci: str,
+    eid: str,
+    txn: str,
+    url: str,
+    host: str,
+    name: str,
+    pico: str,
+    seed: bytes,
+    time_ms: int,
+    attrs: bytes,
+    config: bytes,
+    domain: str,
+) -> bytes:
+    """What `handle` is given."""
+    eid_text = text(eid)
+    return b"".join(
+        (
+            b"\xac" + _ECI,
+            known_text(eci),
+            _EID + eid_text + _TXN,
+            eid_text if txn == eid else text(txn),
+            _URL + known_text(url) + _HOST + known_text(host) + _NAME + known_text(name) + _PICO,
+            known_text(pico),
+            _SEED + octets(seed) + _TIME + number(time_ms) + _ATTRS,
+            attrs,
+            _CONFIG + config + _DOMAIN + known_text(domain),
+        )
+    )
+
+
+def query_message(
+    *,
+    eci: str | None,
+    txn: str,
+    url: str,
+    host: str,
+    kind: str | None,
+    name: str,
+    pico: str,
+    seed: bytes,
+    time_ms: int,
+    args: bytes,
+    config: bytes,
+) -> bytes:
+    """What `query` is given; a module does not see who called (`eci` None), but the kind."""
+    fields = [
+        _ECI + text(eci) if eci is not None else b"",
+        _TXN + text(txn) + _URL + known_text(url) + _ARGS + args + _HOST + known_text(host),
+        _KIND + known_text(kind) if kind is not None else b"",
+        _NAME + text(name) + _PICO + known_text(pico) + _SEED + octets(seed),
+        _TIME + number(time_ms) + _CONFIG + config,
+    ]
+    count = 9 + (eci is not None) + (kind is not None)
+    return bytes((0xA0 | count,)) + b"".join(fields)
