@@ -10,21 +10,30 @@ static uint32_t array_bytes(uint32_t length) {
     return (uint32_t)sizeof(Array) + length * (uint32_t)sizeof(Value);
 }
 
-Array *array_new(uint32_t length) {
+static Array *array_of_length(uint32_t length) {
     Array *a = allocate(array_bytes(length));
     a->length = length;
     a->reserved = 0;
-    for (uint32_t i = 0; i < length; i++) a->items[i] = KRL_UNDEFINED;
+    return a;
+}
+
+/* Unrolled it would be four times as large, for what is soon overwritten. */
+static void leave_empty(Array *a, uint32_t from) {
+#pragma clang loop unroll(disable)
+    for (uint32_t i = from; i < a->length; i++) a->items[i] = KRL_UNDEFINED;
+}
+
+Array *array_new(uint32_t length) {
+    Array *a = array_of_length(length);
+    leave_empty(a, 0);
     return a;
 }
 
 Array *array_copy(const Array *a, uint32_t length) {
-    Array *copy = allocate(array_bytes(length));
-    copy->length = length;
-    copy->reserved = 0;
+    Array *copy = array_of_length(length);
     uint32_t kept = a->length < length ? a->length : length;
     memcpy(copy->items, a->items, kept * sizeof(Value));
-    for (uint32_t i = kept; i < length; i++) copy->items[i] = KRL_UNDEFINED;
+    leave_empty(copy, kept);
     return copy;
 }
 

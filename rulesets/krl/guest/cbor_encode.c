@@ -186,24 +186,24 @@ Bytes cbor_encode(Value v) {
 
 /* ---- records ---- */
 
-Bytes cbor_encode_record(const Map *fields) {
-    if (is_plain(fields, kept_pairs(fields))) return cbor_encode(from_map(fields));
-    const String *key;
+/* The field behind the last one in the order of keys; null: there is none. */
+static const String *next_field(const Map *fields, const String *last, Value *found) {
+    const String *key, *smallest = NULL;
     Value v;
-    Map *sorted = map_new(map_count(fields));
-    for (uint32_t done = 0, count = kept_pairs(fields); done < count; done++) {
-        const String *smallest = NULL;
-        Value smallest_value = KRL_NULL, ignored;
-        for (uint32_t at = 0; map_next(fields, &at, &key, &v);) {
-            if (vanishes(v) || map_find(sorted, key, &ignored)) continue;
-            if (smallest != NULL && compare_keys(key, smallest) > 0) continue;
-            smallest = key;
-            smallest_value = v;
-        }
-        map_set(sorted, smallest, smallest_value);
+    for (uint32_t at = 0; map_next(fields, &at, &key, &v);) {
+        bool is_behind = last == NULL || compare_keys(key, last) > 0;
+        if (!is_behind || vanishes(v)) continue;
+        if (smallest != NULL && compare_keys(key, smallest) > 0) continue;
+        smallest = key;
+        *found = v;
     }
-    uint32_t count = map_count(sorted);
-    Bytes out = room_for(head_bytes(count) + measure_pairs(sorted, 1));
-    write_pairs(write_head(out.bytes, CBOR_MAP, count), sorted);
-    return out;
+    return smallest;
+}
+
+Bytes cbor_encode_record(const Map *fields) {
+    Map *sorted = map_new(map_count(fields));
+    const String *last = NULL;
+    Value v;
+    while ((last = next_field(fields, last, &v)) != NULL) map_set(sorted, last, v);
+    return cbor_encode(from_map(sorted));
 }

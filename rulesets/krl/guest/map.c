@@ -289,7 +289,7 @@ static void sift_down(uint64_t *heap, uint32_t root, uint32_t count) {
     }
 }
 
-static void sort_ascending(uint64_t *items, uint32_t count) {
+void sort_ascending(uint64_t *items, uint32_t count) {
     for (uint32_t i = count / 2; i > 0; i--) sift_down(items, i - 1, count);
     for (uint32_t end = count; end > 1; end--) {
         uint64_t largest = items[0];

@@ -41,10 +41,16 @@ typedef struct {
     const Transition *transitions;
 } Machine;
 
+/* States in the order they were reached: it decides which setting is the last. */
+typedef struct {
+    uint32_t count;
+    uint32_t *items;
+} States;
+
 typedef struct {
     const Machine *machine;
-    bool *in;       /* by state: where the machine is before the step */
-    bool *reached;  /* by state: where this step leads */
+    States in;      /* where the machine is before the step */
+    States reached; /* where this step leads */
     Value *matched; /* by base: KRL_UNSET until asked, else the matcher's answer */
     Map *settings, *gathered;
     double started;
@@ -61,15 +67,29 @@ static const String *machine_path(const Machine *machine) {
     return builder_finish(&path);
 }
 
-static bool *flags_new(uint32_t count) {
-    bool *flags = allocate(count);
-    for (uint32_t i = 0; i < count; i++) flags[i] = false;
-    return flags;
+static States states_new(uint32_t capacity) {
+    return (States){0, allocate(capacity * (uint32_t)sizeof(uint32_t))};
 }
 
-static bool leaves_end(const Machine *machine) {
+static bool states_have(const States *states, uint32_t state) {
+    for (uint32_t i = 0; i < states->count; i++) {
+        if (states->items[i] == state) return true;
+    }
+    return false;
+}
+
+static void states_add(States *states, uint32_t state) {
+    if (!states_have(states, state)) states->items[states->count++] = state;
+}
+
+static void states_be(States *states, uint32_t state) {
+    states->count = 0;
+    states_add(states, state);
+}
+
+static bool leaves(const Machine *machine, uint32_t state) {
     for (uint32_t i = 0; i < machine->transition_count; i++) {
-        if (machine->transitions[i].from == END) return true;
+        if (machine->transitions[i].from == state) return true;
     }
     return false;
 }
@@ -82,21 +102,20 @@ static Map *map_field(const Map *stored, const char *name) {
 
 static void load_states(Step *step, const Map *stored) {
     Value states;
-    bool any = false;
     if (map_find(stored, string_from_ascii("states"), &states) && is_array(states)) {
         const Array *list = address_of(states);
         for (uint32_t i = 0; i < list->length; i++) {
             uint32_t state = (uint32_t)number_of(list->items[i]);
-            if (state < step->machine->state_count) step->in[state] = any = true;
+            if (state < step->machine->state_count) states_add(&step->in, state);
         }
     }
-    step->in[START] |= !any;
+    if (step->in.count == 0) states_add(&step->in, START);
 }
 
 static void load(Step *step, const String *path) {
     Value v;
     if (!state_get(path, &v) || !is_map(v)) {
-        step->in[START] = true;
+        states_add(&step->in, START);
         step->settings = map_new(2);
         step->gathered = map_new(2);
         return;
@@ -123,11 +142,10 @@ static void check_within(Step *step, Value within, double now) {
     if (!step->has_started) step->started = now;
     step->has_started = true;
     if (now - step->started > number_of(within)) {
-        for (uint32_t i = 0; i < step->machine->state_count; i++) step->in[i] = false;
-        step->in[START] = true;
+        states_be(&step->in, START);
         forget(step);
         step->started = now;
-    } else if (step->in[START]) {
+    } else if (states_have(&step->in, START)) {
         step->started = now;
     }
 }
@@ -174,7 +192,7 @@ static void settle(Step *step, const Base *base, Value answer, uint32_t from) {
     for (uint32_t i = 0; i < base->setting_count; i++) {
         const String *name = base->settings[i];
         Value capture = i < captures->length ? captures->items[i] : KRL_UNDEFINED;
-        if (capture == KRL_UNDEFINED) map_remove(step->settings, name); /* absent when stored, too */
+        if (capture == KRL_UNDEFINED) map_remove(step->settings, name);
         else map_set(step->settings, name, capture);
     }
     gather(step, base, captures, from);
@@ -208,38 +226,51 @@ static bool takes(Step *step, const Transition *transition) {
     return false;
 }
 
+/* What nothing leaves is no place to go on from; from no place at all it goes from the start. */
+static void leave_dead_ends(Step *step) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < step->in.count; i++) {
+        uint32_t state = step->in.items[i];
+        if (leaves(step->machine, state)) step->in.items[kept++] = state;
+    }
+    step->in.count = kept;
+    if (kept == 0) states_add(&step->in, START);
+}
+
 static void advance(Step *step) {
     const Machine *machine = step->machine;
-    for (uint32_t i = 0; i < machine->transition_count; i++) {
-        const Transition *transition = &machine->transitions[i];
-        if (step->in[transition->from] && takes(step, transition))
-            step->reached[transition->to] = true;
+    for (uint32_t i = 0; i < step->in.count; i++) {
+        for (uint32_t k = 0; k < machine->transition_count; k++) {
+            const Transition *transition = &machine->transitions[k];
+            if (transition->from == step->in.items[i] && takes(step, transition))
+                states_add(&step->reached, transition->to);
+        }
     }
 }
 
-static Value states_value(const bool *in, uint32_t count) {
-    ArrayBuilder states;
-    array_start(&states, 2);
-    for (uint32_t i = 0; i < count; i++) {
-        if (in[i]) array_push(&states, from_number(i));
-    }
-    return from_array(array_finish(&states));
+static Value states_value(const States *states) {
+    ArrayBuilder values;
+    array_start(&values, 2);
+    for (uint32_t i = 0; i < states->count; i++)
+        array_push(&values, from_number(states->items[i]));
+    return from_array(array_finish(&values));
 }
 
-static bool is_where_it_began(const Step *step, const bool *in, bool keeps_clock) {
-    for (uint32_t i = 1; i < step->machine->state_count; i++) {
-        if (in[i] && (i != END || keeps_clock)) return false;
+static bool is_where_it_began(const Step *step, const States *in, bool keeps_clock) {
+    for (uint32_t i = 0; i < in->count; i++) {
+        uint32_t state = in->items[i];
+        if (state != START && (state != END || keeps_clock)) return false;
     }
     return map_count(step->settings) == 0;
 }
 
-static void save(Step *step, const String *path, const bool *in, bool keeps_clock) {
+static void save(Step *step, const String *path, const States *in, bool keeps_clock) {
     if (is_where_it_began(step, in, keeps_clock)) {
         state_delete(path);
         return;
     }
     Map *stored = map_new(4);
-    map_set(stored, string_from_ascii("states"), states_value(in, step->machine->state_count));
+    map_set(stored, string_from_ascii("states"), states_value(in));
     if (map_count(step->settings)) set_field(stored, "setting", from_map(step->settings));
     if (map_count(step->gathered)) set_field(stored, "gathered", from_map(step->gathered));
     if (step->has_started) set_field(stored, "started", from_number(step->started));
@@ -250,26 +281,22 @@ static void save(Step *step, const String *path, const bool *in, bool keeps_cloc
  * undefined. */
 EXPORT(rt_select_step) int32_t rt_select_step(const Machine *machine, Value within) {
     Step step = {.machine = machine};
-    step.in = flags_new(machine->state_count);
-    step.reached = flags_new(machine->state_count);
+    step.in = states_new(machine->state_count);
+    step.reached = states_new(machine->state_count);
     step.matched = allocate(machine->base_count * (uint32_t)sizeof(Value));
     for (uint32_t i = 0; i < machine->base_count; i++) step.matched[i] = KRL_UNSET;
     const String *path = machine_path(machine);
     load(&step, path);
     check_within(&step, within, as_number(context_get("time")));
-    /* An end that nothing leaves is no place to go on from. */
-    if (step.in[END] && !leaves_end(machine)) step.in[START] = true;
+    leave_dead_ends(&step);
     advance(&step);
-    bool selected = step.reached[END], moved = false;
-    for (uint32_t i = 0; i < machine->state_count; i++) {
-        moved |= step.reached[i];
-        if (selected) step.reached[i] = i == END;
-    }
+    bool selected = states_have(&step.reached, END), moved = step.reached.count > 0;
+    if (selected) states_be(&step.reached, END);
     selected_settings = step.settings;
     if (selected) step.settings = map_new(1);
-    if (!moved && step.failed) step.reached[START] = true;
-    bool *now = moved || step.failed ? step.reached : step.in;
-    save(&step, path, now, is_number(within) || leaves_end(machine));
+    if (!moved && step.failed) states_add(&step.reached, START);
+    const States *now = moved || step.failed ? &step.reached : &step.in;
+    save(&step, path, now, is_number(within) || leaves(machine, END));
     return selected;
 }
 

@@ -135,41 +135,25 @@ static Entries scan_entries(const String *name) {
     }
 }
 
-static void merge(const SpreadEntry *from, SpreadEntry *to, uint32_t start, uint32_t middle,
-                  uint32_t end) {
-    uint32_t left = start, right = middle;
-    for (uint32_t i = start; i < end; i++) {
-        bool takes_left = left < middle && (right >= end || from[left].order <= from[right].order);
-        to[i] = takes_left ? from[left++] : from[right++];
-    }
-}
-
-static SpreadEntry *sorted_by_order(Entries all) {
-    SpreadEntry *from = all.items, *to = allocate(all.count * (uint32_t)sizeof(SpreadEntry));
-    for (uint32_t width = 1; width < all.count; width *= 2) {
-        for (uint32_t start = 0; start < all.count; start += 2 * width) {
-            uint32_t middle = start + width < all.count ? start + width : all.count;
-            uint32_t end = middle + width < all.count ? middle + width : all.count;
-            merge(from, to, start, middle, end);
-        }
-        SpreadEntry *done = to;
-        to = from;
-        from = done;
-    }
-    return from;
+/* Positions of the entries by their order in the collection. */
+static const uint64_t *by_order(Entries all) {
+    uint64_t *sorted = allocate(all.count * (uint32_t)sizeof(uint64_t));
+    for (uint32_t i = 0; i < all.count; i++) sorted[i] = (uint64_t)all.items[i].order << 32 | i;
+    sort_ascending(sorted, all.count);
+    return sorted;
 }
 
 Value spread_read(const String *name, SpreadKind kind) {
     Entries all = scan_entries(name);
-    const SpreadEntry *items = sorted_by_order(all);
-    if (kind == SPREAD_ARRAY) {
-        Array *a = array_new(all.count);
-        for (uint32_t i = 0; i < all.count; i++) a->items[i] = items[i].value;
-        return from_array(a);
-    }
+    const uint64_t *sorted = by_order(all);
+    Array *a = array_new(kind == SPREAD_ARRAY ? all.count : 0);
     Map *m = map_new(all.count);
-    for (uint32_t i = 0; i < all.count; i++) map_set(m, items[i].key, items[i].value);
-    return from_map(m);
+    for (uint32_t i = 0; i < all.count; i++) {
+        const SpreadEntry *entry = &all.items[(uint32_t)sorted[i]];
+        if (kind == SPREAD_ARRAY) a->items[i] = entry->value;
+        else map_set(m, entry->key, entry->value);
+    }
+    return kind == SPREAD_ARRAY ? from_array(a) : from_map(m);
 }
 
 /* ---- replacing the whole ---- */

@@ -103,7 +103,7 @@ Value to_number_or_null(Value v) {
     case KRL_TAG_CONSTANT: return from_number(v == KRL_TRUE);
     case KRL_TAG_STRING: return string_to_number(string_of(v));
     case KRL_TAG_ARRAY: return from_number(((const Array *)address_of(v))->length);
-    case KRL_TAG_MAP: return from_number(size_of(v));
+    case KRL_TAG_MAP: return from_number(map_size(v));
     default: return KRL_NULL;
     }
 }

@@ -14,7 +14,14 @@ from krl.emit import Emitted, Guest
 from krl.emit.guest import PAGE_BYTES
 from krl.guest.graph import Reached
 from krl.link.names import name_section
-from krl.link.prune import KEPT_FUNCTIONS, PATCHED_DATA, kept_data, kept_functions, reached
+from krl.link.prune import (
+    KEPT_FUNCTIONS,
+    PATCHED_DATA,
+    STUB_TYPE,
+    kept_data,
+    kept_functions,
+    reached,
+)
 from krl.link.segments import address_constant, segments
 from krl.link.source_map import source_map_section
 from pico_abi import wasm
@@ -28,10 +35,11 @@ def link(emitted: Emitted, guest: Guest, source_text: str) -> Module:
     """The complete module: library, program, exports of the contract, custom sections."""
     live = reached(emitted, guest)
     types = list(guest.module.types)
-    functions = list(kept_functions(guest, live))
+    for wanted in (STUB_TYPE, *(function.type for function in emitted.functions)):
+        if wanted not in types:
+            types.append(wanted)
+    functions = list(kept_functions(guest, live, types.index(STUB_TYPE)))
     for function in emitted.functions:
-        if function.type not in types:
-            types.append(function.type)
         functions.append(Function(types.index(function.type), function.locals, function.body))
     return replace(
         guest.module,

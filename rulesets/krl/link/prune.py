@@ -1,8 +1,7 @@
 """Leaves out what a program cannot reach of the guest library: docs/formats/guest.md §4.
 
-Functions keep their indices, because bodies are copied verbatim: one that is gone becomes a trap.
-It costs next to nothing to validate, meter or compile. Data keeps its addresses and becomes zeros,
-which a module need not carry.
+Functions keep their indices, because bodies are copied verbatim: one that is gone becomes empty,
+and costs next to nothing. Data keeps its addresses and becomes zeros, which no module carries.
 """
 
 from __future__ import annotations
@@ -12,11 +11,14 @@ from collections.abc import Iterator
 from krl.emit import OPTIONAL_PARTS, Emitted, Guest
 from krl.guest.graph import Reached
 from pico_abi import wasm
-from pico_abi.wasm import Function, opcodes
+from pico_abi.wasm import Function, FunctionType, opcodes
 
 # Of the contract's exports, what the library itself has (docs/formats/module.md §3).
 KEPT_FUNCTIONS = ("cabi_realloc",)
-STUB = bytes((opcodes.UNREACHABLE, opcodes.END))
+# What stands for a function that is gone. It takes and gives nothing, so that nearly every use that
+# might be left of it is refused by the validator or traps; an empty body is the cheapest to meter.
+STUB = bytes((opcodes.END,))
+STUB_TYPE = FunctionType((), ())
 # What the linker of a ruleset fills in, so it is there whoever reads it.
 PATCHED_DATA = ("rt_arena_next", "rt_manifest")
 
@@ -51,10 +53,10 @@ def _callees(body: bytes) -> Iterator[int]:
     )
 
 
-def kept_functions(guest: Guest, live: Reached) -> tuple[Function, ...]:
-    """The library's functions, those that nothing reaches without their bodies."""
+def kept_functions(guest: Guest, live: Reached, stub_type: int) -> tuple[Function, ...]:
+    """The library's functions, those that nothing reaches without type and body."""
     return tuple(
-        function if index in live.functions else Function(function.type_index, (), STUB)
+        function if index in live.functions else Function(stub_type, (), STUB)
         for index, function in enumerate(guest.module.functions, guest.graph.imported)
     )
 

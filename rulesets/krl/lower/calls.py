@@ -15,6 +15,9 @@ Named = tuple[str, ir.Value]
 # What a call in an expression and one in an action block may reach.
 _KINDS = {"rt_call": ("function", "both", "property"), "rt_act": ("action", "both")}
 
+# `as` to a type that is written there needs nothing of the other types.
+_CONVERSIONS = {"Boolean": "rt_as_boolean", "Number": "rt_as_number", "String": "rt_as_string"}
+
 
 def call(body: Body, node: tree.Call) -> ir.Value:
     """A call in an expression. `x.f(a)` is `f(x, a)`.
@@ -98,6 +101,8 @@ def library_call(function: LibraryFunction, at: int, arguments: list[ir.Value]) 
     match arguments:
         case [ir.Runtime(name="rt_entity_get", arguments=entity)] if function.name == "length":
             return ir.Runtime(at, "rt_entity_length", entity)
+        case [converted, ir.Text(name)] if function.export == "lib_as" and name in _CONVERSIONS:
+            return ir.Runtime(at, _CONVERSIONS[name], (converted,))
     return ir.Library(at, function.export, tuple(arguments))
 
 

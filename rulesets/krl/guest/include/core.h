@@ -36,6 +36,7 @@ double js_number(Value v);
 
 /* map.c */
 bool map_in_order(const Map *m); /* keys were set in the order in which they are read */
+void sort_ascending(uint64_t *items, uint32_t count);
 
 /* array.c */
 Array *array_copy(const Array *a, uint32_t length); /* longer: padded with undefined */

@@ -328,7 +328,8 @@ Value manifest_get(const char *field);
     __attribute__((export_name("lib_" #name))) \
     Value lib_##name(Function *self, uint32_t argument_count, const Value *arguments)
 #define argument(n) ((n) < argument_count ? arguments[n] : KRL_UNDEFINED)
-double size_of(Value v); /* library/length.c: how many symbols, items or keys */
+double size_of(Value v);  /* library/length.c: how many symbols, items or keys */
+double map_size(Value v); /* of a map */
 /* A library function as a value (`["a"].map(uc)`); kind: FunctionKind. */
 EXPORT(rt_library_function) Value rt_library_function(Entry entry, uint32_t kind);
 

@@ -95,7 +95,7 @@ static double symbol_count(const String *s) {
 }
 
 /* The reference takes a map for a list when it has a whole number for "length". */
-static double map_size(Value v) {
+double map_size(Value v) {
     Value length = map_get_ascii(v, "length");
     if (is_number(length)) {
         double d = number_of(length);

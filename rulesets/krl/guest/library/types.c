@@ -58,6 +58,19 @@ static NORETURN void throw_unknown_type(Value v, Value type) {
     throw_message(builder_finish(&message));
 }
 
+/* as("Boolean"), as("Number") and as("String"), where the type is written there. */
+EXPORT(rt_as_boolean) Value rt_as_boolean(Value v) {
+    return as_boolean(v);
+}
+
+EXPORT(rt_as_number) Value rt_as_number(Value v) {
+    return to_number_or_null(v);
+}
+
+EXPORT(rt_as_string) Value rt_as_string(Value v) {
+    return from_string(to_string(v));
+}
+
 LIBRARY(as) {
     Value v = argument(0);
     if (argument_count < 2) {
