@@ -52,13 +52,10 @@ class Patterns:
     def __init__(self, plan: Plan) -> None:
         get, put = (op.GLOBAL_GET, plan.fuel), (op.GLOBAL_SET, plan.fuel)
         negative: Pattern = (get, (op.I64_CONST, 0), (op.I64_LT_S,), *_TRAP)
-        # Takes an amount; traps when that was too much.
-        self.take: Pattern = (get, (op.I64_CONST, ANY), (op.I64_SUB,), put)
-        self.charge: Pattern = (*self.take, *negative)
-        # Traps when there is less than an amount, leaving a negative counter.
-        below: Pattern = ((op.I64_CONST, ANY), (op.I64_LT_S,), (op.IF, EMPTY_BLOCK))
+        # Where a loop begins: has the fuel run out?
+        below: Pattern = ((op.I64_CONST, 0), (op.I64_LT_S,), (op.IF, EMPTY_BLOCK))
         stop: Pattern = ((op.I64_CONST, -1), put, (op.UNREACHABLE,), (op.END,))
-        self.require: Pattern = (get, *below, *stop)
+        self.loop: Pattern = ((op.LOCAL_GET, ANY), *below, *stop)
         # Charges by a number on the stack, kept in a local, before memory is changed.
         by_byte = ((op.I64_CONST, prices.BULK_BYTES_PER_FUEL_LOG2), (op.I64_SHR_U,))
         by_page = ((op.I64_CONST, prices.GROW_PAGE_PRICE), (op.I64_MUL,))
@@ -71,13 +68,14 @@ class Patterns:
                 (op.MEMORY_GROW, by_page),
             )
         }
-        get, put = (op.GLOBAL_GET, plan.stack), (op.GLOBAL_SET, plan.stack)
-        words = (op.I32_CONST, ANY)
-        taken: Pattern = (get, words, (op.I32_SUB,), put)
-        self.enter: Pattern = (*taken, get, (op.I32_CONST, 0), (op.I32_LT_S,), *_TRAP)
-        self.leave: Pattern = (get, words, (op.I32_ADD,), put)
-        compared: Pattern = (get, words, (op.I32_LT_S,), (op.IF, EMPTY_BLOCK))
-        self.enter_leaf: Pattern = (*compared, (op.I32_CONST, -1), put, *stop[2:])
+        # A function begins: is there room for its frame, and has the fuel run out?
+        stack, words = (op.GLOBAL_GET, plan.stack), (op.I32_CONST, ANY)
+        less: Pattern = (stack, words, (op.I32_SUB,))
+        taken: Pattern = (*less, (op.GLOBAL_SET, plan.stack))
+        either: Pattern = ((op.I64_EXTEND_I32_S,), get, (op.I64_OR,), *below)
+        self.enter: Pattern = (*taken, stack, *either, (op.UNREACHABLE,), (op.END,))
+        self.enter_leaf: Pattern = (*less, *either, *taken, (op.UNREACHABLE,), (op.END,))
+        self.leave: Pattern = (stack, words, (op.I32_ADD,), (op.GLOBAL_SET, plan.stack))
 
 
 class Stream:
@@ -102,6 +100,10 @@ class Stream:
     def peek(self) -> int:
         """The opcode that comes next, -1 at the end."""
         return self.items[self.at].opcode if self.at < len(self.items) else -1
+
+    def number(self) -> int:
+        """The first immediate of what comes next."""
+        return self.items[self.at].immediates[0]
 
     def match(self, pattern: Pattern) -> list[int] | None:
         """The numbers where a pattern allows any; None if something else stands there."""

@@ -16,6 +16,7 @@ from pico_abi.wasm.module import KIND_FUNCTION, Function, Module
 
 Signature = tuple[tuple[int, ...], tuple[int, ...]]
 
+PAGE_BYTES = 65_536
 MEMO_BYTES_MAX = 16 * 1024 * 1024  # of bodies; what is remembered is a few times that
 
 
@@ -28,6 +29,7 @@ class Context:
     globals: tuple[tuple[int, bool], ...]
     has_table: bool
     import_count: int
+    memory_bytes: int  # at the start; memory never shrinks
 
 
 def context_of(module: Module) -> Context:
@@ -42,6 +44,7 @@ def context_of(module: Module) -> Context:
         tuple([(item.value_type, item.mutable) for item in module.globals]),
         bool(module.tables),
         len(imported),
+        sum(item.minimum for item in module.memories) * PAGE_BYTES,
     )
 
 
@@ -58,6 +61,7 @@ class References:
         try:
             return (
                 context.has_table,
+                context.memory_bytes,
                 [context.functions[index] for index in self.functions],
                 [context.types[index] for index in self.types],
                 [context.globals[index] for index in self.globals],

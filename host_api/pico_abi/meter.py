@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from pico_abi.context import Context, Memo, References
 from pico_abi.contract import FUEL_EXPORT, HOST_FUNCTIONS_BY_NAME, STACK_EXPORT, HostFunction
-from pico_abi.meter_body import MeteredBody, Setting, meter_body
+from pico_abi.meter_body import meter_body
 from pico_abi.meter_code import Counters, scaled_amount
+from pico_abi.meter_walk import MeteredBody, Setting
 from pico_abi.stack_words import HOST_FRAME_WORDS
 from pico_abi.validate import validated
 from pico_abi.wasm import module as m
@@ -25,10 +26,14 @@ from pico_abi.wasm.instructions import instruction
 _metered_bodies: Memo[m.Function] = Memo()
 
 
-def meter(raw: bytes) -> bytes:
-    """The metered form of a module; raises `ModuleRefused` if it is not of profile pico-1."""
+def meter(raw: bytes, *, every_block: bool = False) -> bytes:
+    """The metered form of a module; raises `ModuleRefused` if it is not of profile pico-1.
+
+    With `every_block` the form for looking into a run (docs/formats/pico-1.md §10): it pays the
+    same and stops in front of the first basic block that there is not enough fuel for.
+    """
     module, context, used = validated(raw)
-    setting, types = _setting(module, context)
+    setting, types = _setting(module, context, every_block)
     functions = [
         _metered(function, context, setting, references)
         for function, references in zip(module.functions, used, strict=True)
@@ -36,12 +41,14 @@ def meter(raw: bytes) -> bytes:
     return encode_module(_assembled(module, types, functions, setting))
 
 
-def _setting(module: m.Module, context: Context) -> tuple[Setting, tuple[m.FunctionType, ...]]:
+def _setting(
+    module: m.Module, context: Context, every_block: bool
+) -> tuple[Setting, tuple[m.FunctionType, ...]]:
     """What bodies need to know of their module, and the module's types with those added."""
     result_types, types = _block_types(module)
     counters = Counters(len(module.globals), len(module.globals) + 1)
-    setting = Setting(counters, context.import_count, len(context.functions), result_types)
-    return setting, types
+    thunks = len(context.functions)
+    return Setting(counters, context.import_count, thunks, result_types, every_block), types
 
 
 def _assembled(
@@ -89,6 +96,7 @@ def _metered(
     results = context.types[function.type_index][1]
     extra = (
         setting.counters.fuel,
+        setting.every_block,
         (setting.thunks, setting.import_count) if calls_import else None,
         setting.result_types.get(results) if len(results) > 1 else None,
     )
@@ -110,7 +118,7 @@ def _thunk(item: m.Import, index: int, setting: Setting) -> m.Function:
     assert isinstance(item.description, int)  # validated: imports are functions
     counters = setting.counters
     body = (
-        counters.take_stack(HOST_FRAME_WORDS)
+        counters.take_host_stack(HOST_FRAME_WORDS)
         + counters.charge_computed(_host_call_amount(host))
         + b"".join([instruction(op.LOCAL_GET, local) for local in range(len(host.params))])
         + instruction(op.CALL, index)
@@ -171,11 +179,11 @@ class OffsetMap:
         return self.raw[at] + self.lengths[at] - 1  # behind the body: its last byte
 
 
-def offset_map(raw: bytes) -> OffsetMap:
+def offset_map(raw: bytes, *, every_block: bool = False) -> OffsetMap:
     """The map from the metered form of a module back to the raw one. Nothing is remembered:
     the places of slices would fill more memory than the code."""
     module, context, _ = validated(raw)
-    setting, types = _setting(module, context)
+    setting, types = _setting(module, context, every_block)
     bodies = [meter_body(function, context, setting) for function in module.functions]
     functions = [_function(*item) for item in zip(module.functions, bodies, strict=True)]
     encoded = encode_module(_assembled(module, types, functions, setting))

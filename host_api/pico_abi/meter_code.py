@@ -1,7 +1,8 @@
 """The instruction sequences the rewriter inserts: docs/formats/pico-1.md §3 and §6.
 
-Each is a few bytes around one of two globals. They stand apart from the rewriter so that it reads
-as a walk over a body, and a reader of a metered module finds every inserted shape on one page.
+Each is a few bytes around one of two globals, or around the local that stands for the fuel
+counter inside a function. They stand apart from the rewriter so that it reads as a walk over a
+body, and a reader of a metered module finds every inserted shape on one page.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pico_abi.wasm import opcodes as op
 from pico_abi.wasm.instructions import EMPTY_BLOCK, instruction
 from pico_abi.wasm.module import F32, F64
 
-_TRAP = instruction(op.IF, EMPTY_BLOCK) + instruction(op.UNREACHABLE) + instruction(op.END)
+_IF = instruction(op.IF, EMPTY_BLOCK)
+_TRAP = instruction(op.UNREACHABLE) + instruction(op.END)
 _NEGATIVE_I64 = instruction(op.I64_CONST, 0) + instruction(op.I64_LT_S)
 _NEGATIVE_I32 = instruction(op.I32_CONST, 0) + instruction(op.I32_LT_S)
 
@@ -35,58 +37,87 @@ class Counters:
     fuel: int
     stack: int
 
-    @_remembered
-    def take_fuel(self, amount: int) -> bytes:
-        """Takes fuel that is known to be there."""
-        get, put = instruction(op.GLOBAL_GET, self.fuel), instruction(op.GLOBAL_SET, self.fuel)
-        return get + instruction(op.I64_CONST, amount) + instruction(op.I64_SUB) + put
+    # --- fuel; a source or target of None is the counter itself, a number a local for it ---
 
     @_remembered
-    def charge(self, amount: int) -> bytes:
-        """Takes fuel and traps if there was not enough."""
-        get = instruction(op.GLOBAL_GET, self.fuel)
-        return self.take_fuel(amount) + get + _NEGATIVE_I64 + _TRAP
+    def left(self, source: int | None, amount: int) -> bytes:
+        """Puts on the stack what is left after an amount is taken, which may be negative."""
+        read = instruction(op.GLOBAL_GET, self.fuel)
+        if source is not None:
+            read = instruction(op.LOCAL_GET, source)
+        if not amount:
+            return read
+        return read + instruction(op.I64_CONST, amount) + instruction(op.I64_SUB)
+
+    def take(self, source: int | None, target: int | None, amount: int) -> bytes:
+        if target is None:
+            return self.left(source, amount) + self.write
+        return self.left(source, amount) + instruction(op.LOCAL_SET, target)
+
+    def tee(self, local: int) -> bytes:
+        return instruction(op.LOCAL_TEE, local)
+
+    @property
+    def write(self) -> bytes:
+        return instruction(op.GLOBAL_SET, self.fuel)
 
     @_remembered
-    def require(self, amount: int) -> bytes:
-        """Traps if there is less fuel than the amount; takes none."""
+    def show(self, unspent: int) -> bytes:
+        """Writes the counter by what is on the stack, which is less by what is unspent yet."""
+        if not unspent:
+            return self.write
+        return instruction(op.I64_CONST, unspent) + instruction(op.I64_ADD) + self.write
+
+    @_remembered
+    def require(self, source: int | None, amount: int) -> bytes:
+        """Traps if there is less than an amount; takes none."""
         return (
-            instruction(op.GLOBAL_GET, self.fuel)
+            self.left(source, 0)
             + instruction(op.I64_CONST, amount)
             + instruction(op.I64_LT_S)
-            + instruction(op.IF, EMPTY_BLOCK)
+            + _IF
             + instruction(op.I64_CONST, -1)
-            + instruction(op.GLOBAL_SET, self.fuel)
-            + instruction(op.UNREACHABLE)
-            + instruction(op.END)
+            + self.write
+            + _TRAP
         )
 
     def charge_computed(self, amount: bytes) -> bytes:
-        """As `charge`, for an amount that instructions push as an i64."""
-        get, put = instruction(op.GLOBAL_GET, self.fuel), instruction(op.GLOBAL_SET, self.fuel)
-        return get + amount + instruction(op.I64_SUB) + put + get + _NEGATIVE_I64 + _TRAP
+        """Takes an amount that instructions push as an i64; traps if there was not enough."""
+        get = instruction(op.GLOBAL_GET, self.fuel)
+        return (
+            get + amount + instruction(op.I64_SUB) + self.write + get + _NEGATIVE_I64 + _IF + _TRAP
+        )
 
-    def take_stack(self, words: int) -> bytes:
-        get, put = instruction(op.GLOBAL_GET, self.stack), instruction(op.GLOBAL_SET, self.stack)
-        take = instruction(op.I32_CONST, words) + instruction(op.I32_SUB)
-        return get + take + put + get + _NEGATIVE_I32 + _TRAP
+    # --- stack ---
+
+    def take_host_stack(self, words: int) -> bytes:
+        """Takes words for a host function; traps if there were too few."""
+        get = instruction(op.GLOBAL_GET, self.stack)
+        return self._less_stack(words) + get + _NEGATIVE_I32 + _IF + _TRAP
+
+    def enter(self, words: int) -> bytes:
+        """Takes the words of a frame; traps if there were too few, or if fuel has run out."""
+        get = instruction(op.GLOBAL_GET, self.stack)
+        return self._less_stack(words) + get + self._either_negative() + _IF + _TRAP
+
+    def enter_leaf(self, words: int) -> bytes:
+        """The same for a function that calls nothing: nobody would see the words taken."""
+        left = instruction(op.GLOBAL_GET, self.stack)
+        left += instruction(op.I32_CONST, words) + instruction(op.I32_SUB)
+        return left + self._either_negative() + _IF + self._less_stack(words) + _TRAP
 
     def give_stack(self, words: int) -> bytes:
         get, put = instruction(op.GLOBAL_GET, self.stack), instruction(op.GLOBAL_SET, self.stack)
         return get + instruction(op.I32_CONST, words) + instruction(op.I32_ADD) + put
 
-    def require_stack(self, words: int) -> bytes:
-        """For a function that calls nothing: nobody would see the words taken."""
-        return (
-            instruction(op.GLOBAL_GET, self.stack)
-            + instruction(op.I32_CONST, words)
-            + instruction(op.I32_LT_S)
-            + instruction(op.IF, EMPTY_BLOCK)
-            + instruction(op.I32_CONST, -1)
-            + instruction(op.GLOBAL_SET, self.stack)
-            + instruction(op.UNREACHABLE)
-            + instruction(op.END)
-        )
+    def _less_stack(self, words: int) -> bytes:
+        get, put = instruction(op.GLOBAL_GET, self.stack), instruction(op.GLOBAL_SET, self.stack)
+        return get + instruction(op.I32_CONST, words) + instruction(op.I32_SUB) + put
+
+    def _either_negative(self) -> bytes:
+        """Of the i32 on the stack and the fuel counter: one comparison for both."""
+        fuel = instruction(op.I64_EXTEND_I32_S) + instruction(op.GLOBAL_GET, self.fuel)
+        return fuel + instruction(op.I64_OR) + _NEGATIVE_I64
 
 
 def bulk_amount(local: int) -> bytes:
@@ -117,7 +148,7 @@ def canonical_nan(value_type: int, local: int) -> bytes:
         instruction(op.LOCAL_TEE, local)
         + instruction(op.LOCAL_GET, local)
         + instruction(not_equal)
-        + instruction(op.IF, EMPTY_BLOCK)
+        + _IF
         + CANONICAL_NAN[value_type]
         + instruction(op.LOCAL_SET, local)
         + instruction(op.END)

@@ -39,3 +39,14 @@ BLIND_TO_NAN: frozenset[int] = frozenset(
         op.DROP,
     )
 )
+
+# How many bytes a load or store touches.
+ACCESS_BYTES: dict[int, int] = {
+    **dict.fromkeys((op.I32_LOAD8_S, op.I32_LOAD8_U, op.I64_LOAD8_S, op.I64_LOAD8_U), 1),
+    **dict.fromkeys((op.I32_LOAD16_S, op.I32_LOAD16_U, op.I64_LOAD16_S, op.I64_LOAD16_U), 2),
+    **dict.fromkeys((op.I32_LOAD, op.F32_LOAD, op.I64_LOAD32_S, op.I64_LOAD32_U), 4),
+    **dict.fromkeys((op.I64_LOAD, op.F64_LOAD, op.I64_STORE, op.F64_STORE), 8),
+    **dict.fromkeys((op.I32_STORE8, op.I64_STORE8), 1),
+    **dict.fromkeys((op.I32_STORE16, op.I64_STORE16), 2),
+    **dict.fromkeys((op.I32_STORE, op.F32_STORE, op.I64_STORE32), 4),
+}

@@ -26,6 +26,8 @@ GROW_PAGE_PRICE = 16_384  # memory.grow, for every page asked for: fresh pages f
 GROW_PRICE = 64
 # Charged at function entry: some backends clear every local.
 LOCALS_PER_FUEL = 4
+# A function that calls nothing and whose instructions all cost no more compares nothing.
+LEAF_FUEL_MAX = 512
 
 
 def _price_table() -> dict[int, int]:

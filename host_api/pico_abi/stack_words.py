@@ -19,6 +19,8 @@ from pico_abi.wasm.signatures import SIGNATURES
 
 STACK_WORDS_MAX = 49_152
 FRAME_WORDS = 8  # return address, saved registers, the operands of inserted code
+# A function that calls nothing and is no larger is not counted: there is one of them at a time.
+LEAF_WORDS_MAX = 256
 # A host function runs on the same native stack and calls back into cabi_realloc.
 HOST_FRAME_WORDS = 1_024
 

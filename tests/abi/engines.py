@@ -68,11 +68,9 @@ def run(
         results = tuple(found) if isinstance(found, list) else (found,)
     except wasmtime.Trap as trap:
         assert trap.trap_code != wasmtime.TrapCode.STACK_OVERFLOW, "the engine's stack ended first"
-        outcome = Outcome.TRAP
-        if fuel_left.value(store) < 0:
-            outcome = Outcome.OUT_OF_FUEL
-        elif stack_left.value(store) < 0:
-            outcome = Outcome.OUT_OF_STACK
+        outcome = Outcome.OUT_OF_STACK if stack_left.value(store) < 0 else Outcome.TRAP
+    if fuel_left.value(store) < 0:
+        outcome, results = Outcome.OUT_OF_FUEL, ()
     if outcome == Outcome.OK:
         assert stack_left.value(store) == stack, "stack words were not all given back"
     used = fuel if outcome == Outcome.OUT_OF_FUEL else fuel - fuel_left.value(store)

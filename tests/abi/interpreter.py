@@ -220,9 +220,10 @@ def _convert(value: int, bits: int) -> int:
 
 
 class Interpreter:
-    """One instance of a raw module; `fuel` counts up, `words` is the stack of each function."""
+    """One instance of a raw module; `fuel` counts up, `words` is the stack of each function, None
+    for one that is not counted."""
 
-    def __init__(self, raw: bytes, words: list[int], stack: int, fuel_max: int) -> None:
+    def __init__(self, raw: bytes, words: list[int | None], stack: int, fuel_max: int) -> None:
         self.module: Module = decode_module(raw)
         self.words = words
         self.stack = stack
@@ -254,16 +255,17 @@ class Interpreter:
         own = index - len(imports)
         function = self.module.functions[own]
         calls = any(item.opcode in (op.CALL, op.CALL_INDIRECT) for item in self.code[own])
-        if self.stack < self.words[own]:
+        words = self.words[own] or 0
+        if self.stack < words:
             raise OutOfStack
         if calls:
-            self.stack -= self.words[own]
+            self.stack -= words
         count = sum(count for count, _ in function.locals)
         self.pay(-(-(len(arguments) + count) // prices.LOCALS_PER_FUEL))
         results = len(self.module.types[function.type_index].results)
         stack = _Frame(self, own, arguments + [0] * count).run()
         if calls:
-            self.stack += self.words[own]
+            self.stack += words
         return stack[len(stack) - results :]
 
     def call_host(self, index: int, arguments: list[int]) -> list[int]:

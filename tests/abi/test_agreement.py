@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +24,7 @@ from abi.generator import generate
 from abi.interpreter import Interpreter, OutOfFuel, OutOfStack, Trapped
 from pico_abi.contract import Outcome
 from pico_abi.wasm import decode_module, instructions
+from pico_abi.wasm import opcodes as op
 
 MODULES = int(os.environ.get("PICOMESH_MODULES", "40"))
 FUEL_MAX = 30_000
@@ -52,16 +53,22 @@ def case(seed: int) -> Case:
     return Case(raw, pico_abi.meter(raw), arguments, rng.choice((300, 3000)))
 
 
-def frame_words(metered: bytes, count: int) -> list[int]:
-    """What each function checks at its entry: the second instruction's number."""
-    functions = decode_module(metered).functions[:count]
-    return [list(instructions(item.body))[1].immediates[0] for item in functions]
+def frame_words(metered: bytes, count: int) -> list[int | None]:
+    """What each function takes or compares at its entry, None where it does neither."""
+    module = decode_module(metered)
+    stack = len(module.globals) - 1
+    found: list[int | None] = []
+    for function in module.functions[:count]:
+        first, second, *_ = instructions(function.body + bytes((op.NOP,)))
+        counted = first[1:3] == (op.GLOBAL_GET, (stack,))
+        found.append(second.immediates[0] if counted else None)
+    return found
 
 
-def interpreted(item: Case) -> tuple[Outcome, Interpreter, list[int]]:
+def interpreted(item: Case, fuel_max: int = FUEL_MAX) -> tuple[Outcome, Interpreter, list[int]]:
     count = len(decode_module(item.raw).functions)
     words = frame_words(item.metered, count)
-    machine = Interpreter(item.raw, words, item.stack, FUEL_MAX)
+    machine = Interpreter(item.raw, words, item.stack, fuel_max)
     try:
         results = machine.call(len(machine.module.imports), list(item.arguments))
         return Outcome.OK, machine, results
@@ -105,14 +112,37 @@ def test_all_backends_agree_on_outcome_fuel_memory_and_globals(seed: int) -> Non
 
 @SETTINGS
 @given(SEEDS, st.integers(0, FUEL_MAX))
-def test_a_stop_at_any_fuel_is_the_same_on_a_compiler_and_an_interpreter(
+def test_a_run_is_out_of_fuel_exactly_if_what_ran_costs_more_than_there_was(
     seed: int, fuel: int
 ) -> None:
     item = case(seed)
     fuel %= max(execute(item, "cranelift", FUEL_MAX).fuel, 1)
     runs = [execute(item, backend, fuel) for backend in ("cranelift", "pulley")]
     assert runs[0] == runs[1]
-    assert runs[0].outcome in (Outcome.OUT_OF_FUEL, Outcome.OUT_OF_STACK, Outcome.TRAP)
+    assert runs[0].outcome == interpreted(item, fuel)[0]
+
+
+@SETTINGS
+@given(SEEDS, st.integers(0, FUEL_MAX))
+def test_a_stop_in_front_of_any_block_is_the_same_on_two_backends(seed: int, fuel: int) -> None:
+    item = case(seed)
+    fuel %= max(execute(item, "cranelift", FUEL_MAX).fuel, 1)
+    stops = replace(item, metered=pico_abi.meter(item.raw, every_block=True))
+    runs = [execute(stops, backend, fuel) for backend in ("cranelift", "pulley")]
+    assert runs[0] == runs[1]
+    assert runs[0].outcome != Outcome.OK
+
+
+@SETTINGS
+@given(SEEDS)
+def test_the_form_that_stops_at_every_block_comes_to_the_same(seed: int) -> None:
+    item = case(seed)
+    stops = replace(item, metered=pico_abi.meter(item.raw, every_block=True))
+    whole, parts = execute(item, "cranelift", FUEL_MAX), execute(stops, "cranelift", FUEL_MAX)
+    if parts.outcome == Outcome.OUT_OF_FUEL:  # perhaps in front of the block that traps
+        assert whole.outcome in (Outcome.OUT_OF_FUEL, Outcome.TRAP)
+    else:
+        assert parts == whole
 
 
 @SETTINGS
@@ -135,8 +165,9 @@ const answers = cases.map(({metered, fuel, stack, arguments: given}) => {
   let outcome = 0;
   try { exports.handle(...given); } catch (error) {
     if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-    outcome = exports['pico-1:fuel'].value < 0n ? 3 : exports['pico-1:stack'].value < 0 ? 4 : 2;
+    outcome = exports['pico-1:stack'].value < 0 ? 4 : 2;
   }
+  if (exports['pico-1:fuel'].value < 0n) outcome = 3;
   const used = outcome === 3 ? fuel : fuel - Number(exports['pico-1:fuel'].value);
   const memory = crypto.createHash('sha256').update(Buffer.from(exports.memory.buffer));
   return [outcome, used, memory.digest('hex')];

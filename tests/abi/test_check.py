@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -15,6 +16,7 @@ from pico_abi import ModuleRefused
 from pico_abi.check import bare_module
 from pico_abi.wasm import (
     I32,
+    I64,
     Export,
     Function,
     FunctionType,
@@ -33,7 +35,7 @@ RAW = handling(
     (drop (memory.grow (i32.const 1)))
     (call $emit (i32.const 0) (i32.const 1))
     (loop $l
-      (i32.store (i32.const 0) (i32.add (i32.load (i32.const 4)) (i32.const 1)))
+      (i32.store (local.get 0) (i32.add (i32.load (local.get 1)) (i32.const 1)))
       (br_if $l (i32.eqz (i32.load (i32.const 0)))))
     (if (i32.const 1) (then (return (i32.const 7))))
     (call_indirect (type $t) (local.get 0) (local.get 1) (i32.const 0))
@@ -76,6 +78,10 @@ GET, PUT = instruction(op.GLOBAL_GET, FUEL), instruction(op.GLOBAL_SET, FUEL)
 SUB = instruction(op.I64_SUB)
 CHECKED = GET + instruction(op.I64_CONST, 0) + instruction(op.I64_LT_S)
 TRAP = instruction(op.IF, -64) + instruction(op.UNREACHABLE) + instruction(op.END)
+LOCAL = 4  # of the handler, stands for the counter
+READ = instruction(op.LOCAL_GET, LOCAL)
+EMPTY = READ + instruction(op.I64_CONST, 0) + instruction(op.I64_LT_S)
+STOP = instruction(op.IF, -64) + instruction(op.I64_CONST, -1) + PUT + TRAP[2:]
 
 
 def test_the_sample_is_accepted_and_gives_back_what_was_metered() -> None:
@@ -103,6 +109,57 @@ def test_a_charge_that_traps_the_wrong_way_round_is_refused() -> None:
 
 def test_a_counter_that_only_seems_to_be_written_is_refused() -> None:
     refused(substitute(SUB + PUT, SUB + instruction(op.DROP)))
+
+
+def test_a_loop_that_never_compares_its_fuel_is_refused() -> None:
+    assert EMPTY + STOP in METERED.functions[HANDLE].body
+    assert "where a loop begins" in refused(substitute(EMPTY + STOP, b""))
+
+
+def test_a_function_that_calls_and_never_compares_its_fuel_is_refused() -> None:
+    either = instruction(op.I64_EXTEND_I32_S) + GET + instruction(op.I64_OR)
+    refused(substitute(either + CHECKED[len(GET) :], instruction(op.I32_CONST, 0) + b"\x48"))
+
+
+def test_guest_code_that_refills_the_local_for_its_counter_is_refused() -> None:
+    refill = instruction(op.I64_CONST, 1 << 40) + instruction(op.LOCAL_SET, LOCAL)
+    refused(with_body(lambda code: [*code[:-5], refill, *code[-5:]]))
+
+
+def test_guest_code_that_reads_the_local_for_its_counter_is_refused() -> None:
+    refused(with_body(lambda code: [*code[:-5], READ, instruction(op.DROP), *code[-5:]]))
+
+
+def changed_amounts() -> list[Module]:
+    """The sample with each number that is taken or shown one smaller, which is too cheap."""
+    found = []
+    code = list(instructions(METERED.functions[HANDLE].body))
+    for at in range(1, len(code) - 1):
+        operator = code[at + 1].opcode
+        if code[at].opcode == op.I64_CONST and operator in (op.I64_SUB, op.I64_ADD):
+            (number,) = code[at].immediates
+            smaller = instruction(op.I64_CONST, number + (1 if operator == op.I64_ADD else -1))
+            found.append(with_body(partial(put, at, smaller)))
+    return found
+
+
+def put(at: int, new: bytes, code: list[bytes]) -> list[bytes]:
+    return [*code[:at], new, *code[at + 1 :]]
+
+
+def test_every_amount_that_is_one_too_small_is_refused() -> None:
+    modules = changed_amounts()
+    assert len(modules) == 8
+    for item in modules:
+        refused(item)
+
+
+def test_an_access_that_may_trap_before_the_counter_is_right_is_refused() -> None:
+    def drop_show(code: list[bytes]) -> list[bytes]:
+        at = len(code) - 1 - code[::-1].index(instruction(op.I64_ADD))
+        return code[: at - 2] + code[at + 2 :]
+
+    assert "may trap" in refused(with_body(drop_show))
 
 
 def test_guest_code_that_refills_its_counter_is_refused() -> None:
@@ -166,7 +223,7 @@ def test_memory_growth_for_the_price_of_a_fill_is_refused() -> None:
 def test_guest_code_that_uses_a_scratch_local_is_refused() -> None:
     function = METERED.functions[HANDLE]
     scratch = instruction(op.LOCAL_GET, 2)
-    assert function.locals == ((1, 0x7C), (1, I32))
+    assert function.locals == ((1, 0x7C), (1, I32), (1, I64))
     body = function.body.replace(instruction(op.GLOBAL_GET, 0), scratch, 1)
     functions = (*METERED.functions[:HANDLE], replace(function, body=body))
     assert "locals" in refused(

@@ -18,7 +18,7 @@ from pico_abi import prices
 from pico_abi.contract import HOST_FUNCTIONS_BY_NAME, Outcome
 from pico_abi.prices import PRICES
 from pico_abi.stack_words import HOST_FRAME_WORDS
-from pico_abi.wasm import decode_module, encode_module
+from pico_abi.wasm import decode_module, encode_module, instructions
 from pico_abi.wasm import opcodes as op
 
 # A loop of as many rounds as the first argument says, then whatever stands behind it.
@@ -114,10 +114,27 @@ def test_a_trap_inside_a_callee_charges_both_functions_exactly() -> None:
     assert result.fuel == 1 + 1 + PRICES[op.CALL] + callee_cost
 
 
-def test_fuel_is_checked_before_a_block_runs() -> None:
-    """One unit short of the last block, its store does not happen."""
+def test_a_run_that_costs_more_than_there_is_never_ends_well() -> None:
     code = metered("(i32.store (i32.const 0) (i32.const 77)) i32.const 0", "")
     whole = everywhere(code)
+    assert everywhere(code, fuel=whole.fuel).outcome == Outcome.OK
+    for fuel in range(whole.fuel):
+        assert everywhere(code, fuel=fuel).outcome == Outcome.OUT_OF_FUEL
+
+
+def test_a_trap_that_costs_more_than_there_is_is_out_of_fuel() -> None:
+    code = metered("unreachable", "")
+    cost = everywhere(code).fuel
+    assert everywhere(code, fuel=cost).outcome == Outcome.TRAP
+    assert everywhere(code, fuel=cost - 1).outcome == Outcome.OUT_OF_FUEL
+
+
+def test_the_form_that_stops_at_every_block_compares_before_a_block_runs() -> None:
+    """One unit short of the last block, its store does not happen."""
+    raw = handling("(i32.store (i32.const 0) (i32.const 77)) i32.const 0")
+    code = pico_abi.meter(raw, every_block=True)
+    whole = everywhere(code)
+    assert whole == everywhere(pico_abi.meter(raw))
     short = everywhere(code, fuel=whole.fuel - 1)
     assert everywhere(code, fuel=whole.fuel).outcome == Outcome.OK
     assert short.outcome == Outcome.OUT_OF_FUEL
@@ -125,11 +142,66 @@ def test_fuel_is_checked_before_a_block_runs() -> None:
     assert short.memory == everywhere(code, fuel=0).memory
 
 
+def test_the_form_that_stops_at_every_block_is_not_a_metered_module() -> None:
+    with pytest.raises(pico_abi.ModuleRefused):
+        pico_abi.check(pico_abi.meter(handling("i32.const 0"), every_block=True))
+
+
 def test_every_stop_is_the_same_everywhere() -> None:
-    code = metered(LOOP + "(i32.store (i32.const 0) (local.get 2)) local.get 2")
-    whole = everywhere(code, arguments=(5, 0)).fuel
-    for fuel in range(whole):
-        assert everywhere(code, fuel=fuel, arguments=(5, 0)).outcome == Outcome.OUT_OF_FUEL
+    body = LOOP + "(i32.store (i32.const 0) (local.get 2)) local.get 2"
+    raw = handling(body, "(local i32)")
+    for code in (pico_abi.meter(raw), pico_abi.meter(raw, every_block=True)):
+        whole = everywhere(code, arguments=(5, 0)).fuel
+        for fuel in range(whole):
+            assert everywhere(code, fuel=fuel, arguments=(5, 0)).outcome == Outcome.OUT_OF_FUEL
+
+
+SMALL = "(drop (i32.eqz (local.get 0)))"  # a few units of fuel and no trap
+
+
+@pytest.mark.parametrize("repeats, compared", [(100, False), (200, True)])
+def test_a_large_function_that_calls_nothing_compares_and_a_small_one_does_not(
+    repeats: int, compared: bool
+) -> None:
+    raw = handling(SMALL * repeats + "i32.const 0")
+    cost = everywhere(pico_abi.meter(raw)).fuel
+    assert (cost > prices.LEAF_FUEL_MAX) == compared
+    code = decode_module(pico_abi.meter(raw)).functions[-1].body
+    assert (op.I64_OR in [item.opcode for item in instructions(code)]) == compared
+
+
+def test_an_access_behind_one_that_reached_as_far_has_no_code_of_its_own() -> None:
+    first = "(i32.store offset=8 (local.get 0) (i32.const 1))"
+    second = "(i32.store offset=4 (local.get 0) (i32.const 2))"
+    changed = "(local.set 0 (i32.const 65533))"
+    alone, both = (len(metered(body + "i32.const 0", "")) for body in (first, first + second))
+    length = len(handling(first + second)) - len(handling(first))
+    assert both - alone == length
+    result = everywhere(metered(first + changed + second + "i32.const 0", ""))
+    assert result.outcome == Outcome.TRAP
+    assert result.fuel == 1 + 4 + 2 + 4
+
+
+def test_what_one_arm_has_reached_the_other_has_not() -> None:
+    body = """
+    (if (local.get 1) (then (drop (i32.load offset=65532 (local.get 0)))))
+    (i32.load offset=65532 (local.get 0))
+    """
+    result = everywhere(metered(body, ""), arguments=(8, 0))
+    assert (result.outcome, result.fuel) == (Outcome.TRAP, 1 + 2 + 3)
+
+
+def test_what_a_loop_assigns_is_unknown_where_it_begins() -> None:
+    body = """
+    (drop (i32.load (local.get 0)))
+    (loop $l
+      (local.set 1 (i32.load (local.get 0)))
+      (local.set 0 (i32.add (local.get 0) (i32.const 40000)))
+      (br $l))
+    i32.const 0
+    """
+    result = everywhere(metered(body, ""))
+    assert (result.outcome, result.fuel) == (Outcome.TRAP, 1 + 4 + 2 * (4 + 4 + 1) + 3)
 
 
 def test_bulk_memory_pays_for_its_bytes_before_they_move() -> None:

@@ -44,23 +44,32 @@ DIVISION = handling(
     "(i32.div_u (i32.const 1) (i32.load (i32.const 4)))"
 )
 
+ROUNDS = handling("(loop $l (br $l)) i32.const 0")
+CALL = handling("(call $handle (i32.const 1) (i32.const 2))")
+
 
 def test_a_trap_in_metered_code_is_found_in_raw_code() -> None:
     found = trap_offset(pico_abi.meter(DIVISION), 1_000)
     assert pico_abi.offset_map(DIVISION).raw_offset(found) == offset_of(DIVISION, op.I32_DIV_U)
 
 
-def test_running_out_of_fuel_is_found_at_the_block_that_did_not_run() -> None:
-    found = trap_offset(pico_abi.meter(DIVISION), 10)
+def test_running_out_of_fuel_is_found_at_the_loop_that_noticed() -> None:
+    found = trap_offset(pico_abi.meter(ROUNDS), 10)
+    raw = pico_abi.offset_map(ROUNDS).raw_offset(found)
+    assert raw == offset_of(ROUNDS, op.LOOP) + 2
+
+
+def test_a_stop_in_front_of_a_block_is_found_at_the_block_that_did_not_run() -> None:
+    found = trap_offset(pico_abi.meter(DIVISION, every_block=True), 10)
     after = offset_of(DIVISION, op.END)  # of the loop; the block goes on behind it
-    raw = pico_abi.offset_map(DIVISION).raw_offset(found)
+    raw = pico_abi.offset_map(DIVISION, every_block=True).raw_offset(found)
     assert raw is not None and offset_of(DIVISION, op.BR_IF) < raw <= after
 
 
 def test_running_out_of_stack_is_found_at_the_start_of_the_function() -> None:
-    found = trap_offset(pico_abi.meter(DIVISION), 1_000, stack=3)
-    start = decode_module(DIVISION).functions[-1].offset
-    assert pico_abi.offset_map(DIVISION).raw_offset(found) == start
+    found = trap_offset(pico_abi.meter(CALL), 1_000, stack=3)
+    start = decode_module(CALL).functions[-1].offset
+    assert pico_abi.offset_map(CALL).raw_offset(found) == start
 
 
 def test_functions_in_front_of_imports_have_no_raw_code() -> None:

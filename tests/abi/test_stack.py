@@ -91,7 +91,7 @@ def results(count: int, kind: str) -> bytes:
 def kept_products(count: int) -> bytes:
     """Equal products before and after the call: one value each, alive over it."""
     stores = "".join(
-        f"(i32.store (i32.const 8) (i32.mul (local.get 0) (i32.const {2 * n + 3})))"
+        f"(i32.store (i32.const {4 * n}) (i32.mul (local.get 0) (i32.const {2 * n + 3})))"
         for n in range(count)
     )
     return handle(f"{stores} (drop {RECURSE}) {stores} i32.const 0")
@@ -106,8 +106,8 @@ def kept_floats(count: int) -> bytes:
     )
     pairs = [(a, b) for a in range(few) for b in range(few) if a != b][:count]
     stores = "".join(
-        f"(f64.store (i32.const 8) (f64.copysign (local.get {a + 2}) (local.get {b + 2})))"
-        for a, b in pairs
+        f"(f64.store (i32.const {8 * n}) (f64.copysign (local.get {a + 2}) (local.get {b + 2})))"
+        for n, (a, b) in enumerate(pairs)
     )
     body = f"{first} {stores} (drop {RECURSE}) {stores} i32.const 0"
     return handle(body, f"(local {'f64 ' * few})")
@@ -115,7 +115,9 @@ def kept_floats(count: int) -> bytes:
 
 def kept_selects(count: int) -> bytes:
     choice = "(select (local.get 2) (local.get 3) (i32.eqz (local.get {})))"
-    stores = "".join(f"(f64.store (i32.const 8) {choice.format(n + 4)})" for n in range(count))
+    stores = "".join(
+        f"(f64.store (i32.const {8 * n}) {choice.format(n + 4)})" for n in range(count)
+    )
     loads = "(local.set 2 (f64.load (i32.const 0))) (local.set 3 (f64.load (i32.const 8)))"
     chosen = "".join(f"(local.set {n + 4} (i32.load (i32.const {n})))" for n in range(count))
     body = f"{loads} {chosen} {stores} (drop {RECURSE}) {stores} i32.const 0"

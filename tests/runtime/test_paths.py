@@ -227,7 +227,7 @@ def test_an_interrupt_that_arrives_in_front_of_a_host_function_is_not_lost(plain
 
     guest = Guest(functions="(global $left (mut i32) (i32.const 0))")
     guest.handle = f"""
-      (global.set $left (i32.const 30000000))
+      (global.set $left (i32.const 90000000))
       (loop $again
         (global.set $left (i32.sub (global.get $left) (i32.const 1)))
         (br_if $again (global.get $left)))

@@ -82,6 +82,9 @@ class DirectGuest(BoundaryGuest):
         """For an end behind the size that is known: the memory has grown, or it is a lie."""
         self._look_at_memory()
         if end > self.size:
+            if not self.is_out:
+                self.take_meter()
+                self.meter.check()
             raise GuestTrap(text)
 
     # -- entering the guest
@@ -113,6 +116,7 @@ class DirectGuest(BoundaryGuest):
         self._call(place.function_at, 2)
         address = numbers[0]
         self.take_meter()
+        self.meter.check()
         return self._lift(address)
 
     def _lift(self, address: int) -> bytes:
@@ -146,6 +150,7 @@ class DirectGuest(BoundaryGuest):
         self._call(function_at, max(len(arguments), 1))
         result = numbers[0]
         self.take_meter()
+        self.meter.check()
         return result
 
     def _call(self, function_at: int, count: int) -> None:

@@ -115,6 +115,7 @@ class WasmtimeGuest(BoundaryGuest):
         self._take_meter()
         if self.raised is not None:
             raise EngineFault("an exception in a host function was lost") from self.raised
+        self.meter.check()
         return int(result) & 0xFFFFFFFF
 
     def _stop(self, problem: BaseException) -> NoReturn:

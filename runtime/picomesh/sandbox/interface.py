@@ -51,6 +51,12 @@ class Meter:
         if self.fuel < 0:
             raise OutOfFuel("out of fuel in a host function")
 
+    def check(self) -> None:
+        """Stops a guest that has run and spent more than there was: it compares only here and
+        there (docs/formats/pico-1.md §3), and out of fuel comes before every other end."""
+        if self.fuel < 0:
+            raise OutOfFuel("out of fuel")
+
 
 class HostCalls(Protocol):
     """The imports of one guest, with bytes instead of addresses."""
