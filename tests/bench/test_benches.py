@@ -41,9 +41,14 @@ def test_the_compile_bench_prints_one_line_with_a_hash_and_its_circumstances() -
         assert 0 < result[figure]["least"] <= result[figure]["median"] <= result[figure]["most"]
 
 
-def test_an_engine_that_is_killed_loses_nothing_and_repeats_nothing() -> None:
+@pytest.mark.parametrize(
+    ("script", "count", "least"), [("crash", "kills", 4), ("powercut", "cuts", 12)]
+)
+def test_an_engine_that_dies_loses_nothing_and_repeats_nothing(
+    script: str, count: str, least: int
+) -> None:
     done = subprocess.run(
-        [sys.executable, str(BENCH / "crash.py"), "--small"],
+        [sys.executable, str(BENCH / f"{script}.py"), "--small"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
@@ -51,5 +56,17 @@ def test_an_engine_that_is_killed_loses_nothing_and_repeats_nothing() -> None:
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["kills"] == 4 and result["acknowledged"] > 4
+    assert result[count] == least and result["acknowledged"] > 4
     assert result["problem_count"] == 0
+
+
+def test_the_model_of_a_disk_can_tell_that_nothing_was_synced() -> None:
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "powercut.py"), "--small", "--synchronous", "OFF"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["problem_count"] > 0
