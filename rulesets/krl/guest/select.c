@@ -156,7 +156,9 @@ static double as_number(Value v) {
 }
 
 static Value aggregate_of(uint32_t operation, const Array *values) {
+    bool is_bound = operation == AGGREGATE_MAX || operation == AGGREGATE_MIN;
     if (operation == AGGREGATE_PUSH) return from_array(values);
+    if (values->length == 0 && is_bound) return KRL_UNDEFINED;
     double result = values->length ? as_number(values->items[0]) : 0;
     for (uint32_t i = 1; i < values->length; i++) {
         double next = as_number(values->items[i]);
@@ -164,36 +166,43 @@ static Value aggregate_of(uint32_t operation, const Array *values) {
         if (operation == AGGREGATE_SUM || operation == AGGREGATE_AVG) result += next;
         else if (takes_next) result = next;
     }
-    if (operation == AGGREGATE_AVG && values->length) result /= values->length;
+    if (operation == AGGREGATE_AVG) result /= values->length; /* of nothing: NaN */
     return from_number(result);
 }
 
-/* From the start the window is new; from the end (repeat) it slides by one. */
+static void set_setting(Step *step, const String *name, Value v) {
+    if (v == KRL_UNDEFINED) map_remove(step->settings, name); /* state does not keep it apart */
+    else map_set(step->settings, name, v);
+}
+
+/* From the start the window is new; from the end (repeat) it slides by one, also when another
+ * event led there and it is empty. */
 static void gather(Step *step, const Base *base, const Array *captures, uint32_t from) {
     for (uint32_t i = 0; i < base->aggregated_count; i++) {
         const String *name = base->aggregated[i];
         ArrayBuilder values;
         array_start(&values, 4);
         Value before;
+        uint32_t known_count = 0;
         if (from != START && map_find(step->gathered, name, &before) && is_array(before)) {
             const Array *known = address_of(before);
-            for (uint32_t k = from == END; k < known->length; k++)
+            known_count = known->length;
+            for (uint32_t k = from == END; k < known_count; k++)
                 array_push(&values, known->items[k]);
         }
-        array_push(&values, i < captures->length ? captures->items[i] : KRL_NULL);
+        if (from != END || known_count)
+            array_push(&values, i < captures->length ? captures->items[i] : KRL_NULL);
         const Array *all = array_finish(&values);
         map_set(step->gathered, name, from_array(all));
-        map_set(step->settings, name, aggregate_of(base->aggregate, all));
+        set_setting(step, name, aggregate_of(base->aggregate, all));
     }
 }
 
 static void settle(Step *step, const Base *base, Value answer, uint32_t from) {
     const Array *captures = is_array(answer) ? address_of(answer) : array_new(0);
     for (uint32_t i = 0; i < base->setting_count; i++) {
-        const String *name = base->settings[i];
         Value capture = i < captures->length ? captures->items[i] : KRL_UNDEFINED;
-        if (capture == KRL_UNDEFINED) map_remove(step->settings, name);
-        else map_set(step->settings, name, capture);
+        set_setting(step, base->settings[i], capture);
     }
     gather(step, base, captures, from);
 }
