@@ -8,9 +8,9 @@ to the same receipts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from picomesh.channels import CHANNELS
 from picomesh.engine.delivery import outgoing_of
@@ -22,7 +22,6 @@ from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered, PicoState
 from picomesh.engine.sends import Neighbours, sends_of
 from picomesh.ledger.cid import Cid
-from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.value import decode_plain
 from picomesh.store.store import Outgoing, Sent, Store
 
@@ -97,20 +96,26 @@ def _flush(host: Host, work: Work, at: int, flushed: Mapping[str, object]) -> It
                 yield Sent(pico, encode_input(given), work.time_ms, seed)
 
 
-def channel_changes(receipts: list[Receipt]) -> list[tuple[str, str | None]]:
-    """The index of channels, as the writes of receipts change it."""
+Done: TypeAlias = Sequence[tuple[Work, Performed, int]]
+
+
+def channel_changes(done: Done) -> list[tuple[str, str | None]]:
+    """The index of channels, as the writes of transitions change it."""
     return [
-        (write.path[len(CHANNELS) :].decode(), None if write.value is None else receipt.core.pico)
-        for receipt in receipts
-        for write in receipt.core.writes
-        if write.path.startswith(CHANNELS)
+        (path[len(CHANNELS) :].decode(), None if value is None else work.pico)
+        for work, performed, _ in done
+        for path, value in performed.transition.writes
+        if path.startswith(CHANNELS)
     ]
 
 
-def timed_picos(receipts: list[Receipt]) -> list[str]:
-    """The picos whose schedules receipts change."""
+def timed_picos(done: Done) -> list[str]:
+    """The picos whose schedules transitions change."""
     return [
-        receipt.core.pico
-        for receipt in receipts
-        if any(write.path.endswith(_SCHEDULE) and write.value for write in receipt.core.writes)
+        work.pico
+        for work, performed, _ in done
+        if any(
+            path.endswith(_SCHEDULE) and value is not None
+            for path, value in performed.transition.writes
+        )
     ]

@@ -22,6 +22,7 @@ from picomesh.engine.commit import Batch, channel_changes, follow_up, timed_pico
 from picomesh.engine.errors import OperatorError, Overloaded, QueryFailed
 from picomesh.engine.inputs import (
     Create,
+    Delete,
     Event,
     Input,
     Install,
@@ -30,13 +31,13 @@ from picomesh.engine.inputs import (
     encode_input,
 )
 from picomesh.engine.logs import LOGS_MS, logs_of
-from picomesh.engine.lookup import Lookup
+from picomesh.engine.lookup import Head, Lookup
 from picomesh.engine.options import Options
 from picomesh.engine.perform import Performed, Work, acts_of, perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered
 from picomesh.engine.schedules import Due, Schedules
-from picomesh.engine.sealing import seal_performed
+from picomesh.engine.sealing import Sealer
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.receipt import (
@@ -88,6 +89,7 @@ class Engine(Lookup):
         super().__init__(store, programs, options)
         self.public_key = signer.public_key
         self.signer = signer
+        self._sealer = Sealer(signer, programs.sandbox)
         self._home = home
         self._schedules = Schedules()
         self._library = options.library()
@@ -484,13 +486,13 @@ class Engine(Lookup):
         head = self._head(pico)
         return Work(
             pico=pico,
-            seq=0 if head is None else head.core.seq + 1,
+            seq=0 if head is None else head.seq + 1,
             prev=None if head is None else head.cid,
             given=given,
             time_ms=time_ms,
             seed=seed,
             fuel_limit=self.options.fuel_limit,
-            pre=EMPTY_ROOT if head is None else head.core.post,
+            pre=EMPTY_ROOT if head is None else head.post,
             tape=tape,
         )
 
@@ -524,31 +526,26 @@ class Engine(Lookup):
     ) -> list[Receipt]:
         """Signs transitions and makes them durable together."""
         new = dict(layered.new)
-        receipts: list[Receipt] = []
+        receipts = self._sealer.seal(done, new)
         rows: list[tuple[StoredReceipt, str | None]] = []
-        for work, performed, elapsed_us in done:
-            receipt, logs = seal_performed(
-                performed, self.signer, self.programs.sandbox, elapsed_us
-            )
+        for (work, performed, _), receipt in zip(done, receipts, strict=True):
             new.update(performed.blocks)
-            new.update(logs)
-            receipts.append(receipt)
             stored = StoredReceipt(work.pico, work.seq, receipt.core_bytes, receipt.envelope_bytes)
             rows.append((stored, (name or "") if work.seq == 0 else None))
-        gone = [item.core.pico for item in receipts if item.core.kind == "delete"]
+        gone = [work.pico for work, _, _ in done if isinstance(work.given, Delete)]
         commit = Commit(
             rows,
             new,
             arrival,
             batch.sent,
             batch.outgoing,
-            channel_changes(receipts),
-            timed_picos(receipts),
+            channel_changes(done),
+            timed_picos(done),
             gone,
         )
         self.store.commit(commit)
-        for receipt in receipts:
-            self._heads[receipt.core.pico] = receipt
+        for (work, performed, _), receipt in zip(done, receipts, strict=True):
+            self._heads[work.pico] = Head(work.seq, performed.cid, performed.post, receipt)
         return receipts
 
     def commit_together(self, works: Sequence[Work]) -> list[Receipt]:

@@ -13,6 +13,7 @@ from picomesh.ledger.cid import Cid
 from picomesh.ledger.codec import Block, decode_block, encode_block
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.fields import FieldError, Fields
+from picomesh.ledger.pieces import NULL, key, known_text, number, octets, text
 
 VERSION = 1
 NONCE_BYTES = 32
@@ -108,7 +109,31 @@ def _input_kind(given: Input) -> str:
     return type(given).__name__.lower()
 
 
+_ECI, _EID, _HOST, _KIND, _NAME, _ATTRS, _DOMAIN, _SCHEDULE = (
+    key(name) for name in ("eci", "eid", "host", "kind", "name", "attrs", "domain", "schedule")
+)
+_EVENT_HEAD = b"\xa9" + key("v") + number(VERSION) + _ECI
+_EVENT_KIND = _KIND + text("event") + _NAME
+
+
+def _encode_event(given: Event) -> bytes:
+    """An event is encoded for every transition, so from its pieces; as `encode_block` would."""
+    schedule = NULL if given.schedule is None else encode_block(given.schedule)
+    return b"".join(
+        (
+            _EVENT_HEAD,
+            known_text(given.eci),
+            _EID + text(given.eid) + _HOST + known_text(given.host) + _EVENT_KIND,
+            known_text(given.name) + _ATTRS + octets(given.attrs) + _DOMAIN,
+            known_text(given.domain) + _SCHEDULE,
+            schedule,
+        )
+    )
+
+
 def encode_input(given: Input) -> bytes:
+    if type(given) is Event:
+        return _encode_event(given)
     kind = _input_kind(given)
     entries: dict[str, Block] = {"v": VERSION, "kind": kind}
     for name in _FIELDS[kind] - entries.keys():

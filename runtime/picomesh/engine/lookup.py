@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from picomesh.channels import Use, family_channel, refusal
 from picomesh.engine.errors import NotAllowed, NotFound, OperatorError
 from picomesh.engine.options import Options
@@ -10,9 +12,20 @@ from picomesh.engine.picos import find_pico
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState
 from picomesh.engine.sealing import read_receipt
+from picomesh.ledger.cid import Cid
 from picomesh.ledger.receipt import Receipt, decode_core
 from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A pico's newest receipt, and what the next one needs of it."""
+
+    seq: int
+    cid: Cid
+    post: Cid
+    receipt: Receipt
 
 
 class Lookup:
@@ -24,7 +37,7 @@ class Lookup:
         self.options = options
         self.host = options.host
         self._world = options.world
-        self._heads: dict[str, Receipt] = {}
+        self._heads: dict[str, Head] = {}
         self._ecis: dict[str, str] = {}
 
     def find(self, name: str) -> str:
@@ -35,8 +48,8 @@ class Lookup:
     def state(self, pico: str) -> PicoState:
         """A pico's state now."""
         head = self._head(self.find(pico))
-        root = EMPTY_ROOT if head is None else head.core.post
-        return PicoState(self.store, root, self.programs.nodes)
+        root = EMPTY_ROOT if head is None else head.post
+        return self.programs.state(self.store, root)
 
     def pico_of(self, eci: str) -> str | None:
         """The pico that a channel leads to; a pico's own id is a channel only it may use."""
@@ -97,11 +110,13 @@ class Lookup:
             raise OperatorError(f"this pico has no receipt {seq}", "`picomesh log` lists them")
         return read_receipt(row)
 
-    def _head(self, pico: str) -> Receipt | None:
+    def _head(self, pico: str) -> Head | None:
         """A pico's newest receipt; remembered, for only this engine writes to its store."""
         if pico not in self._heads:
             row = self.store.head(pico)
             if row is None:
                 return None
-            self._heads[pico] = read_receipt(row)
+            receipt = read_receipt(row)
+            core = receipt.core
+            self._heads[pico] = Head(core.seq, receipt.cid, core.post, receipt)
         return self._heads[pico]

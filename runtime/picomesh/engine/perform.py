@@ -38,9 +38,9 @@ from picomesh.engine.records import (
     RulesetRecord,
 )
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes, digest_of
-from picomesh.ledger.codec import Block, encode_block
 from picomesh.ledger.errors import TreeTooWide
-from picomesh.ledger.receipt import Code, Core, Write
+from picomesh.ledger.pieces import head, known_text, octets
+from picomesh.ledger.receipt import Core, core_block, decode_core
 from picomesh.ledger.tree import Blocks, NodeCache, Tree
 from picomesh.ledger.value import encode_value
 from picomesh.transition import Circumstances, Transition
@@ -63,61 +63,76 @@ class Work:
     tape: tuple[transition.Answer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Performed:
     """A transition that was run: its core, and the blocks that the core links to."""
 
-    core: Core
-    blocks: dict[Cid, bytes]
-    transition: Transition
+    __slots__ = ("_core", "blocks", "cid", "core_bytes", "post", "transition")
+
+    def __init__(
+        self, core_bytes: bytes, post: Cid, blocks: dict[Cid, bytes], done: Transition
+    ) -> None:
+        self.core_bytes = core_bytes
+        self.cid = cid_of_block(core_bytes)
+        self.post = post
+        self.blocks = blocks
+        self.transition = done
+        self._core: Core | None = None
+
+    @property
+    def core(self) -> Core:
+        """Decoded when somebody looks at it."""
+        if self._core is None:
+            self._core = decode_core(self.core_bytes)
+        return self._core
 
 
 def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
     """Runs one transition. Raises NeedsAnswer, EngineFault, ModuleNotAdmitted."""
     layered = Layered(blocks)
-    state = PicoState(layered, work.pre, programs.nodes)
+    state = programs.state(layered, work.pre)
     done = _run(programs, layered, state, work)
     try:
-        post = _apply(layered, work.pre, done, programs.nodes)
+        post, writes = _apply(layered, work.pre, done, programs.nodes)
     except TreeTooWide as problem:  # the guest chose its paths so, state.md §4
         done = _undone(done, "trap", str(problem))
-        post = work.pre
-    after = PicoState(layered, post, programs.nodes)
-    code = [Code(record.rid, record.raw, record.metered) for record in after.rulesets()]
-    core = Core(
+        post, writes = work.pre, []
+    if writes:
+        programs.views.advance(work.pre, post, done.writes)
+        state = programs.state(layered, post)
+    core_bytes = core_block(
         pico=work.pico,
         seq=work.seq,
-        prev=work.prev,
+        prev=None if work.prev is None else work.prev.raw,
         kind=kind_of(work.given),
-        code=tuple(code),
+        code=state.code(),
         event=_keep(layered, encode_input(work.given)),
         time=work.time_ms,
         seed=work.seed,
         fuel_limit=work.fuel_limit,
-        pre=work.pre,
-        post=post,
-        writes=tuple(
-            Write(path, None if value is None else cid_of_bytes(value))
-            for path, value in done.writes
-        ),
+        pre=work.pre.raw,
+        post=post.raw,
+        writes=writes,
         tape=_keep(layered, encode_tape(done)),
         outbox=_keep(layered, encode_outbox(done)),
         outcome=done.outcome,
         fuel=done.fuel,
     )
-    return Performed(core, layered.new, done)
+    return Performed(core_bytes, post, layered.new, done)
 
 
 def encode_tape(done: Transition) -> bytes:
     """The tape's block: [[question, answer], ...] as bytes (receipt.md §6)."""
-    rows: list[Block] = [[entry.question, entry.answer] for entry in done.tape]
-    return encode_block(rows)
+    rows = [b"\x82" + octets(entry.question) + octets(entry.answer) for entry in done.tape]
+    return head(4, len(rows)) + b"".join(rows)
 
 
 def encode_outbox(done: Transition) -> bytes:
     """The outbox's block: [[kind, rid, effect], ...] (receipt.md §7)."""
-    rows: list[Block] = [[effect.kind, effect.rid, effect.data] for effect in done.effects]
-    return encode_block(rows)
+    rows = [
+        b"\x83" + known_text(effect.kind) + known_text(effect.rid) + octets(effect.data)
+        for effect in done.effects
+    ]
+    return head(4, len(rows)) + b"".join(rows)
 
 
 def first_eci(seed: bytes) -> str:
@@ -126,27 +141,34 @@ def first_eci(seed: bytes) -> str:
     return base64.b32encode(digest).decode("ascii").lower()
 
 
-def _keep(layered: Layered, block: bytes) -> Cid:
+def _keep(layered: Layered, block: bytes) -> bytes:
     cid = cid_of_block(block)
     layered.new[cid] = block
-    return cid
+    return cid.raw
 
 
-def _apply(layered: Layered, pre: Cid, done: Transition, cache: NodeCache) -> Cid:
-    """Puts the writes into the state tree; returns the new root."""
+def _apply(
+    layered: Layered, pre: Cid, done: Transition, cache: NodeCache
+) -> tuple[Cid, list[tuple[bytes, bytes | None]]]:
+    """Puts the writes into the state tree; returns the new root, and the names of the values."""
+    if not done.writes:
+        return pre, []
     tree = Tree(layered, pre, cache)
+    named: list[tuple[bytes, bytes | None]] = []
     values: dict[Cid, bytes] = {}
     for path, value in done.writes:
         if value is None:
             tree.delete(path)
+            named.append((path, None))
         else:
             cid = cid_of_bytes(value)
             values[cid] = value
             tree.put(path, cid)
+            named.append((path, cid.raw))
     root, nodes = tree.flush()
     layered.new.update(values)
     layered.new.update(nodes)
-    return root
+    return root, named
 
 
 def _undone(done: Transition, outcome: str, message: str) -> Transition:
@@ -175,7 +197,7 @@ def _run(programs: Programs, blocks: Layered, state: PicoState, work: Work) -> T
             return _event(programs, blocks, state, work, work.given)
 
 
-def _circumstances(work: Work, host: str) -> Circumstances:
+def _circumstances(work: Work, host: str, acts: PicoActs | None = None) -> Circumstances:
     return Circumstances(
         pico=work.pico,
         host=host,
@@ -184,6 +206,7 @@ def _circumstances(work: Work, host: str) -> Circumstances:
         fuel_limit=work.fuel_limit,
         stack_words_limit=STACK_WORDS_MAX,
         tape=work.tape,
+        acts=acts,
     )
 
 
@@ -196,13 +219,13 @@ def acts_of(programs: Programs, blocks: Layered, work: Work) -> PicoActs:
 def _event(
     programs: Programs, blocks: Layered, state: PicoState, work: Work, given: Event
 ) -> Transition:
-    rulesets = [programs.ruleset(record, blocks) for record in state.rulesets()]
+    rulesets = programs.installed(state, blocks)
     fired = None if given.schedule is None else (str(given.schedule[0]), str(given.schedule[1]))
     event = transition.Event(
         given.eci, given.domain, given.name, given.attrs, given.eid, fired=fired
     )
     acts = acts_of(programs, blocks, work)
-    circumstances = replace(_circumstances(work, given.host), acts=acts)
+    circumstances = _circumstances(work, given.host, acts)
     return transition.run(programs.sandbox, state, event, rulesets, circumstances)
 
 

@@ -11,13 +11,14 @@ from collections.abc import Callable
 import pico_abi
 from pico_abi.refused import ModuleRefused
 from picomesh.engine.errors import ModuleNotAdmitted
-from picomesh.engine.records import RulesetRecord
+from picomesh.engine.records import PicoState, RulesetRecord
+from picomesh.engine.views import Views
 from picomesh.ledger.cid import Cid, cid_of_bytes
 from picomesh.ledger.tree import Blocks, NodeCache
 from picomesh.ledger.value import decode_value
 from picomesh.manifest import BadManifest, Manifest, read_manifest
 from picomesh.sandbox.interface import Program, Sandbox
-from picomesh.transition import Ruleset
+from picomesh.transition import Installed, Ruleset
 
 RULESETS_IN_MEMORY_MAX = 256
 
@@ -34,6 +35,7 @@ class Programs:
     def __init__(self, sandbox: Sandbox, gate: Callable[[bytes], bytes] = admit_module) -> None:
         self.sandbox = sandbox
         self.nodes: NodeCache = {}
+        self.views = Views()
         self.gate = gate
         self._rulesets: dict[RulesetRecord, Ruleset] = {}
         self._metered: dict[Cid, bytes] = {}
@@ -64,6 +66,17 @@ class Programs:
         if metered_cid not in self._manifests:
             self._manifests[metered_cid] = read_manifest(blocks.block(metered_cid))
         return self._manifests[metered_cid]
+
+    def state(self, blocks: Blocks, root: Cid) -> PicoState:
+        """The state at a root, with what is remembered of it."""
+        return PicoState(blocks, root, self.nodes, self.views)
+
+    def installed(self, state: PicoState, blocks: Blocks) -> Installed:
+        """The installed rulesets as the transition wants them."""
+        view = state.view
+        if view.installed is None:
+            view.installed = Installed(self.ruleset(item, blocks) for item in state.rulesets())
+        return view.installed
 
     def ruleset(self, record: RulesetRecord, blocks: Blocks) -> Ruleset:
         """An installed ruleset as the transition wants it."""

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from picomesh.channels import CHANNELS
+from picomesh.engine.views import View, Views
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.ledger.fields import Fields
+from picomesh.ledger.receipt import Code, code_block
 from picomesh.ledger.tree import Blocks, NodeCache, Tree
 from picomesh.ledger.value import Value, decode_value
 
@@ -74,16 +76,35 @@ def _rid(path: bytes) -> str:
 class PicoState:
     """A pico's state at one root, read through the block store."""
 
-    __slots__ = ("_blocks", "_tree", "root")
+    __slots__ = ("_blocks", "_tree", "_view", "root")
 
-    def __init__(self, blocks: Blocks, root: Cid, cache: NodeCache | None = None) -> None:
+    def __init__(
+        self,
+        blocks: Blocks,
+        root: Cid,
+        cache: NodeCache | None = None,
+        views: Views | None = None,
+    ) -> None:
         self._blocks = blocks
         self._tree = Tree(blocks, root, cache)
+        self._view = View(root.raw) if views is None else views.at(root)
         self.root = root
 
+    @property
+    def view(self) -> View:
+        """What is remembered of this state. A view moves on with its pico, this state does not."""
+        if self._view.root != self.root.raw:
+            self._view = View(self.root.raw)
+        return self._view
+
     def get(self, path: bytes) -> bytes | None:
+        values = self.view.values
+        if path in values:
+            return values[path]
         cid = self._tree.get(path)
-        return None if cid is None else self._blocks.block(cid)
+        value = None if cid is None else self._blocks.block(cid)
+        self._view.remember(path, value)
+        return value
 
     def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         found: list[tuple[bytes, bytes]] = []
@@ -102,13 +123,27 @@ class PicoState:
 
     def rulesets(self) -> list[RulesetRecord]:
         """The installed rulesets in the order in which they see events."""
-        records = [decode_ruleset(_rid(path), data) for path, data in self.items(RULESETS)]
-        return sorted(records, key=lambda record: (record.position, record.rid))
+        view = self.view
+        if view.records is None:
+            records = [decode_ruleset(_rid(path), data) for path, data in self.items(RULESETS)]
+            view.records = tuple(sorted(records, key=lambda item: (item.position, item.rid)))
+        return list(view.records)
+
+    def code(self) -> bytes:
+        """The field `code` of a core that leads to this state."""
+        view = self.view
+        if view.code is None:
+            records = self.rulesets()
+            view.code = code_block([Code(item.rid, item.raw, item.metered) for item in records])
+        return view.code
 
     def channel(self, eci: str) -> dict[str, Value] | None:
-        data = self.get(CHANNELS + eci.encode())
-        record = None if data is None else decode_value(data)
-        return record if isinstance(record, dict) else None
+        channels = self.view.channels
+        if eci not in channels:
+            data = self.get(CHANNELS + eci.encode())
+            record = None if data is None else decode_value(data)
+            channels[eci] = record if isinstance(record, dict) else None
+        return channels[eci]
 
     def channels(self) -> list[dict[str, Value]]:
         decoded = [decode_value(data) for _, data in self.items(CHANNELS)]

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 
 import picomesh
-from picomesh.engine.perform import Performed
+from picomesh.engine.perform import Performed, Work
 from picomesh.ledger.cid import Cid, cid_of_block
 from picomesh.ledger.codec import Block, encode_block
-from picomesh.ledger.receipt import (
-    Envelope,
-    Receipt,
-    encode_core,
-    seal,
-)
+from picomesh.ledger.receipt import Receipt, Sender, envelope_message, seal_batch
 from picomesh.ledger.signature import Signer
 from picomesh.ledger.value import encode_value
 from picomesh.sandbox.interface import Sandbox
@@ -21,27 +17,46 @@ from picomesh.store.store import StoredReceipt
 from picomesh.transition import Transition
 
 
-def seal_performed(
-    performed: Performed, signer: Signer, sandbox: Sandbox, elapsed_us: int
-) -> tuple[Receipt, dict[Cid, bytes]]:
-    """Signs a transition; returns the receipt and the block of its logs, if it has some."""
-    logs = encode_logs(performed.transition)
-    blocks = {} if logs is None else {cid_of_block(logs): logs}
-    core_bytes = encode_core(performed.core)
-    envelope = Envelope(
-        core=cid_of_block(core_bytes),
-        engine=signer.public_key,
-        backend=sandbox.backend,
-        versions={
+class Sealer:
+    """Signs what an engine performs; many transitions with one signature."""
+
+    def __init__(self, signer: Signer, sandbox: Sandbox) -> None:
+        self._signer = signer
+        versions = {
             "picomesh": picomesh.__version__,
             "python": platform.python_version(),
             "wasmtime": sandbox.version,
-        },
-        received_ms=performed.core.time,
-        elapsed_us=max(elapsed_us, 0),
-        logs=None if logs is None else cid_of_block(logs),
-    )
-    return seal(core_bytes, envelope, signer), blocks
+        }
+        self._sender = Sender.of(signer.public_key, sandbox.backend, versions)
+
+    def seal(
+        self, done: Sequence[tuple[Work, Performed, int]], blocks: dict[Cid, bytes]
+    ) -> list[Receipt]:
+        """The receipts of transitions (with what they took, in microseconds), signed together.
+
+        The blocks of logs are added to `blocks`.
+        """
+        messages: list[tuple[bytes, bytes]] = []
+        for work, performed, elapsed_us in done:
+            logs = encode_logs(performed.transition)
+            name: Cid | None = None
+            if logs is not None:
+                name = cid_of_block(logs)
+                blocks[name] = logs
+            messages.append(
+                envelope_message(
+                    performed.cid.raw,
+                    self._sender,
+                    work.time_ms,
+                    max(elapsed_us, 0),
+                    None if name is None else name.raw,
+                )
+            )
+        envelopes = seal_batch(self._sender, messages, self._signer)
+        return [
+            Receipt(performed.core_bytes, envelope)
+            for (_, performed, _), envelope in zip(done, envelopes, strict=True)
+        ]
 
 
 def read_receipt(row: StoredReceipt) -> Receipt:

@@ -183,30 +183,6 @@ _OUTCOME, _PROFILE, _FUEL_LIMIT = (
 _CORE_HEAD = pieces.head(5, 18)
 
 
-@dataclass(frozen=True, slots=True)
-class CoreParts:
-    """A core as it is made: links as 36 bytes, the code as the bytes that `code_block` gives."""
-
-    pico: str
-    seq: int
-    prev: bytes | None
-    kind: str
-    code: bytes
-    event: bytes
-    time: int
-    seed: bytes
-    fuel_limit: int
-    pre: bytes
-    post: bytes
-    writes: Sequence[tuple[bytes, bytes | None]]
-    tape: bytes
-    outbox: bytes
-    outcome: str
-    fuel: int
-    profile: str = PROFILE
-    version: int = CORE_VERSION
-
-
 def code_block(code: Iterable[Code]) -> bytes:
     """The field `code`, encoded."""
     rows = [
@@ -219,53 +195,70 @@ def code_block(code: Iterable[Code]) -> bytes:
     return pieces.head(4, len(rows)) + b"".join(rows)
 
 
-def encode_core_parts(parts: CoreParts) -> bytes:
-    """The block of a core: its fields in the order of their names."""
+def core_block(
+    *,
+    pico: str,
+    seq: int,
+    prev: bytes | None,
+    kind: str,
+    code: bytes,
+    event: bytes,
+    time: int,
+    seed: bytes,
+    fuel_limit: int,
+    pre: bytes,
+    post: bytes,
+    writes: Sequence[tuple[bytes, bytes | None]],
+    tape: bytes,
+    outbox: bytes,
+    outcome: str,
+    fuel: int,
+    profile: str = PROFILE,
+    version: int = CORE_VERSION,
+) -> bytes:
+    """The block of a core, its fields in the order of their names.
+
+    Links are given as 36 bytes, the code as the bytes that `code_block` gives.
+    """
     number, link, known_text = pieces.number, pieces.link, pieces.known_text
     out = [
-        _CORE_HEAD + _V + number(parts.version) + _PRE,
-        link(parts.pre),
-        _SEQ + number(parts.seq) + _CODE + parts.code + _FUEL + number(parts.fuel),
-        _KIND + known_text(parts.kind) + _PICO + known_text(parts.pico) + _POST,
-        link(parts.post),
-        _PREV + link(parts.prev) + _SEED + pieces.octets(parts.seed) + _TAPE,
-        link(parts.tape),
-        _TIME + number(parts.time) + _EVENT + link(parts.event) + _OUTBOX,
-        link(parts.outbox),
-        _WRITES + pieces.head(4, len(parts.writes)),
+        _CORE_HEAD + _V + number(version) + _PRE + LINK + pre,
+        _SEQ + number(seq) + _CODE + code + _FUEL + number(fuel),
+        _KIND + known_text(kind) + _PICO + known_text(pico) + _POST + LINK + post,
+        _PREV + link(prev) + _SEED + pieces.octets(seed) + _TAPE + LINK + tape,
+        _TIME + number(time) + _EVENT + LINK + event + _OUTBOX + LINK + outbox,
+        _WRITES + pieces.head(4, len(writes)),
     ]
-    for path, value in parts.writes:
+    for path, value in writes:
         out.append(b"\x82" + pieces.octets(path) + link(value))
-    out.append(_OUTCOME + known_text(parts.outcome) + _PROFILE + known_text(parts.profile))
-    out.append(_FUEL_LIMIT + number(parts.fuel_limit))
+    out.append(_OUTCOME + known_text(outcome) + _PROFILE + known_text(profile))
+    out.append(_FUEL_LIMIT + number(fuel_limit))
     return b"".join(out)
 
 
 def encode_core(core: Core) -> bytes:
     """The block of a core."""
-    return encode_core_parts(
-        CoreParts(
-            pico=core.pico,
-            seq=core.seq,
-            prev=None if core.prev is None else core.prev.raw,
-            kind=core.kind,
-            code=code_block(core.code),
-            event=core.event.raw,
-            time=core.time,
-            seed=core.seed,
-            fuel_limit=core.fuel_limit,
-            pre=core.pre.raw,
-            post=core.post.raw,
-            writes=[
-                (item.path, None if item.value is None else item.value.raw) for item in core.writes
-            ],
-            tape=core.tape.raw,
-            outbox=core.outbox.raw,
-            outcome=core.outcome,
-            fuel=core.fuel,
-            profile=core.profile,
-            version=core.version,
-        )
+    return core_block(
+        pico=core.pico,
+        seq=core.seq,
+        prev=None if core.prev is None else core.prev.raw,
+        kind=core.kind,
+        code=code_block(core.code),
+        event=core.event.raw,
+        time=core.time,
+        seed=core.seed,
+        fuel_limit=core.fuel_limit,
+        pre=core.pre.raw,
+        post=core.post.raw,
+        writes=[
+            (item.path, None if item.value is None else item.value.raw) for item in core.writes
+        ],
+        tape=core.tape.raw,
+        outbox=core.outbox.raw,
+        outcome=core.outcome,
+        fuel=core.fuel,
+        profile=core.profile,
+        version=core.version,
     )
 
 

@@ -15,7 +15,7 @@ from picomesh import transition
 from picomesh.engine.acting.plan import ActError, Scene
 from picomesh.engine.descent import derived_seed, spawn_work
 from picomesh.engine.inputs import Event, Spawn, encode_input
-from picomesh.engine.records import Layered, PicoState
+from picomesh.engine.records import Layered
 from picomesh.engine.sends import event_of
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.value import Value, decode_plain, decode_value, encode_plain, encode_value
@@ -79,7 +79,7 @@ class Young:
         layered = Layered(scene.acts.blocks)
         work, root = self._run_ahead(scene, eci, layered)
         programs = scene.acts.programs
-        state = PicoState(layered, root, programs.nodes)
+        state = programs.state(layered, root)
         given = scene.calls.attempt.given
         circumstances = Circumstances(
             work.pico,

@@ -1,0 +1,80 @@
+"""What an engine remembers of a pico's state beside the nodes of its tree.
+
+Which rulesets are installed, what the channels allow and what the last events wrote is asked with
+every event and seldom changes. A view holds it under the root it is true of; a transition hands
+the view on to the root it leads to, without what it changed. A view that is not there is made
+again from the tree, so nothing depends on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from picomesh.ledger.cid import Cid
+from picomesh.ledger.value import Value
+
+if TYPE_CHECKING:
+    from picomesh.engine.records import RulesetRecord
+    from picomesh.transition import Installed
+
+VIEWS_MAX = 10_000
+VALUES_MAX = 256  # of one view
+VALUE_BYTES_MAX = 4_096  # of one value that is remembered
+_RECORDS = b"pico/"
+
+
+class View:
+    """What is known of the state at one root."""
+
+    __slots__ = ("allowed", "channels", "code", "installed", "records", "root", "values")
+
+    def __init__(self, root: bytes) -> None:
+        self.root = root
+        self.values: dict[bytes, bytes | None] = {}
+        self.forget_records()
+
+    def forget_records(self) -> None:
+        self.records: tuple[RulesetRecord, ...] | None = None
+        self.installed: Installed | None = None
+        self.code: bytes | None = None  # the field `code` of a core
+        self.channels: dict[str, dict[str, Value] | None] = {}
+        self.allowed: dict[tuple[str, ...], str | None] = {}  # use of a channel -> refusal
+
+    def remember(self, path: bytes, value: bytes | None) -> None:
+        if value is not None and len(value) > VALUE_BYTES_MAX:
+            self.values.pop(path, None)
+            return
+        if len(self.values) >= VALUES_MAX:
+            self.values.clear()
+        self.values[path] = value
+
+
+class Views:
+    """The views of an engine's picos, by root."""
+
+    def __init__(self) -> None:
+        self._views: dict[bytes, View] = {}
+
+    def at(self, root: Cid) -> View:
+        """The view of a root; an empty one if none is remembered."""
+        view = self._views.get(root.raw)
+        if view is None:
+            if len(self._views) >= VIEWS_MAX:
+                self._views.clear()
+            view = self._views[root.raw] = View(root.raw)
+        return view
+
+    def advance(
+        self, before: Cid, after: Cid, writes: Sequence[tuple[bytes, bytes | None]]
+    ) -> None:
+        """Hands a view on to the root that these writes lead to."""
+        view = self._views.pop(before.raw, None)
+        if view is None:
+            return
+        view.root = after.raw
+        for path, value in writes:
+            if path.startswith(_RECORDS):
+                view.forget_records()
+            view.remember(path, value)
+        self._views[after.raw] = view
