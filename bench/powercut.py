@@ -300,7 +300,7 @@ class Bench:
                 assert isinstance(seen, dict), "the ruleset shares a map"
                 yield from (f"{name} is lost" for name in acknowledged if name not in seen)
                 yield from (
-                    f"{key!s} came {count} times" for key, count in seen.items() if count != 1
+                    f"{key} came {count!r} times" for key, count in seen.items() if count != 1
                 )
         finally:
             store.close()

@@ -222,3 +222,20 @@ def test_a_cache_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
     with Engine.ephemeral(Options(cache=tmp_path / "file" / "cache")) as engine:
         engine.create("me")
         assert engine.install_module("me", counter().build()).transition.outcome == "ok"
+
+
+def test_a_group_is_durable_as_a_whole_and_a_member_can_fail_alone() -> None:
+    store = Store.in_memory()
+    with store.group():
+        assert store.accept(Sent("p", b"1", 0, b"")) == 1
+        with pytest.raises(KeyError), store.transaction() as database:
+            database.execute("INSERT INTO pico VALUES ('p', 'n', 0)")
+            raise KeyError
+        assert store.accept(Sent("p", b"2", 0, b"")) == 2
+    assert [item.event for item in store.waiting()] == [b"1", b"2"]
+    assert store.picos() == []
+    with pytest.raises(KeyError), store.group():
+        store.accept(Sent("p", b"3", 0, b""))
+        raise KeyError
+    assert len(store.waiting()) == 2
+    assert store.accept(Sent("p", b"4", 0, b"")) == 3, "and the store goes on"

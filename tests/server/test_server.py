@@ -393,3 +393,23 @@ def test_a_pico_is_made_changed_and_deleted_over_the_api(run: Run, internet: Int
         assert (await client.event("hi")).status_code == 404
 
     run(test)
+
+
+def test_a_disk_that_is_full_fails_requests_and_nothing_that_was_acknowledged(run: Run) -> None:
+    async def test(client: Client) -> None:
+        def fill(engine: Service) -> None:
+            pages = engine.store._rows("PRAGMA page_count")[0][0]
+            engine.store._rows(f"PRAGMA max_page_count = {pages + 1}")
+
+        def room(engine: Service) -> None:
+            engine.store._rows("PRAGMA max_page_count = 1000000")
+
+        await asyncio.wrap_future(client.worker.call(fill))
+        done = [await client.event("hi", text="x" * 5_000) for _ in range(5)]
+        assert done[-1].status_code >= 500 and "error" in done[-1].json()
+        await asyncio.wrap_future(client.worker.call(room))
+        assert (await client.event("hi")).status_code == 200
+        good = sum(got.status_code == 200 for got in done) + 1
+        assert (await client.query("count")).json() >= good
+
+    run(test)

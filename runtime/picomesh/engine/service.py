@@ -35,6 +35,12 @@ class Service(Engine):
     def now_ms(self) -> int:
         return self._world.now_ms()
 
+    def forget(self) -> None:
+        """Drops what is remembered of the store, after something was undone there."""
+        self._heads.clear()
+        self._firing = None
+        self._next_ms = 0
+
     # -- schedules
 
     def fire_due(self) -> int:

@@ -11,35 +11,35 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from picomesh.engine import Engine, Response
 from picomesh.engine.answers import AnswerLater
 from picomesh.engine.delivery import Delivered, answer_event, deliver, wait_ms
-from picomesh.engine.errors import OperatorError, Overloaded, QueryFailed
+from picomesh.engine.errors import NotFound, Overloaded, QueryFailed
 from picomesh.engine.inputs import encode_input
 from picomesh.engine.service import Service
 from picomesh.ledger.value import Value, decode_plain, decode_value
-from picomesh.sandbox.interface import EngineFault
 from picomesh.server.counts import Counts
+from picomesh.store.errors import StoreError
 from picomesh.store.store import Outgoing, Sent
 from picomesh.transition import Answer, NeedsAnswer, Transition
 
 JOBS_MAX = 2_000
 NETWORK_THREADS = 16
 IDLE_S = 0.5
+ROUND_S = 0.02  # of work that becomes durable together
+ANSWER_S = 600.0  # until an answer from the network is given up
 HELD_S = 30.0  # how long a pico rests after this machine failed it
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    run: Callable[[], None]
+_Job = Callable[[], None]
 
 
 class Worker:
@@ -56,6 +56,8 @@ class Worker:
         self._held: dict[str, int] = {}  # picos that cannot go on, until when
         self._in_flight: set[int] = set()
         self._rest_until_ms: dict[int, int] = {}
+        # What is said when a round is durable, and what instead when it is not.
+        self._told: list[tuple[Callable[[], Any], Callable[[Exception], Any]]] = []
 
     def start(self) -> None:
         self.engine.can_wait = True
@@ -65,7 +67,7 @@ class Worker:
         """Ends after the transition that runs now; what waits is durable."""
         self._stopping.set()
         with contextlib.suppress(queue.Full):
-            self._jobs.put_nowait(_Job(lambda: None))
+            self._jobs.put_nowait(lambda: None)
         self._thread.join()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.engine.close()
@@ -79,7 +81,7 @@ class Worker:
     def call(self, work: Callable[[Service], _T]) -> Future[_T]:
         """Has the engine's thread do something. Raises Overloaded when too much waits."""
         future: Future[_T] = Future()
-        self._put(_Job(lambda: _settle(future, lambda: work(self.engine))))
+        self._put(lambda: self._settle(future, lambda: work(self.engine)))
         return future
 
     def event(self, accept: Callable[[Engine], int]) -> Future[Response]:
@@ -88,17 +90,20 @@ class Worker:
 
         def run() -> None:
             try:
-                self._waiters[accept(self.engine)] = future
+                arrival = accept(self.engine)
             except Exception as problem:
-                future.set_exception(problem)
+                self._fail(future, problem)
+                return
+            self._waiters[arrival] = future
+            self._told.append((lambda: None, lambda problem: self._undone(arrival, problem)))
 
-        self._put(_Job(run))
+        self._put(run)
         return future
 
     def query(self, run: Callable[[Engine, list[Answer]], Transition]) -> Future[Value]:
         """A query; one that asks the network runs again when the answer is there."""
         future: Future[Value] = Future()
-        self._put(_Job(lambda: self._query(run, [], future)))
+        self._put(lambda: self._query(run, [], future))
         return future
 
     def _put(self, job: _Job) -> None:
@@ -109,30 +114,59 @@ class Worker:
         except queue.Full:
             raise Overloaded("the engine has too much to do", "try it again later") from None
 
-    def post(self, run: Callable[[], None]) -> None:
+    def post(self, run: _Job) -> None:
         """From threads that wait for the network: there is always room for an answer."""
         if not self._stopping.is_set():
-            self._jobs.put(_Job(run))
+            self._jobs.put(run)
 
     # -- in the engine's thread
 
     def _loop(self) -> None:
+        busy = True
         while not self._stopping.is_set():
+            job: _Job | None = None
             with contextlib.suppress(queue.Empty):
-                job = self._jobs.get(timeout=0 if self._step() else IDLE_S)
-                job.run()
+                job = self._jobs.get(timeout=0 if busy else IDLE_S)
+            busy = self._round(job)
+            self._deliver()
+
+    def _round(self, job: _Job | None) -> bool:
+        """Does some of what waits, durable together; says what came of it when it is.
+
+        Returns False when there is nothing more to do now.
+        """
+        self._told = []
+        busy = True
+        try:
+            with self.engine.store.group():
+                deadline_s = time.monotonic() + ROUND_S
+                while busy and time.monotonic() < deadline_s:
+                    if job is not None:
+                        job()
+                    stepped = self._step()
+                    job = self._next_job()
+                    busy = stepped or job is not None
+                if job is not None:
+                    job()
+        except Exception as problem:  # the store failed, or we did: nothing of this happened
+            self.engine.forget()
+            self.counts.fault(str(problem))
+            for _, undo in self._told:
+                undo(problem)
+            return False
+        for tell, _ in self._told:
+            tell()
+        return busy
+
+    def _next_job(self) -> _Job | None:
+        try:
+            return self._jobs.get_nowait()
+        except queue.Empty:
+            return None
 
     def _step(self) -> bool:
         """Something of what waits; False when nothing can be done now."""
-        try:
-            self.engine.fire_due()
-            self._deliver()
-            return self._run_next()
-        except (EngineFault, OperatorError) as problem:
-            self.counts.fault(str(problem))
-            return False
-
-    def _run_next(self) -> bool:
+        self.engine.fire_due()
         now_ms = self.engine.now_ms()
         self._held = {pico: until for pico, until in self._held.items() if until > now_ms}
         accepted = self.engine.store.next_waiting(list(self._held))
@@ -141,15 +175,16 @@ class Worker:
         try:
             response = self.engine.run_waiting(accepted)
         except AnswerLater as later:
-            self._hold(accepted.pico, 10 * 60)
+            self._hold(accepted.pico, ANSWER_S)
             self._find_answer(later, partial(self._answered, accepted.arrival))
-            return True
-        except (EngineFault, OperatorError) as problem:
+        except StoreError:
+            raise
+        except Exception as problem:  # whatever it is, the others go on
             self._hold(accepted.pico, HELD_S)
             self.counts.fault(str(problem))
             self._tell(accepted.arrival, None, problem)
-            return True
-        self._tell(accepted.arrival, response, None)
+        else:
+            self._tell(accepted.arrival, response, None)
         return True
 
     def _hold(self, pico: str, seconds: float) -> None:
@@ -159,12 +194,34 @@ class Worker:
         if response is not None:
             self.counts.transition(response)
         future = self._waiters.pop(arrival, None)
-        if future is None or future.cancelled():
+        if future is None:
             return
         if response is None:
-            future.set_exception(problem or OperatorError("the pico is deleted"))
+            self._fail(future, problem or NotFound("the pico is deleted"))
         else:
-            future.set_result(response)
+            self._succeed(future, response)
+
+    def _undone(self, arrival: int, problem: Exception) -> None:
+        future = self._waiters.pop(arrival, None)
+        if future is not None:
+            _set(future, None, problem)
+
+    def _settle(self, future: Future[Any], work: Callable[[], Any]) -> None:
+        """The result of work, or its exception, becomes the future's when it is durable."""
+        try:
+            result = work()
+        except StoreError:
+            raise
+        except Exception as problem:
+            self._fail(future, problem)
+        else:
+            self._succeed(future, result)
+
+    def _succeed(self, future: Future[Any], result: Any) -> None:
+        self._told.append((partial(_set, future, result, None), partial(_set, future, None)))
+
+    def _fail(self, future: Future[Any], problem: Exception) -> None:
+        self._told.append((partial(_set, future, None, problem), partial(_set, future, None)))
 
     # -- slow answers
 
@@ -175,7 +232,7 @@ class Worker:
             data = self._look_outside(later.pico, later.need)
             self.post(lambda: done(later, data))
 
-        self._pool.submit(find)
+        self._told.append((lambda: self._pool.submit(find), lambda problem: None))
 
     def _look_outside(self, pico: str, need: NeedsAnswer) -> bytes | None:
         """An answer from the network; None when it is ready for the engine to give itself."""
@@ -210,10 +267,10 @@ class Worker:
             self._find_answer(later, again)
             return
         except Exception as problem:
-            future.set_exception(problem)
+            self._fail(future, problem)
             return
         self.counts.queries += 1
-        _settle(future, lambda: _answer_of(done))
+        self._settle(future, lambda: _answer_of(done))
 
     # -- deliveries
 
@@ -246,16 +303,13 @@ class Worker:
             self._rest_until_ms[item.position] = engine.now_ms() + wait_ms(item.tries)
 
 
-def _settle(future: Future[Any], work: Callable[[], Any]) -> None:
-    """The result of work, or its exception, becomes the future's."""
-    if not future.set_running_or_notify_cancel():
+def _set(future: Future[Any], result: Any, problem: Exception | None) -> None:
+    if future.done() or not future.set_running_or_notify_cancel():
         return
-    try:
-        result = work()
-    except Exception as problem:
-        future.set_exception(problem)
-    else:
+    if problem is None:
         future.set_result(result)
+    else:
+        future.set_exception(problem)
 
 
 def _answer_of(done: Transition) -> Value:

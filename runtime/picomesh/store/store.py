@@ -89,6 +89,7 @@ class Store:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._lock = threading.RLock()
+        self._is_group = False
         self._recent: OrderedDict[Cid, bytes] = OrderedDict()
 
     @classmethod
@@ -108,20 +109,38 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside is durable at its end, or did not happen."""
+        """Everything inside is durable at its end, or with its group, or did not happen."""
+        begin, end, undo = _MEMBER if self._is_group else _WHOLE
         with self._lock:
             try:
-                self._database.execute("BEGIN IMMEDIATE")
+                self._database.execute(begin)
                 try:
                     yield self._database
                 except BaseException:
-                    self._database.execute("ROLLBACK")
+                    self._undo(undo)
                     raise
-                self._database.execute("COMMIT")
+                self._database.execute(end)
             except sqlite3.Error as problem:
                 if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
+                    self._undo(undo)
                 raise _store_error(problem) from problem
+
+    def _undo(self, statements: tuple[str, ...]) -> None:
+        for statement in statements:
+            self._database.execute(statement)
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """All transactions inside are durable at its end, with one sync; or none happened.
+
+        Nobody outside may hear of what is inside before. Each of them can still fail alone.
+        """
+        with self._lock, self.transaction():
+            self._is_group = True
+            try:
+                yield
+            finally:
+                self._is_group = False
 
     def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -356,6 +375,9 @@ class Store:
 
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX", "SQLITE_ERROR")
+# How a transaction begins, ends, and is undone: on its own, and within a group.
+_WHOLE = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+_MEMBER = ("SAVEPOINT member", "RELEASE member", ("ROLLBACK TO member", "RELEASE member"))
 _LIVING = "pico NOT IN (SELECT pico FROM gone)"
 _RECEIPTS = "SELECT pico, seq, core, envelope FROM receipt"
 
