@@ -178,6 +178,14 @@ class OffsetMap:
             return self.raw[at + 1]
         return self.raw[at] + self.lengths[at] - 1  # behind the body: its last byte
 
+    def metered_offset(self, raw_offset: int) -> int | None:
+        """The byte of the metered module that a byte of the raw one became; None for code that
+        is not there any more, because nothing reaches it."""
+        for metered, raw, length in zip(self.metered, self.raw, self.lengths, strict=True):
+            if 0 <= raw <= raw_offset < raw + length:
+                return metered + raw_offset - raw
+        return None
+
 
 def offset_map(raw: bytes, *, every_block: bool = False) -> OffsetMap:
     """The map from the metered form of a module back to the raw one. Nothing is remembered:

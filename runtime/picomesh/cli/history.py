@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 
 from picomesh.cli.arguments import home_option, json_option, utf8
 from picomesh.cli.homes import open_engine
-from picomesh.cli.output import print_json, receipt_json, to_json
+from picomesh.cli.output import print_entries, print_json, receipt_json, state_json
 from picomesh.cli.problems import Answered
 
 if TYPE_CHECKING:
@@ -84,36 +83,19 @@ def show(pico: str, seq: int | None, home: Path | None, as_json: bool) -> None:
     with open_engine(home) as engine:
         pico = engine.find(utf8(pico, "the pico"))
         if seq is None:
-            _print(_pico_json(engine, pico), as_json)
+            print_entries(_pico_json(engine, pico), as_json)
         else:
             receipt = engine.receipt(pico, seq)
-            _print({**receipt_json(receipt), **_details(engine, receipt)}, as_json)
-
-
-def _print(entries: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(entries)
-        return
-    for key, value in entries.items():
-        if isinstance(value, list | dict) and len(to_json(value)) > 80:
-            click.echo(f"{key}: {json.dumps(value, indent=2, ensure_ascii=False)}")
-        else:
-            click.echo(f"{key}: {value if isinstance(value, str) else to_json(value)}")
+            print_entries({**receipt_json(receipt), **_details(engine, receipt)}, as_json)
 
 
 def _pico_json(engine: Engine, pico: str) -> dict[str, Any]:
-    from picomesh.engine.entities import ENTITIES, read_entities
-
-    state = engine.state(pico)
     head = engine.store.head(pico)
     return {
         "pico": pico,
         "name": dict(engine.store.picos())[pico],
         "receipts": 0 if head is None else head.seq + 1,
-        "root": str(state.root),
-        "rulesets": [{"rid": item.rid, "url": item.url} for item in state.rulesets()],
-        "channels": state.channels(),
-        "entities": read_entities(state.items(ENTITIES)),
+        **state_json(engine.state(pico)),
     }
 
 

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from picomesh.engine import Response
+    from picomesh.engine.records import PicoState
     from picomesh.ledger.receipt import Receipt
     from picomesh.transition import Transition
 
@@ -25,6 +26,30 @@ def visible(text: str) -> str:
 
 def print_json(value: Any) -> None:
     click.echo(to_json(value))
+
+
+def print_entries(entries: dict[str, Any], as_json: bool) -> None:
+    """A map, one entry after the other for people, on one line for a program."""
+    if as_json:
+        print_json(entries)
+        return
+    for key, value in entries.items():
+        if isinstance(value, list | dict) and len(to_json(value)) > 80:
+            click.echo(f"{key}: {json.dumps(value, indent=2, ensure_ascii=False)}")
+        else:
+            click.echo(f"{key}: {value if isinstance(value, str) else to_json(value)}")
+
+
+def state_json(state: PicoState) -> dict[str, Any]:
+    """A state: what is installed, the channels, the entity variables."""
+    from picomesh.engine.entities import ENTITIES, read_entities
+
+    return {
+        "root": str(state.root),
+        "rulesets": [{"rid": item.rid, "url": item.url} for item in state.rulesets()],
+        "channels": state.channels(),
+        "entities": read_entities(state.items(ENTITIES)),
+    }
 
 
 def response_json(response: Response) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def has_state(source: Source, root: Cid) -> bool:
     return True
 
 
-class _Regrown:
-    """A source with the blocks that a replay made again."""
+class Regrown:
+    """A source with blocks that were made again by running transitions."""
 
     def __init__(self, source: Source, blocks: dict[Cid, bytes]) -> None:
         self._source = source
@@ -87,4 +87,4 @@ def with_state(source: Source, programs: Programs, pico: str, seq: int) -> Sourc
                 f"receipt {item.seq} does not replay: its {item.divergence.field} is another",
                 "`picomesh replay` says more",
             )
-    return _Regrown(source, blocks)
+    return Regrown(source, blocks)

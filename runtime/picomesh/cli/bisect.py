@@ -1,0 +1,148 @@
+"""Comparing two histories: of two homes, two files, or one of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from picomesh.cli.arguments import json_option
+from picomesh.cli.histories import Histories, open_histories
+from picomesh.cli.output import print_json, visible
+from picomesh.cli.problems import Answered, fail
+
+if TYPE_CHECKING:
+    from picomesh.engine.bisect import Finding, Side
+
+
+@click.command()
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("--pico", help="The pico to compare. Default: all that both have.")
+@click.option("--backend-a", default="cranelift", show_default=True, help="What runs A again.")
+@click.option("--backend-b", default="cranelift", show_default=True, help="What runs B again.")
+@json_option
+def bisect(
+    a: Path, b: Path, pico: str | None, backend_a: str, backend_b: str, as_json: bool
+) -> None:
+    """Find where two histories of a pico part, down to the line of source.
+
+    A and B are homes, or files that `picomesh export` wrote. Finds the first receipt that
+    differs, runs it again from each side's own record, and says who does not come to what it
+    recorded, the first host call that is another one, the fuel up to which they agree, and the
+    rule and line that made the call. Exits with 1 when the histories differ.
+    """
+    from picomesh.engine.bisect import Side
+    from picomesh.engine.bisect import bisect as compare
+
+    with _both(a, b, backend_a, backend_b) as (first, second):
+        findings: list[Finding] = []
+        for name in _common(first, second, pico):
+            sides = [
+                Side(label, item.source, item.programs)
+                for label, item in (("A", first), ("B", second))
+            ]
+            findings.append(compare(sides[0], sides[1], name))
+    for finding in findings:
+        if as_json:
+            print_json(finding_json(finding))
+        else:
+            _print(finding)
+    if any(finding.seq is not None for finding in findings):
+        raise Answered
+
+
+@contextmanager
+def _both(
+    a: Path, b: Path, backend_a: str, backend_b: str
+) -> Iterator[tuple[Histories, Histories]]:
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(
+                open_histories(path, None, backend)
+                if path.is_dir()
+                else open_histories(None, path, backend)
+            )
+            for path, backend in ((a, backend_a), (b, backend_b))
+        ]
+        yield opened[0], opened[1]
+
+
+def _common(a: Histories, b: Histories, pico: str | None) -> list[str]:
+    known = {item for item, _ in b.source.picos()}
+    if pico is not None:
+        found = a.find(pico)
+        if found not in known:
+            raise fail(f"B has no pico {found}")
+        return [found]
+    common = [item for item, _ in a.source.picos() if item in known]
+    if not common:
+        raise fail("A and B have no pico in common", "a pico is the same one by its id")
+    return common
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """A comparison for a program."""
+    row: dict[str, Any] = {
+        "pico": finding.pico,
+        "ok": finding.seq is None,
+        "receipts": list(finding.receipts),
+        "looks": finding.looks,
+    }
+    if finding.seq is None:
+        return row
+    row |= {"seq": finding.seq, "field": finding.differs_in, "values": list(finding.values)}
+    row["given"] = list(finding.given)
+    if finding.sides is not None:
+        row["sides"] = [_side_json(side) for side in finding.sides]
+    found = finding.explained
+    if found is not None:
+        row |= {"fuel": found.fuel, "call": found.call, "a": found.a, "b": found.b}
+        if found.where is not None:
+            where = found.where
+            row["where"] = {
+                "rid": where.rid,
+                "function": where.function,
+                "file": where.file,
+                "line": where.line,
+            }
+    return row
+
+
+def _side_json(side: Side) -> dict[str, Any]:
+    differs = None if side.divergence is None else side.divergence.field
+    return {"label": side.label, "ok": side.reproduces, "field": differs, "text": side.problem}
+
+
+def _print(finding: Finding) -> None:
+    a, b = finding.receipts
+    click.echo(f"pico {finding.pico}")
+    if finding.seq is None:
+        words = "the same history" if a == b else "one continues the other"
+        click.echo(f"  {words}: A has {a} receipts, B has {b}")
+        return
+    click.echo(f"  the first {finding.seq} receipts are the same ({finding.looks} looks)")
+    click.echo(f"  receipt {finding.seq} differs in {finding.differs_in}")
+    for label, value in zip("AB", finding.values, strict=True):
+        click.echo(visible(f"    {label} {value}"))
+    if finding.given:
+        click.echo(f"  they were given something else: {', '.join(finding.given)}")
+    for side in finding.sides or ():
+        click.echo(visible(f"  {_verdict(side)}"))
+    found = finding.explained
+    if found is None:
+        click.echo("  no host call differs")
+        return
+    where = "" if found.where is None else f"{found.where}: "
+    click.echo(visible(f"agree until fuel {found.fuel:,}; {where}A {found.a}, B {found.b}"))
+
+
+def _verdict(side: Side) -> str:
+    if side.problem:
+        return f"{side.label} cannot be run again: {side.problem}"
+    if side.divergence is not None:
+        return f"{side.label} does not come to what it recorded: {side.divergence.field} is another"
+    return f"{side.label}, run again, comes to what it recorded"

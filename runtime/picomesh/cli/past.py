@@ -1,0 +1,250 @@
+"""The past of a pico: as it was, and as it would have been."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from picomesh.cli.arguments import backend_option, home_option, json_option
+from picomesh.cli.histories import history_option, open_histories
+from picomesh.cli.output import print_entries, print_json, state_json, to_json, visible
+from picomesh.cli.problems import Answered
+
+if TYPE_CHECKING:
+    from picomesh.engine.fork import Difference, Forked
+    from picomesh.engine.inputs import Input
+    from picomesh.engine.moment import Moment
+
+
+@click.command()
+@click.argument("pico")
+@click.argument("seq", type=click.IntRange(min=0))
+@click.option(
+    "--fuel", type=click.IntRange(min=0), help="Stop within the transition, at this much fuel."
+)
+@home_option
+@history_option
+@backend_option
+@json_option
+def at(
+    pico: str,
+    seq: int,
+    fuel: int | None,
+    home: Path | None,
+    history: Path | None,
+    backend: str,
+    as_json: bool,
+) -> None:
+    """Show a pico as it was behind a receipt, or in the middle of its transition.
+
+    With --fuel, the transition runs again and stops there, at the same instruction on every
+    engine: shows the rule and the line of source, every host call so far, and what was written.
+    """
+    from picomesh.engine.moment import moment, state_behind
+    from picomesh.engine.watch import Watcher
+
+    with open_histories(home, history, backend) as histories:
+        found = histories.find(pico)
+        if fuel is None:
+            state = state_behind(histories.source, histories.programs, found, seq)
+            print_entries({"pico": found, "seq": seq, **state_json(state)}, as_json)
+            return
+        watcher = Watcher(histories.programs)
+        then = moment(histories.source, histories.programs, watcher, found, seq, fuel)
+    if as_json:
+        print_json(moment_json(then))
+    else:
+        _print_moment(then)
+
+
+def moment_json(then: Moment) -> dict[str, Any]:
+    """A moment for a program."""
+    from picomesh.engine.telling import answer_text, call_text, name_of, value_text
+
+    calls = [
+        {
+            "fuel": then.limit - call.fuel_left,
+            "rid": call.rid,
+            "function": call.function,
+            "text": call_text(call),
+            "answer": answer_text(call.answer),
+        }
+        for call in then.calls
+    ]
+    where = then.where
+    return {
+        "pico": then.core.pico,
+        "seq": then.core.seq,
+        "fuel": then.fuel,
+        "of": then.core.fuel,
+        "ended": then.ended,
+        "rid": then.rid,
+        "function": None if where is None else where.function,
+        "file": None if where is None else where.file,
+        "line": None if where is None else where.line,
+        "calls": calls,
+        "written": {
+            name_of(path): value_text(value) for path, value in sorted(then.written.items())
+        },
+    }
+
+
+def _print_moment(then: Moment) -> None:
+    row = moment_json(then)
+    where = "" if then.where is None else f": {then.where}"
+    if then.ended:
+        click.echo(f"receipt {then.core.seq} ended with {then.outcome} at fuel {then.fuel:,}")
+    else:
+        click.echo(f"receipt {then.core.seq} at fuel {then.fuel:,} of {then.core.fuel:,}{where}")
+    for call in row["calls"]:
+        answer = f": {call['answer']}" if call["function"] in ("get", "scan", "ask", "call") else ""
+        click.echo(visible(f"  {call['fuel']:>12,}  {call['text']}{answer}"))
+    written = row["written"]
+    click.echo("written" if then.ended else "written so far")
+    for name, value in written.items():
+        click.echo(visible(f"  {name} = {value}"))
+    if not written:
+        click.echo("  nothing")
+
+
+@click.command()
+@click.argument("pico")
+@click.option(
+    "--at", "seq", type=click.IntRange(min=0), required=True, help="The receipt to begin behind."
+)
+@click.option(
+    "--ruleset",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The edited ruleset, .krl or .wasm.",
+)
+@click.option("--replay", is_flag=True, help="Run the events that came behind it.")
+@click.option("--to", "last", type=click.IntRange(min=0), help="Last receipt to run.")
+@home_option
+@history_option
+@backend_option
+@json_option
+def fork(
+    pico: str,
+    seq: int,
+    ruleset: Path,
+    replay: bool,
+    last: int | None,
+    home: Path | None,
+    history: Path | None,
+    backend: str,
+    as_json: bool,
+) -> None:
+    """What if: the real events of a pico under an edited ruleset, next to what really happened.
+
+    Installs the ruleset behind a receipt on a copy that lives only now, runs the events that came
+    then with their own times and random seeds, and shows what would have been another outcome,
+    effect or state. Nothing is stored and nothing leaves. Exits with 1 if something differs.
+
+    picomesh fork me --at 12 --ruleset limits.krl --replay
+    """
+    from picomesh.cli.rulesets import load_module
+    from picomesh.engine.fork import Fork
+
+    module = load_module(ruleset)
+    with open_histories(home, history, backend) as histories:
+        made = Fork(histories.source, histories.programs, histories.find(pico), seq)
+        installed = made.install(module.raw, module.source, module.url)
+        events = list(made.replay(last)) if replay else []
+        differences = made.differences(last) if replay else []
+    outcome = installed.core.outcome
+    if as_json:
+        print_json(
+            {
+                "ok": outcome == "ok" and all(item.is_same for item in events),
+                "install": outcome,
+                "message": installed.transition.message,
+                "events": [forked_json(item) for item in events],
+                "differences": [difference_json(item) for item in differences],
+            }
+        )
+    else:
+        click.echo(
+            f"installed behind receipt {seq}: {outcome} {installed.transition.message}".rstrip()
+        )
+        for item in events:
+            _print_forked(item)
+        if replay:
+            _print_end(events, differences)
+    if outcome != "ok" or not all(item.is_same for item in events):
+        raise Answered
+
+
+def forked_json(item: Forked) -> dict[str, Any]:
+    """One event of a fork for a program."""
+    row: dict[str, Any] = {"seq": item.seq, "given": _given_text(item.given), "ok": item.is_same}
+    row |= {"skipped": item.skipped, "was": {"outcome": item.core.outcome, "fuel": item.core.fuel}}
+    if item.performed is not None:
+        now = item.performed.core
+        row["is"] = {"outcome": now.outcome, "fuel": now.fuel}
+        row["is"]["message"] = item.performed.transition.message
+        row["lines"] = _lines(item)
+    return row
+
+
+def difference_json(item: Difference) -> dict[str, Any]:
+    from picomesh.engine.telling import value_text
+
+    path = item.path.decode("utf-8", "backslashreplace")
+    return {"path": path, "was": value_text(item.past), "is": value_text(item.forked)}
+
+
+def _given_text(given: Input) -> str:
+    from picomesh.engine.inputs import Event, kind_of
+    from picomesh.ledger.value import decode_value
+
+    if isinstance(given, Event):
+        return f"{given.domain}:{given.name} {to_json(decode_value(given.attrs))}"
+    return f"{kind_of(given)} {getattr(given, 'rid', '')}".rstrip()
+
+
+def _lines(item: Forked) -> list[str]:
+    """What differs in an event of a fork."""
+    from picomesh.engine.telling import effect_text, name_of, value_text
+
+    assert item.performed is not None, "it was run"
+    done, lines = item.performed.transition, []
+    if item.core.outcome != done.outcome:
+        message = f" ({done.message})" if done.message else ""
+        lines.append(f"outcome {done.outcome}{message}, was {item.core.outcome}")
+    was = {write.path: write.value for write in item.core.writes}
+    now = {write.path: write.value for write in item.performed.core.writes}
+    values = dict(done.writes)
+    for path in sorted(was.keys() | now.keys()):
+        if path not in now:
+            lines.append(f"{name_of(path)} is not written, was")
+        elif path not in was or was[path] != now[path]:
+            lines.append(f"{name_of(path)} = {value_text(values[path])}")
+    if item.core.outbox != item.performed.core.outbox:
+        lines += [effect_text(effect.data) for effect in done.effects] or ["no effects"]
+    return lines
+
+
+def _print_forked(item: Forked) -> None:
+    given = _given_text(item.given)
+    if item.performed is None:
+        click.echo(visible(f"receipt {item.seq}, {given}: left out, {item.skipped}"))
+    elif not item.is_same:
+        click.echo(visible(f"receipt {item.seq}, {given}: differs"))
+        for line in _lines(item):
+            click.echo(visible(f"    {line}"))
+
+
+def _print_end(events: list[Forked], differences: list[Difference]) -> None:
+    from picomesh.engine.telling import name_of, value_text
+
+    ran = [item for item in events if item.performed is not None]
+    same = sum(item.is_same for item in ran)
+    click.echo(f"{len(ran)} events run again: {same} the same, {len(ran) - same} differ")
+    if differences:
+        click.echo("at the end")
+    for item in differences:
+        was, now = value_text(item.past), value_text(item.forked)
+        click.echo(visible(f"  {name_of(item.path)} = {now}, was {was}"))

@@ -1,0 +1,224 @@
+"""What a transition does at the boundary, call by call, and where in its source it stands.
+
+A trace lies around any sandbox and changes nothing that the guest or the receipt could see. It
+remembers every host call with the fuel that was left, and can stop the run behind one of them: the
+guest's next basic block then finds no fuel, on every engine at the same place (pico-1.md §3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from picomesh.sandbox.backends import BackendOptions
+from picomesh.sandbox.boundary import SCAN
+from picomesh.sandbox.direct import DirectSandbox
+from picomesh.sandbox.interface import (
+    Guest,
+    GuestStop,
+    HostCalls,
+    Machine,
+    Meter,
+    Program,
+    Sandbox,
+)
+from picomesh.sandbox.machine import WasmtimeSandbox
+from picomesh.transition.calls import Calls
+
+Answer: TypeAlias = "bytes | list[tuple[bytes, bytes]] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One host call. `path` is the full path of the state, for those that name one."""
+
+    rid: str
+    function: str
+    arguments: tuple[bytes | int, ...]
+    answer: Answer
+    fuel_left: int
+    path: bytes | None = None
+
+    def same_question(self, other: Call) -> bool:
+        """Whether both ask or do the same, whatever is answered."""
+        return (self.rid, self.function, self.arguments) == (
+            other.rid,
+            other.function,
+            other.arguments,
+        )
+
+
+@dataclass(slots=True)
+class Trace:
+    """The host calls of one run. With `stop_behind`, it ends behind the call of that number."""
+
+    fuel_limit: int
+    stop_behind: int | None = None
+    calls: list[Call] = field(default_factory=list)
+    stopped: GuestStop | None = None
+    stopped_in: str = ""
+
+    def fuel_used(self, at: int) -> int:
+        """The fuel that was used when a call was made."""
+        return self.fuel_limit - self.calls[at].fuel_left
+
+    def written(self) -> dict[bytes, bytes | None]:
+        """What the guests wrote, path by path, up to where the run came."""
+        found: dict[bytes, bytes | None] = {}
+        for call in self.calls:
+            if call.path is not None and call.function in ("put", "delete"):
+                value = call.arguments[-1] if call.function == "put" else None
+                found[call.path] = value if isinstance(value, bytes) else None
+        return found
+
+
+def plain_way(sandbox: Sandbox) -> Sandbox:
+    """A sandbox of the same engine in which the meter can be read at any host call."""
+    if isinstance(sandbox, DirectSandbox):
+        return WasmtimeSandbox(BackendOptions(sandbox.backend, plain=True))
+    return sandbox
+
+
+class TracingSandbox:
+    """A sandbox whose guests are watched."""
+
+    def __init__(self, inner: Sandbox, trace: Trace) -> None:
+        self._inner = inner
+        self._trace = trace
+
+    @property
+    def backend(self) -> str:
+        return self._inner.backend
+
+    @property
+    def version(self) -> str:
+        return self._inner.version
+
+    def load(self, metered: bytes) -> Program:
+        return self._inner.load(metered)
+
+    def machine(self, meter: Meter) -> Machine:
+        return _Machine(self._inner.machine(meter), meter, self._trace)
+
+
+class _Machine:
+    def __init__(self, inner: Machine, meter: Meter, trace: Trace) -> None:
+        self._inner = inner
+        self._meter = meter
+        self._trace = trace
+
+    def start(self, program: Program, calls: HostCalls) -> Guest:
+        assert isinstance(calls, Calls), "a transition's guests have no other"
+        watched = _Calls(calls, self._meter, self._trace)
+        return _Guest(self._inner.start(program, watched), calls.ruleset.rid, self._trace)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _Guest:
+    """Remembers how the innermost guest ended; what is around it ends with it."""
+
+    def __init__(self, inner: Guest, rid: str, trace: Trace) -> None:
+        self._inner = inner
+        self._rid = rid
+        self._trace = trace
+
+    def describe(self) -> bytes:
+        try:
+            return self._inner.describe()
+        except GuestStop as stop:
+            self._note(stop)
+            raise
+
+    def handle(self, event: bytes) -> bytes:
+        try:
+            return self._inner.handle(event)
+        except GuestStop as stop:
+            self._note(stop)
+            raise
+
+    def query(self, request: bytes) -> bytes:
+        try:
+            return self._inner.query(request)
+        except GuestStop as stop:
+            self._note(stop)
+            raise
+
+    def _note(self, stop: GuestStop) -> None:
+        if self._trace.stopped is None:
+            self._trace.stopped, self._trace.stopped_in = stop, self._rid
+
+
+class _Calls:
+    """The host functions of a guest, noted."""
+
+    def __init__(self, inner: Calls, meter: Meter, trace: Trace) -> None:
+        self._inner = inner
+        self._meter = meter
+        self._trace = trace
+
+    def _full(self, path: bytes) -> bytes:
+        space, _, rest = path.partition(b"/")
+        return space + b"/" + self._inner.ruleset.rid.encode() + b"/" + rest
+
+    def _note(
+        self,
+        function: str,
+        arguments: tuple[bytes | int, ...],
+        answer: Answer,
+        fuel_left: int,
+        path: bytes | None = None,
+    ) -> None:
+        rid = self._inner.ruleset.rid
+        full = None if path is None else self._full(path)
+        self._trace.calls.append(Call(rid, function, arguments, answer, fuel_left, full))
+        if self._trace.stop_behind == len(self._trace.calls) - 1:
+            self._meter.fuel = _answer_price(answer)
+
+    def get(self, path: bytes) -> bytes | None:
+        fuel_left, answer = self._meter.fuel, self._inner.get(path)
+        self._note("get", (path,), answer, fuel_left, path)
+        return answer
+
+    def put(self, path: bytes, value: bytes) -> None:
+        fuel_left = self._meter.fuel
+        self._inner.put(path, value)
+        self._note("put", (path, value), None, fuel_left, path)
+
+    def delete(self, path: bytes) -> None:
+        fuel_left = self._meter.fuel
+        self._inner.delete(path)
+        self._note("delete", (path,), None, fuel_left, path)
+
+    def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        fuel_left, answer = self._meter.fuel, self._inner.scan(prefix, after, limit)
+        self._note("scan", (prefix, after, limit), answer, fuel_left, prefix)
+        return answer
+
+    def emit(self, effect: bytes) -> None:
+        fuel_left = self._meter.fuel
+        self._inner.emit(effect)
+        self._note("emit", (effect,), None, fuel_left)
+
+    def ask(self, question: bytes) -> bytes:
+        fuel_left, answer = self._meter.fuel, self._inner.ask(question)
+        self._note("ask", (question,), answer, fuel_left)
+        return answer
+
+    def call(self, request: bytes) -> bytes:
+        fuel_left, answer = self._meter.fuel, self._inner.call(request)
+        self._note("call", (request,), answer, fuel_left)
+        return answer
+
+
+def _answer_price(answer: Answer) -> int:
+    """What the host takes for an answer before the guest goes on; then there is no fuel left."""
+    match answer:
+        case None:
+            return 0
+        case bytes():
+            return len(answer)
+        case _:
+            size = sum(len(path) + len(value) for path, value in answer)
+            return size + len(answer) * SCAN.result_entry_price
