@@ -64,13 +64,14 @@ class Scope:
         return [name for name, found in self.names.items() if found == kind]
 
 
-class Slots:
-    """What the names of a template stand for, made when they are asked for."""
+class Slots(dict[str, str]):
+    """What the names of a template stand for, made each time they are asked for."""
 
     def __init__(self, writer: Expressions, scope: Scope, depth: int, made: str = "") -> None:
+        super().__init__()
         self.writer, self.scope, self.depth, self.made = writer, scope, depth, made
 
-    def __getitem__(self, slot: str) -> str:
+    def __missing__(self, slot: str) -> str:
         writer, scope, depth = self.writer, self.scope, self.depth
         if slot == "made":
             return self.made
@@ -147,7 +148,7 @@ class Expressions:
         return self.filled(pick(random, _FORMS[kind]), scope, depth - 1)
 
     def filled(self, template: str, scope: Scope, depth: int, made: str = "") -> str:
-        return Template(template).substitute(Slots(self, scope, depth, made))  # type: ignore[arg-type] # only items are read
+        return Template(template).substitute(Slots(self, scope, depth, made))
 
     def leaf(self, kind: Kind, scope: Scope) -> str:
         random = self.random
