@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,20 @@ class Address:
     port: int = 3000
     admin_from_anywhere: bool = False
     limits: Limits = field(default_factory=Limits)
+
+
+class _Server(uvicorn.Server):
+    """Stops at SIGTERM and SIGINT, and has then done what it was told: it ends with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        kinds = (signal.SIGTERM, signal.SIGINT)
+        before = {kind: signal.signal(kind, self.handle_exit) for kind in kinds}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
 
 
 def load_token(folder: Path) -> str:
@@ -69,7 +84,7 @@ def serve(folder: Path, options: Options, address: Address) -> None:
     engine = Service.open(folder, options)
     worker = Worker(engine)
     application = build_application(worker, address, load_token(folder))
-    uvicorn.run(
+    config = uvicorn.Config(
         application,
         host=address.host,
         port=address.port,
@@ -79,3 +94,4 @@ def serve(folder: Path, options: Options, address: Address) -> None:
         timeout_graceful_shutdown=STOP_S,
         server_header=False,
     )
+    _Server(config).run()
