@@ -143,7 +143,7 @@ static void check_within(Step *step, Value within, double now) {
     step->has_started = true;
     if (now - step->started > number_of(within)) {
         states_be(&step->in, START);
-        forget(step);
+        step->settings = map_new(2); /* what was gathered stays, as in the reference */
         step->started = now;
     } else if (states_have(&step->in, START)) {
         step->started = now;
@@ -270,7 +270,7 @@ static bool is_where_it_began(const Step *step, const States *in, bool keeps_clo
         uint32_t state = in->items[i];
         if (state != START && (state != END || keeps_clock)) return false;
     }
-    return map_count(step->settings) == 0;
+    return map_count(step->settings) == 0 && map_count(step->gathered) == 0;
 }
 
 static void save(Step *step, const String *path, const States *in, bool keeps_clock) {
