@@ -38,9 +38,9 @@ def bisect(
     from picomesh.engine.bisect import Side
     from picomesh.engine.bisect import bisect as compare
 
-    with _both(a, b, backend_a, backend_b) as (first, second):
+    with both(a, b, backend_a, backend_b) as (first, second):
         findings: list[Finding] = []
-        for name in _common(first, second, pico):
+        for name in common_picos(first, second, pico):
             sides = [
                 Side(label, item.source, item.programs)
                 for label, item in (("A", first), ("B", second))
@@ -56,9 +56,10 @@ def bisect(
 
 
 @contextmanager
-def _both(
-    a: Path, b: Path, backend_a: str, backend_b: str
+def both(
+    a: Path, b: Path, backend_a: str = "cranelift", backend_b: str = "cranelift"
 ) -> Iterator[tuple[Histories, Histories]]:
+    """Two homes, two files, or one of each."""
     with ExitStack() as stack:
         opened = [
             stack.enter_context(
@@ -71,7 +72,8 @@ def _both(
         yield opened[0], opened[1]
 
 
-def _common(a: Histories, b: Histories, pico: str | None) -> list[str]:
+def common_picos(a: Histories, b: Histories, pico: str | None) -> list[str]:
+    """The picos that both have, or the one that is asked for."""
     known = {item for item, _ in b.source.picos()}
     if pico is not None:
         found = a.find(pico)

@@ -29,6 +29,7 @@ COMMANDS = {
     "prove": ("prove", "prove", "Write the proof of one receipt."),
     "audit": ("prove", "audit", "Check a proof, with nothing but the file."),
     "bisect": ("bisect", "bisect", "Find where two histories part."),
+    "evidence": ("evidence", "evidence", "Prove that an engine signed two histories."),
     "at": ("past", "at", "Show a pico as it was."),
     "fork": ("past", "fork", "Run real events under an edited ruleset."),
     "scenario": ("scenario", "scenario", "Run recorded cases on a virtual clock."),

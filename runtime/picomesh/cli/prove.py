@@ -149,13 +149,13 @@ def _add_modules(checked: CheckedModules, modules: tuple[Path, ...]) -> None:
 def _sandbox(backend: str, cache: Path) -> Any:
     """Another engine than the one that signed: a defect of one is no defect of the other."""
     from picomesh.sandbox.backends import BackendOptions
-    from picomesh.sandbox.machine import WasmtimeSandbox
+    from picomesh.sandbox.direct import open_sandbox
 
     def make(recorded: str) -> Sandbox:
         chosen = backend
         if backend == "other":
             chosen = "pulley" if recorded.startswith("cranelift") else "cranelift"
-        return WasmtimeSandbox(BackendOptions(chosen), cache)
+        return open_sandbox(BackendOptions(chosen), cache)
 
     return make
 

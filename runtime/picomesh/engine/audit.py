@@ -15,14 +15,15 @@ from pico_abi import limits
 from pico_abi.refused import ModuleRefused
 from picomesh.engine.checked import CheckedModules
 from picomesh.engine.errors import ModuleNotAdmitted
-from picomesh.engine.inputs import Create, Input, Install, Spawn, decode_input
+from picomesh.engine.inputs import Input, Install, decode_input
+from picomesh.engine.makers import engine_of, makers_of
 from picomesh.engine.perform import Performed, perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import RULESETS, Layered, RulesetRecord, decode_ruleset
 from picomesh.engine.replay import Divergence, compare, work_of
 from picomesh.ledger.car import CarFile
 from picomesh.ledger.checkpoint import Checkpoint, covers, decode_checkpoint
-from picomesh.ledger.cid import Cid, cid_of_bytes, parse_cid
+from picomesh.ledger.cid import Cid, cid_of_bytes
 from picomesh.ledger.errors import LedgerError, MissingBlock
 from picomesh.ledger.partial import Recorder, reach
 from picomesh.ledger.proof import Links, decode_proof
@@ -35,7 +36,7 @@ from picomesh.ledger.receipt import (
 )
 from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.manifest import BadManifest
-from picomesh.sandbox.interface import Sandbox
+from picomesh.sandbox.interface import EngineFault, Sandbox
 from picomesh.transition import NeedsAnswer, TapeDiverged
 
 PROOF_BYTES_MAX = 256 * 1024 * 1024
@@ -181,20 +182,10 @@ class _Auditor:
 
     def check_engine(self) -> None:
         """The pico's name is the hash of the input that made it, and that names the engine."""
-        self.ancestors: list[Cid] = []
-        made = self.made(self.core.pico)
-        while isinstance(made, Spawn):  # a child's name says its parent's
-            made = self.made(made.parent)
-        if not isinstance(made, Create):
-            raise Refused("engine", "the pico's name is not that of an input that makes one")
-        if made.engine != self.envelope.engine:
+        self.ancestors = makers_of(self.car, self.core.pico)
+        if engine_of(self.car, self.core.pico) != self.envelope.engine:
             raise Refused("engine", "the receipt is signed by another engine than the pico's")
         self.note("engine", f"the engine that made pico {self.core.pico}")
-
-    def made(self, pico: str) -> Input:
-        name = parse_cid(pico)
-        self.ancestors.append(name)  # a name is a hash, so no pico descends from itself
-        return decode_input(self.car.block(name))
 
     def check_position(self) -> None:
         core, proof = self.core, self.proof
@@ -293,6 +284,11 @@ class _Auditor:
             performed = perform(programs, self.blocks, work_of(self.core, self.recorder))
         except (NeedsAnswer, TapeDiverged) as problem:
             raise Refused("execution", f"the tape is another: {problem}") from problem
+        except (EngineFault, LedgerError, ModuleNotAdmitted):
+            raise
+        except Exception as problem:  # what only the host writes is read without suspicion, and
+            what = f"{type(problem).__name__}: {problem}"  # a forged state may hold anything
+            raise Refused("execution", f"the run breaks down: {what}") from problem
         self.done.performed = performed
         self.refuse_strangers()
         divergence = compare(self.core, performed.core)

@@ -70,7 +70,7 @@ def bisect(a: Side, b: Side, pico: str) -> Finding:
     """Compares two histories of a pico. Raises OperatorError when one has none."""
     heads = [_length(side.source, pico) for side in (a, b)]
     finding = Finding(pico, (heads[0], heads[1]))
-    finding.seq = _first_difference(a.source, b.source, pico, min(heads), finding)
+    finding.seq, finding.looks = first_difference(a.source, b.source, pico)
     if finding.seq is None:
         return finding
     for side in (a, b):
@@ -89,18 +89,21 @@ def _length(source: Source, pico: str) -> int:
     return 0 if head is None else head.seq + 1
 
 
-def _first_difference(a: Source, b: Source, pico: str, end: int, finding: Finding) -> int | None:
-    """The first place in [0, end) at which the receipts have other names."""
+def first_difference(a: Source, b: Source, pico: str) -> tuple[int | None, int]:
+    """The first place at which the receipts have other names, and how often it looked."""
+    looks = 0
 
     def differs(seq: int) -> bool:
-        finding.looks += 1
+        nonlocal looks
+        looks += 1
         return cid_of(get_receipt(a, pico, seq)) != cid_of(get_receipt(b, pico, seq))
 
+    end = min(_length(a, pico), _length(b, pico))
     low, high = max(_start(a, pico), _start(b, pico)), end
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if differs(middle) else (middle + 1, high)
-    return low if low < end else None
+    return (low if low < end else None), looks
 
 
 def _start(source: Source, pico: str) -> int:

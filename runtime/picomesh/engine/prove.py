@@ -7,7 +7,7 @@ proof (docs/formats/proof.md §3); that it suffices needs no thought, for the au
 from __future__ import annotations
 
 from picomesh.engine.errors import OperatorError
-from picomesh.engine.inputs import Input, Spawn, decode_input
+from picomesh.engine.makers import makers_of
 from picomesh.engine.perform import perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState
@@ -15,7 +15,7 @@ from picomesh.engine.replay import compare, work_of
 from picomesh.engine.sources import Source, cid_of, get_receipt, with_state
 from picomesh.ledger.car import encode_car
 from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
-from picomesh.ledger.cid import Cid, cid_of_block, parse_cid
+from picomesh.ledger.cid import Cid, cid_of_block
 from picomesh.ledger.merkle import inclusion_path, leaf_hash
 from picomesh.ledger.partial import Recorder
 from picomesh.ledger.proof import Links, Position, Proof, encode_proof
@@ -43,7 +43,7 @@ def prove(
     _run(recorder, programs, core)
     kept = _without_modules(core, recorder) if not has_modules else recorder.read
     blocks = {**kept, **_receipt_blocks(row)}
-    blocks |= _ancestors(source, pico)
+    blocks |= makers_of(source, pico)
     before = None
     if seq:
         row_before = get_receipt(source, pico, seq - 1)
@@ -67,17 +67,6 @@ def _run(recorder: Recorder, programs: Programs, core: Core) -> None:
         )
     for record in PicoState(recorder, core.pre).rulesets():
         recorder.block(record.raw)  # an auditor meters modules himself
-
-
-def _ancestors(source: Source, pico: str) -> dict[Cid, bytes]:
-    """The inputs that made the pico, its parent and so on; the last one names the engine."""
-    found: dict[Cid, bytes] = {}
-    made: Input | None = None
-    while made is None or isinstance(made, Spawn):
-        name = parse_cid(pico if made is None else made.parent)
-        found[name] = source.block(name)
-        made = decode_input(found[name])
-    return found
 
 
 def _without_modules(core: Core, recorder: Recorder) -> dict[Cid, bytes]:

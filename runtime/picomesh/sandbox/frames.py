@@ -24,6 +24,5 @@ def frames_of(stop: GuestStop) -> list[Frame]:
     if not isinstance(trap, wasmtime.Trap):
         return []
     return [
-        Frame(frame.func_name or "", frame.func_index, frame.module_offset)
-        for frame in trap.frames
+        Frame(frame.func_name or "", frame.func_index, frame.module_offset) for frame in trap.frames
     ]
