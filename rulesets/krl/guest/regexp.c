@@ -1,10 +1,11 @@
-/* Regular expressions: JavaScript's, by QuickJS's libregexp, on strings as they are. A pattern is
- * compiled when it is first used; the matcher's own stack goes back to the arena after each run. */
+/* Regular expressions: JavaScript's, on strings as they are. A pattern that was not compiled with the
+ * ruleset is when it is first used, by QuickJS's libregexp; matcher.c runs it. */
 #include <string.h>
 
 #include "core.h"
 #include "libregexp.h"
 #include "libunicode.h"
+#include "matcher.h"
 
 /* ---- what libregexp asks of whoever uses it ---- */
 
@@ -17,12 +18,6 @@ bool lre_check_stack_overflow(void *opaque, size_t alloca_size) {
     uint8_t here;
     (void)opaque;
     return stack_at_start - (uintptr_t)&here + alloca_size > COMPILER_STACK_BYTES;
-}
-
-/* Fuel bounds a run, the same everywhere; a clock would not. */
-int lre_check_timeout(void *opaque) {
-    (void)opaque;
-    return 0;
 }
 
 typedef struct {
@@ -68,8 +63,6 @@ int no_unicode_sequence_prop(const char *name, UnicodeSequencePropCB *each, void
 }
 
 /* ---- patterns ---- */
-
-static bool run(const uint8_t *code, const String *subject, uint32_t from, int32_t *captures);
 
 Regexp *regexp_from(const String *source, uint32_t flags) {
     Regexp *r = allocate(sizeof(Regexp));
@@ -135,7 +128,7 @@ static const uint8_t *compile(Regexp *r) {
  * tables of letters, which together are half of the library: the linker of a ruleset leaves out
  * what a program does not need (docs/formats/guest.md). */
 const uint8_t *(*rt_pattern_compiler)(Regexp *r) = compile;
-bool (*rt_pattern_matcher)(const uint8_t *, const String *, uint32_t, int32_t *) = run;
+bool (*rt_pattern_matcher)(const uint8_t *, const String *, uint32_t, int32_t *) = match_from;
 int (*rt_case_folding)(uint32_t c, bool is_unicode) = lre_canonicalize;
 
 /* What libregexp calls for lre_canonicalize: build.py. */
@@ -157,7 +150,7 @@ Regexp *to_regexp(Value v) {
 }
 
 uint32_t regexp_capture_count(Regexp *r) {
-    return (uint32_t)lre_get_capture_count(bytecode_of(r));
+    return pattern_groups(bytecode_of(r));
 }
 
 /* What a line end is written as behind a backslash; null: it is none. */
@@ -203,59 +196,6 @@ const String *regexp_to_string(const Regexp *r) {
 }
 
 /* ---- running ---- */
-
-/* Patterns are compiled to match in one place, and the search for the place is here: often the
- * first instruction says what a match begins with, and trying elsewhere is a waste. */
-
-enum {
-#define DEF(name, size) OPCODE_##name,
-#include "libregexp-opcode.h"
-#undef DEF
-};
-
-enum { BYTECODE_HEAD_BYTES = 8, SAVE_START_BYTES = 2 };
-
-/* The first instruction of a pattern that looks at the subject. */
-static const uint8_t *first_instruction(const uint8_t *code) {
-    const uint8_t *at = code + BYTECODE_HEAD_BYTES;
-    while (*at == OPCODE_save_start) at += SAVE_START_BYTES;
-    return at;
-}
-
-/* Where, from a place on, a match could begin; past the end if nowhere. */
-static uint32_t next_start(const uint8_t *first, const String *subject, uint32_t from) {
-    if (*first == OPCODE_line_start) return from == 0 ? 0 : subject->length + 1;
-    if (*first != OPCODE_char) return from;
-    uint16_t wanted = (uint16_t)(first[1] | first[2] << 8);
-    while (from < subject->length && unit_inline(subject, from) != wanted) from++;
-    return from < subject->length ? from : subject->length + 1;
-}
-
-static bool run_at(const uint8_t *code, uint8_t **slots, const String *subject, uint32_t start) {
-    int matched = lre_exec(slots, code, units_of(subject), (int)start, (int)subject->length,
-                           is_wide(subject) ? 1 : 0, NULL);
-    if (matched < 0) __builtin_trap(); /* out of memory, which has trapped already */
-    return matched > 0;
-}
-
-static bool run(const uint8_t *code, const String *subject, uint32_t from, int32_t *captures) {
-    const uint8_t *first = first_instruction(code);
-    uint8_t *mark = arena_mark();
-    uint32_t slot_count = (uint32_t)lre_get_alloc_count(code);
-    uint8_t **slots = allocate((slot_count + 1) * (uint32_t)sizeof(*slots));
-    const uint8_t *units = units_of(subject);
-    bool matched = false;
-    uint32_t start = next_start(first, subject, from);
-    while (start <= subject->length && !(matched = run_at(code, slots, subject, start)))
-        start = next_start(first, subject, start + 1);
-    uint32_t offset_count = 2 * (uint32_t)lre_get_capture_count(code);
-    for (uint32_t i = 0; i < offset_count && matched; i++) {
-        uint32_t bytes_in = slots[i] == NULL ? 0 : (uint32_t)(slots[i] - units);
-        captures[i] = slots[i] == NULL ? -1 : (int32_t)(bytes_in >> is_wide(subject));
-    }
-    arena_release(mark);
-    return matched;
-}
 
 bool regexp_run(Regexp *r, const String *subject, uint32_t from, int32_t *captures) {
     return rt_pattern_matcher(bytecode_of(r), subject, from, captures);

@@ -1,4 +1,4 @@
-"""The tree of a pattern as code of libregexp's matcher (quickjs-ng 0.17.0.2), byte for byte.
+"""The tree of a pattern as code for the matcher, byte for byte as QuickJS's compiler writes it.
 
 Jumps are relative to the instruction behind them, so the code of a node can stand anywhere and is
 put together from the code of its parts. Only the registers that count repetitions are given out at

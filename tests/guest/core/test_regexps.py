@@ -7,6 +7,9 @@ in code units, null for no match, "malformed" where JavaScript refuses the patte
 from __future__ import annotations
 
 import json
+import random
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,63 @@ def test_a_pattern_finds_what_javascript_finds() -> None:
         if got != wanted:
             wrong.append((source, flags, subject, got, wanted))
     assert not wrong
+
+
+# What JavaScript and Python read alike, without groups: those differ inside of loops.
+PARTS = [
+    *("a", "b", "ab", "é", "日", ".", "^", "\\b", "\\B", "\\d", "\\W", "(?:", "(?:", "(?=", "(?!"),
+    *(
+        ")",
+        ")",
+        ")",
+        "|",
+        "*",
+        "+",
+        "?",
+        "*?",
+        "+?",
+        "??",
+        "{2}",
+        "{0,3}",
+        "{1,2}?",
+        "[ab]",
+        "[^a]",
+    ),
+]
+
+
+def python_finds(source: str, flags: str, subject: str) -> list[str] | None:
+    """None if it is no pattern, or one that Python refuses to repeat."""
+    if re.search(r"[*+?}]\+", source):  # Python's own: it does not go back
+        return None
+    try:
+        with warnings.catch_warnings(action="error"):
+            found = re.compile(source, re.ASCII | (re.IGNORECASE if flags else 0)).search(subject)
+    except (re.error, Warning):
+        return None
+    return [] if found is None else [found[0]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_pattern_finds_what_another_engine_finds(seed: int) -> None:
+    choose = random.Random(seed)
+    machine, compared = Machine(), 0
+    for _ in range(150):
+        source = "".join(choose.choices(PARTS, k=choose.randrange(1, 8)))
+        source += ")" * (source.count("(") - source.count(")"))
+        subject = "".join(choose.choices("aaabbcA1 é日", k=choose.randrange(0, 12)))
+        flags = choose.choice(["", "i"]) if (source + subject).isascii() else ""
+        wanted = python_finds(source, flags, subject)
+        if wanted is None:
+            continue
+        compared += 1
+        machine.refresh()
+        found = []
+        if machine.call("match", subject, Pattern(source, flags)):
+            marked = machine.call("replace", subject, Pattern(source, flags), "<$&>")
+            found = [marked[marked.index("<") + 1 : marked.index(">")]]
+        assert found == wanted, (source, flags, subject)
+    assert compared > 30
 
 
 def test_a_pattern_that_javascript_refuses_throws() -> None:

@@ -148,7 +148,7 @@ EMPTY = "ruleset empty { }"
 
 def test_a_small_program_carries_little() -> None:
     module = compiled(EMPTY)
-    assert not alive(module) & {"lre_exec", "lre_compile", "sha256_run", "by_text"}
+    assert not alive(module) & {"match_from", "lre_compile", "sha256_run", "by_text"}
     assert sum(len(segment.payload) for segment in module.data) < 4_000
 
 
@@ -160,7 +160,7 @@ def test_what_a_program_names_is_alive_and_what_that_needs() -> None:
     assert alive(module) >= {"lib_math_hash", "sha256_run"}
     names = module.custom("name") or b""
     assert b"sha256_run" in names
-    assert b"lre_exec" not in names
+    assert b"match_from" not in names
 
 
 def test_a_program_is_smaller_than_one_that_does_more() -> None:
