@@ -20,7 +20,7 @@ from picomesh.ledger.value import Value, decode_plain, encode_plain, encode_valu
 from picomesh.store.store import Outgoing
 from picomesh.transition import Effect, Transition
 
-TRIES_MAX = 12  # about an hour and a half, then it is dropped and logged
+TRIES_MAX = 12  # about an hour and a half, then it is dropped and counted
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 15 * 60 * 1_000
 KEY_HEADER = "idempotency-key"

@@ -32,6 +32,8 @@ from picomesh.transition import Answer, NeedsAnswer, Transition
 JOBS_MAX = 2_000
 NETWORK_THREADS = 16
 IDLE_S = 0.5
+SEEN_MS = 7 * 24 * 60 * 60 * 1000  # how long the keys of events are known
+TIDY_MS = 60 * 60 * 1000
 ROUND_S = 0.02  # of work that becomes durable together
 ANSWER_S = 600.0  # until an answer from the network is given up
 HELD_S = 30.0  # how long a pico rests after this machine failed it
@@ -55,6 +57,7 @@ class Worker:
         self._waiters: dict[int, Future[Response]] = {}
         self._held: dict[str, int] = {}  # picos that cannot go on, until when
         self._in_flight: set[int] = set()
+        self._tidy_ms = 0
         self._rest_until_ms: dict[int, int] = {}
         # What is said when a round is durable, and what instead when it is not.
         self._told: list[tuple[Callable[[], Any], Callable[[Exception], Any]]] = []
@@ -116,8 +119,10 @@ class Worker:
 
     def post(self, run: _Job) -> None:
         """From threads that wait for the network: there is always room for an answer."""
-        if not self._stopping.is_set():
-            self._jobs.put(run)
+        while not self._stopping.is_set():
+            with contextlib.suppress(queue.Full):
+                self._jobs.put(run, timeout=IDLE_S)
+                return
 
     # -- in the engine's thread
 
@@ -276,6 +281,9 @@ class Worker:
 
     def _deliver(self) -> None:
         now_ms = self.engine.now_ms()
+        if now_ms >= self._tidy_ms:
+            self._tidy_ms = now_ms + TIDY_MS
+            self.engine.store.forget_seen(now_ms - SEEN_MS)
         for item in self.engine.store.outgoing():
             ready = self._rest_until_ms.get(item.position, 0) <= now_ms
             if ready and item.position not in self._in_flight:

@@ -1,0 +1,55 @@
+"""Logs: kept by rule, outside of the receipts' cores, and also when a transition fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from picomesh.cli import execute
+from picomesh.engine import Engine, Options
+from picomesh.engine.library import compile_krl
+from picomesh.engine.logs import logs_of
+from picomesh.scenario.world import VirtualWorld
+
+RULESET = """
+ruleset l {
+  rule good { select when t good fired { log info "fine" } }
+  rule bad { select when t bad pre { x = "seen".klog("before") y = x - 1 } }
+}
+"""
+
+
+def test_a_failed_transition_keeps_its_lines_and_its_error() -> None:
+    with Engine.ephemeral(Options(world=VirtualWorld(), backend="winch")) as engine:
+        pico = engine.create("me").pico
+        engine.install_module("me", compile_krl(RULESET))
+        engine.send("me", "t", "good")
+        engine.send("me", "t", "bad")
+        lines = logs_of(engine.store, pico)
+        assert [(line.seq, line.rule, line.level) for line in lines] == [
+            (2, "good", "info"),
+            (3, "bad", lines[1].level),
+            (3, "", "error"),
+        ]
+        assert "cannot be subtracted" in lines[-1].message
+        assert logs_of(engine.store, pico, since_ms=2**52) == []
+
+
+def test_the_command_shows_the_lines_of_one_rule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ["--home", str(tmp_path / "home")]
+    source = tmp_path / "l.krl"
+    source.write_text(RULESET)
+    assert execute(["new", "me", *home]) == 0
+    assert execute(["install", "me", str(source), *home]) == 0
+    assert execute(["send", "me", "t:good", *home]) == 0
+    assert execute(["send", "me", "t:bad", *home]) == 1
+    capsys.readouterr()
+    assert execute(["logs", "me", "--rule", "bad", "--json", *home]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["rid"] == "l"
+    assert execute(["logs", "me", *home]) == 0
+    assert "cannot be subtracted" in capsys.readouterr().out
