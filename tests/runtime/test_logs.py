@@ -37,6 +37,20 @@ def test_a_failed_transition_keeps_its_lines_and_its_error() -> None:
         assert logs_of(engine.store, pico, since_ms=2**52) == []
 
 
+def test_an_entry_of_a_schedule_that_fails_does_not_fire_again_and_again() -> None:
+    rule = 'rule s { select when t s fired { schedule t event "bad" at time:now() } }\n}'
+    text = RULESET.rstrip().removesuffix("}") + rule
+    world = VirtualWorld()
+    with Engine.ephemeral(Options(world=world, backend="winch")) as engine:
+        engine.create("me")
+        assert engine.install_module("me", compile_krl(text)).transition.outcome == "ok"
+        assert engine.send("me", "t", "s").transition.outcome == "ok"
+        world.clock_ms += 5_000
+        (response,) = engine.run_due()
+        assert response.transition.outcome == "throw"
+        assert engine.next_due() is None
+
+
 def test_the_command_shows_the_lines_of_one_rule(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -341,18 +341,19 @@ class Engine(Lookup):
         return min(found, key=lambda item: item.at_ms, default=None)
 
     def fire(self, due: Due) -> Response:
-        """Runs an entry of a schedule now, on its pico and past every policy."""
+        """Runs an entry of a schedule now, on its pico and past every policy.
+
+        What failed would stay in the schedule; an event that says so takes it out, or nothing.
+        """
         self._schedules.fired(due)
-        event = Event(
-            eci=due.eci,
-            domain=due.domain,
-            name=due.name,
-            attrs=encode_value(due.attrs),
-            eid=self.new_eid(),
-            host=self.host,
-            schedule=[due.rid, due.entry],
+        response = self._run_up_to(
+            due.pico, self.store.accept(self._sent(due.pico, due.event(self)))
         )
-        response = self._run_up_to(due.pico, self.store.accept(self._sent(due.pico, event)))
+        if response.transition.outcome != "ok":
+            failed = due.failed().event(self)
+            done = self._run_up_to(due.pico, self.store.accept(self._sent(due.pico, failed)))
+            if done.transition.outcome != "ok":
+                self._schedules.ignore(due)
         self.settle()
         return response
 

@@ -7,11 +7,23 @@ that fires it; one that was missed fires at once, a repeated one that was missed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from picomesh.engine.cron import CronError, parse_cron
+from picomesh.engine.inputs import Event
 from picomesh.engine.records import PicoState
-from picomesh.ledger.value import Value, decode_value
+from picomesh.ledger.value import Value, decode_value, encode_value
+
+FAILED = ("picomesh", "schedule_failed")
+
+
+class Sender(Protocol):
+    """What an event is sent by."""
+
+    host: str
+
+    def new_eid(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +39,23 @@ class Due:
     name: str
     attrs: dict[str, Value]
 
+    def event(self, sender: Sender) -> Event:
+        """The event that fires it."""
+        attrs, entry = encode_value(self.attrs), [self.rid, self.entry]
+        eid = sender.new_eid()
+        return Event(self.eci, self.domain, self.name, attrs, eid, sender.host, [*entry])
+
+    def failed(self) -> Due:
+        """What is said of it when its own event failed."""
+        attrs: dict[str, Value] = {"domain": self.domain, "name": self.name}
+        return replace(self, domain=FAILED[0], name=FAILED[1], attrs=attrs)
+
 
 class Schedules:
     """When repeated entries fire next; the only thing that is not in the state."""
 
     def __init__(self) -> None:
+        self._ignored: set[tuple[str, str, str]] = set()
         self._next_ms: dict[tuple[str, str, str, str], int] = {}
 
     def due(self, pico: str, state: PicoState, now_ms: int) -> list[Due]:
@@ -51,9 +75,13 @@ class Schedules:
         for key in [key for key in self._next_ms if key[:3] == (item.pico, item.rid, item.entry)]:
             del self._next_ms[key]
 
+    def ignore(self, item: Due) -> None:
+        """An entry that cannot even be taken out is left alone until the next start."""
+        self._ignored.add((item.pico, item.rid, item.entry))
+
     def _due(self, pico: str, rid: str, key: str, entry: Value, now_ms: int) -> Due | None:
         """None for an entry that no engine could fire: what is in it is the ruleset's."""
-        if not isinstance(entry, dict):
+        if not isinstance(entry, dict) or (pico, rid, key) in self._ignored:
             return None
         event = entry.get("event")
         at_ms = self._time(pico, rid, key, entry, now_ms)

@@ -15,12 +15,10 @@ from picomesh.engine.errors import NotFound, OperatorError
 from picomesh.engine.family import children_of, parent_of
 from picomesh.engine.inputs import Adopt, Delete, Event, decode_input, encode_input
 from picomesh.engine.perform import Work
-from picomesh.engine.schedules import Due
+from picomesh.engine.schedules import FAILED, Due
 from picomesh.ledger.cid import cid_of_bytes
 from picomesh.ledger.value import Value, decode_value, encode_value
 from picomesh.store.store import Accepted, Outgoing, Sent
-
-FAILED = ("picomesh", "schedule_failed")
 
 _Entry = tuple[str, str, str]  # pico, ruleset, entry of its schedule
 
@@ -110,7 +108,7 @@ class Service(Engine):
         if (given.domain, given.name) == FAILED:
             self._given_up |= {known}
             return
-        attrs = encode_value({"domain": given.domain, "name": given.name, "eid": given.eid})
+        attrs = encode_value({"domain": given.domain, "name": given.name})
         self._accept_entry(pico, given.eci, FAILED, attrs, entry)
 
     # -- what the worker needs
