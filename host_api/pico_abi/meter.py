@@ -102,7 +102,9 @@ def _metered(
     )
     known = _metered_bodies.get(function, context, extra)
     if known is not None:
-        return replace(known[1], type_index=function.type_index)
+        found = known[1]
+        same = found.type_index == function.type_index
+        return found if same else replace(found, type_index=function.type_index)
     result = _function(function, meter_body(function, context, setting))
     _metered_bodies.put(function, context, extra, used, result)
     return result

@@ -8,6 +8,7 @@ file; function bodies are typed by `body_types`. Time is linear in the module's 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import pairwise
 
 from pico_abi import limits
@@ -35,6 +36,7 @@ def validate(raw: bytes) -> None:
     validated(raw)
 
 
+@lru_cache(maxsize=1)  # who asks whether a module is admitted has it metered next
 def validated(raw: bytes) -> tuple[m.Module, Context, list[References]]:
     """As `validate`; gives what was learnt, with the indices each function body uses."""
     if len(raw) > limits.MODULE_BYTES_MAX:

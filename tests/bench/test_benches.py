@@ -37,8 +37,24 @@ def test_the_compile_bench_prints_one_line_with_a_hash_and_its_circumstances() -
     assert len(result["module"]) == 64
     assert result["runs"] == 2
     assert {"machine", "python", "wasmtime", "picomesh", "goals_ms"} <= set(result)
-    for figure in ("metered_ms", "native_ms", "cached_ms", "first_ms", "calibration_ms"):
+    figures = ("raw", "metered", "raw_native", "native", "cached", "first", "calibration")
+    for figure in [f"{name}_ms" for name in figures]:
         assert 0 < result[figure]["least"] <= result[figure]["median"] <= result[figure]["most"]
+
+
+def test_the_metering_bench_compares_both_forms_of_a_few_programs() -> None:
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "metering.py"), "--small"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = json.loads(done.stdout)
+    assert {"fib", "chain", "text", "data", "sort"} < set(result["programs"])
+    assert 0.3 < result["ratio"] < 5 and 1 < result["size"] < 1.8
+    assert result["goals"] == {"ratio": 1.25, "size": 1.8}
+    assert len(result["hash"]) == 64
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 
 from pico_abi.wasm import module as m
 from pico_abi.wasm.leb128 import uleb
@@ -109,7 +109,8 @@ def _elements(module: m.Module) -> list[bytes]:
     ]
 
 
-def encode_locals(runs: Iterable[tuple[int, int]]) -> bytes:
+@lru_cache(maxsize=1024)  # functions that declare the same are many
+def encode_locals(runs: tuple[tuple[int, int], ...]) -> bytes:
     """The run-length declaration of a function's locals."""
     return vector([uleb(count) + bytes((value_type,)) for count, value_type in runs])
 
