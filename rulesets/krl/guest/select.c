@@ -175,40 +175,46 @@ static void set_setting(Step *step, const String *name, Value v) {
     else map_set(step->settings, name, v);
 }
 
-/* From the start the window is new; from the end (repeat) it slides by one, also when another
- * event led there and it is empty. */
-static void gather(Step *step, const Base *base, const Array *captures, uint32_t from) {
-    for (uint32_t i = 0; i < base->aggregated_count; i++) {
-        const String *name = base->aggregated[i];
-        ArrayBuilder values;
-        array_start(&values, 4);
-        Value before;
-        uint32_t known_count = 0;
-        if (from != START && map_find(step->gathered, name, &before) && is_array(before)) {
-            const Array *known = address_of(before);
-            known_count = known->length;
-            for (uint32_t k = from == END; k < known_count; k++)
-                array_push(&values, known->items[k]);
-        }
-        if (from != END || known_count)
-            array_push(&values, i < captures->length ? captures->items[i] : KRL_NULL);
-        const Array *all = array_finish(&values);
-        map_set(step->gathered, name, from_array(all));
-        set_setting(step, name, aggregate_of(base->aggregate, all));
+/* A machine that may be at its start begins a new window; at its end (repeat) the window slides by
+ * one, also when another event led there and it is empty. Only one base's windows are kept. */
+static const Array *next_window(const Step *step, const String *name, Value capture) {
+    bool is_new = !step->failed && states_have(&step->in, START);
+    bool drops = !is_new && !step->failed && states_have(&step->in, END);
+    ArrayBuilder values;
+    array_start(&values, 4);
+    Value before;
+    if (!is_new && map_find(step->gathered, name, &before) && is_array(before)) {
+        const Array *known = address_of(before);
+        for (uint32_t i = drops; i < known->length; i++) array_push(&values, known->items[i]);
+        drops = drops && known->length == 0;
     }
+    if (!drops) array_push(&values, capture);
+    return array_finish(&values);
 }
 
-static void settle(Step *step, const Base *base, Value answer, uint32_t from) {
+static void gather(Step *step, const Base *base, const Array *captures) {
+    Map *gathered = map_new(2);
+    for (uint32_t i = 0; i < base->aggregated_count; i++) {
+        const String *name = base->aggregated[i];
+        Value capture = i < captures->length ? captures->items[i] : KRL_NULL;
+        const Array *all = next_window(step, name, capture);
+        map_set(gathered, name, from_array(all));
+        set_setting(step, name, aggregate_of(base->aggregate, all));
+    }
+    step->gathered = gathered;
+}
+
+static void settle(Step *step, const Base *base, Value answer) {
     const Array *captures = is_array(answer) ? address_of(answer) : array_new(0);
+    if (base->aggregated_count) gather(step, base, captures);
     for (uint32_t i = 0; i < base->setting_count; i++) {
         Value capture = i < captures->length ? captures->items[i] : KRL_UNDEFINED;
         set_setting(step, base->settings[i], capture);
     }
-    gather(step, base, captures, from);
 }
 
 /* An event of the right name whose attributes do not match makes the machine forget its place. */
-static bool event_is(Step *step, uint32_t index, uint32_t from) {
+static bool event_is(Step *step, uint32_t index) {
     const Base *base = &step->machine->bases[index];
     if (!rt_event_is(from_string(base->domain), from_string(base->name))) return false;
     if (step->matched[index] == KRL_UNSET) {
@@ -223,13 +229,13 @@ static bool event_is(Step *step, uint32_t index, uint32_t from) {
         forget(step);
         return false;
     }
-    settle(step, base, step->matched[index], from);
+    settle(step, base, step->matched[index]);
     return true;
 }
 
 static bool takes(Step *step, const Transition *transition) {
     for (uint32_t i = 0; i < transition->base_count; i++) {
-        bool is_it = event_is(step, transition->bases[i], transition->from);
+        bool is_it = event_is(step, transition->bases[i]);
         if (is_it != (bool)transition->negated) return true;
     }
     return false;
