@@ -14,8 +14,9 @@ import pytest
 
 from picomesh.engine import Engine, Options
 from picomesh.store.errors import DamagedStore, StoreError
+from picomesh.store.held import Sent
 from picomesh.store.home import default_home, open_home
-from picomesh.store.store import Sent, Store
+from picomesh.store.store import Store
 from wat_guests import counter
 
 

@@ -23,7 +23,8 @@ from picomesh.engine.records import Layered, PicoState
 from picomesh.engine.sends import Neighbours, sends_of
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.value import decode_plain
-from picomesh.store.store import Outgoing, Sent, Store
+from picomesh.store.held import Sent
+from picomesh.store.store import Outgoing, Store
 
 _SCHEDULE = b"/_schedule"
 

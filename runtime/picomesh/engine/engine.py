@@ -8,13 +8,11 @@ commit; effects are released after it.
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from pico_abi import limits
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
 from picomesh.engine.answers import AnswerLater, is_slow
@@ -32,6 +30,10 @@ from picomesh.engine.inputs import (
 )
 from picomesh.engine.logs import LOGS_MS, logs_of
 from picomesh.engine.lookup import Head, Lookup
+from picomesh.engine.model import GIVEN_BYTES_MAX as GIVEN_BYTES_MAX
+from picomesh.engine.model import Response as Response
+from picomesh.engine.model import Sending as Sending
+from picomesh.engine.model import encode_given
 from picomesh.engine.options import Options
 from picomesh.engine.perform import Performed, Work, acts_of, perform
 from picomesh.engine.programs import Programs
@@ -39,40 +41,23 @@ from picomesh.engine.records import Layered
 from picomesh.engine.schedules import Due, Schedules
 from picomesh.engine.sealing import Sealer
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
-from picomesh.ledger.errors import CodecError
 from picomesh.ledger.receipt import (
     Receipt,
 )
 from picomesh.ledger.signature import SEED_BYTES, Signer
 from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.ledger.value import Value, decode_value, encode_value
-from picomesh.manifest import Manifest, find_cycle
 from picomesh.sandbox.interface import EngineFault
 from picomesh.store.errors import StoreError
+from picomesh.store.held import NewReceipt, Sent
 from picomesh.store.home import Home, load_signer, open_home
-from picomesh.store.store import Accepted, Commit, Sent, Store, StoredReceipt
+from picomesh.store.store import Accepted, Commit, Store
 from picomesh.transition import Circumstances, NeedsAnswer, Transition
 
 WAITING_EVENTS_MAX = 10_000  # accepted from outside and not run yet
 SETTLE_EVENTS_MAX = 1_000  # that picos send each other behind one event
-# What a guest is given besides attributes or arguments takes a few hundred bytes.
-GIVEN_BYTES_MAX = min(limits.EVENT_BYTES_MAX, limits.REQUEST_BYTES_MAX) - 16 * limits.KIB
 QUESTION_DEPTH_MAX = 8  # queries that ask queries of other picos
-_EID_BYTES = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What became of an event, an install or a create."""
-
-    pico: str
-    eid: str
-    receipt: Receipt
-    transition: Transition
-
-    @property
-    def directives(self) -> tuple[dict[str, Value], ...]:
-        return self.transition.directives
+_EID_BYTES = 12
 
 
 class Engine(Lookup):
@@ -90,6 +75,7 @@ class Engine(Lookup):
         self.public_key = signer.public_key
         self.signer = signer
         self._sealer = Sealer(signer, programs.sandbox)
+        store.seal = self._sealer.seal
         self._home = home
         self._schedules = Schedules()
         self._library = options.library()
@@ -200,24 +186,6 @@ class Engine(Lookup):
         work = self._work(pico, Uninstall(rid), self._world.now_ms(), self._seed())
         return self._commit(work)
 
-    def _uses(self, pico: str) -> dict[str, tuple[str, ...]]:
-        """The modules that each installed ruleset uses."""
-        records = self.state(pico).rulesets()
-        return {
-            record.rid: self.programs.manifest(record.metered, self.store).uses
-            for record in records
-        }
-
-    def _check_uses(self, pico: str, manifest: Manifest) -> None:
-        """Used modules are installed before, and do not use each other in a circle."""
-        uses = {**self._uses(pico), manifest.rid: manifest.uses}
-        for rid in manifest.uses:
-            if rid not in uses:
-                raise OperatorError(f"Dependant module not loaded: {rid}", f"install {rid} first")
-        path = find_cycle(manifest.rid, uses)
-        if path:
-            raise OperatorError(f"Dependency Cycle Found: {' -> '.join(path)}")
-
     # -- events
 
     def accept(
@@ -240,7 +208,7 @@ class Engine(Lookup):
             eci=eci,
             domain=domain,
             name=name,
-            attrs=_encode(attrs, "the attributes"),
+            attrs=encode_given(attrs, "the attributes"),
             eid=eid or self.new_eid(),
             host=self.host,
         )
@@ -249,7 +217,7 @@ class Engine(Lookup):
         return self.store.accept(self._sent(pico, event), key, event.eid)
 
     def _sent(self, pico: str, event: Event) -> Sent:
-        return Sent(pico, encode_input(event), self._world.now_ms(), self._seed())
+        return Sent(pico, encode_input(event), self._world.now_ms(), self._seed(), event)
 
     def send(
         self,
@@ -265,11 +233,58 @@ class Engine(Lookup):
 
         What picos of this engine send each other in turn is run as well.
         """
-        pico = self.find(pico)
-        arrival = self.accept(pico, domain, name, attrs, eci=eci, eid=eid)
-        response = self._run_up_to(pico, arrival)
+        with self.together():
+            pico = self.find(pico)
+            arrival = self.accept(pico, domain, name, attrs, eci=eci, eid=eid)
+            response = self._run_up_to(pico, arrival)
         self.settle()
         return response
+
+    def send_many(self, sendings: Iterable[Sending]) -> list[Response | Exception]:
+        """Sends events in order, all of them durable together.
+
+        In the place of an event that is refused, or that this machine failed, is the exception.
+        """
+        results: list[Response | Exception] = []
+        with self.together():
+            for item in sendings:
+                try:
+                    pico = self.find(item.pico)
+                    arrival = self.accept(
+                        pico, item.domain, item.name, item.attrs, eci=item.eci, eid=item.eid
+                    )
+                    results.append(self._run_up_to(pico, arrival))
+                except (OperatorError, EngineFault) as problem:
+                    results.append(problem)
+            self.settle()
+        return results
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is done inside becomes durable together, with one signature.
+
+        Also when it ends early: what was accepted waits, and what was run has its receipt.
+        """
+        ended: BaseException | None = None
+        try:
+            with self.store.group():
+                try:
+                    yield
+                except StoreError:
+                    raise
+                except BaseException as problem:
+                    ended = problem
+        except BaseException:
+            self.forget()
+            raise
+        if ended is not None:
+            raise ended
+
+    def forget(self) -> None:
+        """Drops what is remembered of the store, after something was undone there."""
+        self._heads.clear()
+        self._living.clear()
+        self._sealer.forget()
 
     def send_now(
         self,
@@ -291,7 +306,7 @@ class Engine(Lookup):
 
     def _run_up_to(self, pico: str, arrival: int) -> Response:
         response: Response | None = None
-        for accepted in self.store.waiting(pico):
+        for accepted in self.store.waiting_for(pico):
             if accepted.arrival <= arrival:
                 response = self.process(accepted)
         assert response is not None, "the accepted event was waiting"
@@ -305,15 +320,18 @@ class Engine(Lookup):
         """
         count = 0
         stuck: set[str] = set()
-        while count < events_max:
-            waiting = self.store.next_waiting(stuck)
-            if waiting is None:
-                break
-            try:
-                self.run_waiting(waiting)
-                count += 1
-            except EngineFault:
-                stuck.add(waiting.pico)
+        if not self.store.waiting_count():
+            return 0
+        with self.together():
+            while count < events_max:
+                waiting = self.store.next_waiting(stuck)
+                if waiting is None:
+                    break
+                try:
+                    self.run_waiting(waiting)
+                    count += 1
+                except EngineFault:
+                    stuck.add(waiting.pico)
         return count
 
     def process_waiting(self) -> list[Response]:
@@ -366,7 +384,9 @@ class Engine(Lookup):
 
     def process(self, accepted: Accepted) -> Response:
         """Runs an accepted event until it has a receipt."""
-        given = decode_input(accepted.event)
+        given = accepted.given
+        if not isinstance(given, Event):
+            given = decode_input(accepted.event)
         tape = [transition.Answer(*row) for row in self.store.answers(accepted.arrival)]
         while True:
             work = self._work(accepted.pico, given, accepted.time_ms, accepted.seed, tuple(tape))
@@ -382,6 +402,8 @@ class Engine(Lookup):
             raise OperatorError(f"queries ask each other more than {QUESTION_DEPTH_MAX} deep")
         if self.can_wait and not self._answering and is_slow(need.question):
             raise AnswerLater(pico, need)
+        if is_slow(need.question):  # what happens outside cannot be undone with a group
+            self.store.sync()
         self._answering.append(pico)
         try:
             return self.options.answerer.answer(self, pico, need.rid, need.question)
@@ -443,7 +465,7 @@ class Engine(Lookup):
         rulesets = [self.programs.ruleset(record, blocks) for record in state.rulesets()]
         eci = eci or self.eci(pico)
         self._check_policy(pico, eci, "query", rid, name, sender)
-        given_args = _encode(args, "the arguments")
+        given_args = encode_given(args, "the arguments")
         query = transition.Query(eci, rid, name, given_args, self.new_eid())
         tape = [] if tape is None else tape
         time_ms, seed = self._world.now_ms(), self._seed()
@@ -470,7 +492,7 @@ class Engine(Lookup):
         return self._world.random_bytes(SEED_BYTES)
 
     def new_eid(self) -> str:
-        return base64.b32encode(self._world.random_bytes(_EID_BYTES)).decode().lower()
+        return self._world.random_bytes(_EID_BYTES).hex()
 
     def next_work(self, pico: str, given: Input, time_ms: int, seed: bytes) -> Work:
         """The work of a pico's next transition."""
@@ -527,12 +549,14 @@ class Engine(Lookup):
     ) -> list[Receipt]:
         """Signs transitions and makes them durable together."""
         new = dict(layered.new)
-        receipts = self._sealer.seal(done, new)
-        rows: list[tuple[StoredReceipt, str | None]] = []
-        for (work, performed, _), receipt in zip(done, receipts, strict=True):
+        rows: list[NewReceipt] = []
+        for work, performed, elapsed_us in done:
+            receipt, logs = self._sealer.add(work, performed, elapsed_us)
             new.update(performed.blocks)
-            stored = StoredReceipt(work.pico, work.seq, receipt.core_bytes, receipt.envelope_bytes)
-            rows.append((stored, (name or "") if work.seq == 0 else None))
+            new.update(logs)
+            rows.append(
+                NewReceipt(work.pico, work.seq, receipt, (name or "") if work.seq == 0 else None)
+            )
         gone = [work.pico for work, _, _ in done if isinstance(work.given, Delete)]
         commit = Commit(
             rows,
@@ -545,9 +569,10 @@ class Engine(Lookup):
             gone,
         )
         self.store.commit(commit)
-        for (work, performed, _), receipt in zip(done, receipts, strict=True):
-            self._heads[work.pico] = Head(work.seq, performed.cid, performed.post, receipt)
-        return receipts
+        for work, performed, _ in done:
+            self._heads[work.pico] = Head(work.seq, performed.cid, performed.post)
+        self._living.difference_update(gone)
+        return [row.receipt for row in rows]
 
     def commit_together(self, works: Sequence[Work]) -> list[Receipt]:
         """Transitions of several picos that happen all, or none."""
@@ -557,17 +582,6 @@ class Engine(Lookup):
         if failed is not None:
             raise OperatorError(failed.transition.message or failed.transition.outcome)
         return self._keep(done, layered, Batch())
-
-
-def _encode(given: Mapping[str, Value] | None, what: str) -> bytes:
-    """Attributes or arguments as bytes. Raises OperatorError for what no guest would be given."""
-    try:
-        data = encode_value(dict(given or {}))
-    except CodecError as problem:
-        raise OperatorError(f"{what} cannot be encoded: {problem}") from problem
-    if len(data) > GIVEN_BYTES_MAX:
-        raise OperatorError(f"{what} have {len(data):,} bytes, the limit is {GIVEN_BYTES_MAX:,}")
-    return data
 
 
 def _check_key(store: Store, known: bytes | None, signer: Signer) -> None:

@@ -15,6 +15,7 @@ from picomesh.engine.sealing import read_receipt
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.receipt import Receipt, decode_core
 from picomesh.ledger.tree import EMPTY_ROOT
+from picomesh.manifest import Manifest, find_cycle
 from picomesh.store.store import Store
 
 
@@ -25,7 +26,6 @@ class Head:
     seq: int
     cid: Cid
     post: Cid
-    receipt: Receipt
 
 
 class Lookup:
@@ -39,10 +39,15 @@ class Lookup:
         self._world = options.world
         self._heads: dict[str, Head] = {}
         self._ecis: dict[str, str] = {}
+        self._living: set[str] = set()  # ids that were asked for and are there
 
     def find(self, name: str) -> str:
         """A pico's id by id, by the beginning of its id, or by name. Raises OperatorError."""
+        if name in self._living:
+            return name
         exact = self.store.pico_called(name) if name else None
+        if exact == name:
+            self._living.add(name)
         return exact or find_pico(self.store.picos(), name)
 
     def state(self, pico: str) -> PicoState:
@@ -100,6 +105,24 @@ class Lookup:
         )
         return str(next(open_to_all, {"id": pico})["id"])
 
+    def _uses(self, pico: str) -> dict[str, tuple[str, ...]]:
+        """The modules that each installed ruleset uses."""
+        records = self.state(pico).rulesets()
+        return {
+            record.rid: self.programs.manifest(record.metered, self.store).uses
+            for record in records
+        }
+
+    def _check_uses(self, pico: str, manifest: Manifest) -> None:
+        """Used modules are installed before, and do not use each other in a circle."""
+        uses = {**self._uses(pico), manifest.rid: manifest.uses}
+        for rid in manifest.uses:
+            if rid not in uses:
+                raise OperatorError(f"Dependant module not loaded: {rid}", f"install {rid} first")
+        path = find_cycle(manifest.rid, uses)
+        if path:
+            raise OperatorError(f"Dependency Cycle Found: {' -> '.join(path)}")
+
     def log(self, pico: str, first: int = 0, last: int | None = None) -> list[Receipt]:
         """A pico's receipts, oldest first."""
         return [read_receipt(row) for row in self.store.receipts(self.find(pico), first, last)]
@@ -118,5 +141,5 @@ class Lookup:
                 return None
             receipt = read_receipt(row)
             core = receipt.core
-            self._heads[pico] = Head(core.seq, receipt.cid, core.post, receipt)
+            self._heads[pico] = Head(core.seq, receipt.cid, core.post)
         return self._heads[pico]

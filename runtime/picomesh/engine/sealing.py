@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 
 import picomesh
 from picomesh.engine.perform import Performed, Work
@@ -15,6 +14,8 @@ from picomesh.ledger.value import encode_value
 from picomesh.sandbox.interface import Sandbox
 from picomesh.store.store import StoredReceipt
 from picomesh.transition import Transition
+
+BATCH_MAX = 64  # an envelope carries the logarithm of it in hashes
 
 
 class Sealer:
@@ -28,35 +29,35 @@ class Sealer:
             "wasmtime": sandbox.version,
         }
         self._sender = Sender.of(signer.public_key, sandbox.backend, versions)
+        self._waiting: list[tuple[Receipt, tuple[bytes, bytes]]] = []
 
-    def seal(
-        self, done: Sequence[tuple[Work, Performed, int]], blocks: dict[Cid, bytes]
-    ) -> list[Receipt]:
-        """The receipts of transitions (with what they took, in microseconds), signed together.
+    def add(
+        self, work: Work, performed: Performed, elapsed_us: int
+    ) -> tuple[Receipt, dict[Cid, bytes]]:
+        """A receipt that the next `seal` signs, and the block of its logs, if it has some."""
+        logs = encode_logs(performed.transition)
+        blocks = {} if logs is None else {cid_of_block(logs): logs}
+        name = next((cid.raw for cid in blocks), None)
+        receipt = Receipt(performed.core_bytes)
+        message = envelope_message(
+            performed.cid.raw, self._sender, work.time_ms, max(elapsed_us, 0), name
+        )
+        self._waiting.append((receipt, message))
+        return receipt, blocks
 
-        The blocks of logs are added to `blocks`.
-        """
-        messages: list[tuple[bytes, bytes]] = []
-        for work, performed, elapsed_us in done:
-            logs = encode_logs(performed.transition)
-            name: Cid | None = None
-            if logs is not None:
-                name = cid_of_block(logs)
-                blocks[name] = logs
-            messages.append(
-                envelope_message(
-                    performed.cid.raw,
-                    self._sender,
-                    work.time_ms,
-                    max(elapsed_us, 0),
-                    None if name is None else name.raw,
-                )
-            )
-        envelopes = seal_batch(self._sender, messages, self._signer)
-        return [
-            Receipt(performed.core_bytes, envelope)
-            for (_, performed, _), envelope in zip(done, envelopes, strict=True)
-        ]
+    def seal(self) -> None:
+        """Signs what was added since, with one signature."""
+        waiting, self._waiting = self._waiting, []
+        for at in range(0, len(waiting), BATCH_MAX):
+            part = waiting[at : at + BATCH_MAX]
+            messages = [message for _, message in part]
+            envelopes = seal_batch(self._sender, messages, self._signer)
+            for (receipt, _), envelope in zip(part, envelopes, strict=True):
+                receipt.envelope_bytes = envelope
+
+    def forget(self) -> None:
+        """What was added did not happen."""
+        self._waiting.clear()
 
 
 def read_receipt(row: StoredReceipt) -> Receipt:

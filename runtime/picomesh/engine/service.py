@@ -18,7 +18,8 @@ from picomesh.engine.perform import Work
 from picomesh.engine.schedules import FAILED, Due
 from picomesh.ledger.cid import cid_of_bytes
 from picomesh.ledger.value import Value, decode_value, encode_value
-from picomesh.store.store import Accepted, Outgoing, Sent
+from picomesh.store.held import Sent
+from picomesh.store.store import Accepted, Outgoing
 
 _Entry = tuple[str, str, str]  # pico, ruleset, entry of its schedule
 
@@ -35,7 +36,7 @@ class Service(Engine):
 
     def forget(self) -> None:
         """Drops what is remembered of the store, after something was undone there."""
-        self._heads.clear()
+        super().forget()
         self._firing = None
         self._next_ms = 0
 

@@ -97,11 +97,14 @@ class Envelope:
 
 
 class Receipt:
-    """A core and its envelope: the bytes, which are decoded when somebody looks at them."""
+    """A core and its envelope: the bytes, which are decoded when somebody looks at them.
+
+    One that is not signed yet has no envelope; whoever signs sets its bytes.
+    """
 
     __slots__ = ("_core", "_envelope", "core_bytes", "envelope_bytes")
 
-    def __init__(self, core_bytes: bytes, envelope_bytes: bytes) -> None:
+    def __init__(self, core_bytes: bytes, envelope_bytes: bytes = b"") -> None:
         self.core_bytes = core_bytes
         self.envelope_bytes = envelope_bytes
         self._core: Core | None = None

@@ -26,7 +26,8 @@ from picomesh.engine.service import Service
 from picomesh.ledger.value import Value, decode_plain, decode_value
 from picomesh.server.counts import Counts
 from picomesh.store.errors import StoreError
-from picomesh.store.store import Outgoing, Sent
+from picomesh.store.held import Sent
+from picomesh.store.store import Outgoing
 from picomesh.transition import Answer, NeedsAnswer, Transition
 
 JOBS_MAX = 2_000

@@ -10,16 +10,16 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from picomesh.ledger.cid import Cid, digest_of, is_named
-from picomesh.ledger.codec import encode_block
+from picomesh.ledger.cid import Cid, is_named
 from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.store.errors import DamagedStore, StoreError
+from picomesh.store.held import Held, NewReceipt, Sent, row_hash
 from picomesh.store.schema import prepare
 
 BLOCKS_IN_MEMORY_MAX = 4096
@@ -36,24 +36,15 @@ class StoredReceipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """An event for a pico of this engine, with the circumstances it will run in."""
-
-    pico: str
-    event: bytes
-    time_ms: int
-    seed: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Accepted:
-    """An event that was accepted and has no receipt yet."""
+    """An event that was accepted and has no receipt yet; `given` as in `Sent`."""
 
     arrival: int
     pico: str
     event: bytes
     time_ms: int
     seed: bytes
+    given: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +63,7 @@ class Outgoing:
 class Commit:
     """What becomes durable at once: receipts with all that follows from them."""
 
-    receipts: Sequence[tuple[StoredReceipt, str | None]]  # with a name: a pico's first one
+    receipts: Sequence[NewReceipt]
     blocks: Mapping[Cid, bytes]
     arrival: int | None = None
     sent: Sequence[Sent] = ()
@@ -82,6 +73,12 @@ class Commit:
     gone: Sequence[str] = ()  # picos that are deleted
     delivered: int | None = None  # a place among the outgoing that is done
 
+    @property
+    def has_indices(self) -> bool:
+        """Whether it changes more than receipts, blocks and the inbox."""
+        lists = (self.outgoing, self.channels, self.timed, self.gone)
+        return any(lists) or self.delivered is not None
+
 
 class Store:
     """Blocks, receipts, the inbox. Usable from several threads, one at a time."""
@@ -90,7 +87,10 @@ class Store:
         self._database = database
         self._lock = threading.RLock()
         self._is_group = False
+        self._held = Held()
         self._recent: OrderedDict[Cid, bytes] = OrderedDict()
+        self.seal: Callable[[], None] = lambda: None  # signs the envelopes that are held
+        self._forget()
 
     @classmethod
     def in_memory(cls) -> Store:
@@ -107,11 +107,20 @@ class Store:
     def close(self) -> None:
         self._database.close()
 
+    def _forget(self) -> None:
+        """Drops what is remembered of the tables."""
+        self._held = Held()
+        self._inbox: dict[int, Accepted] | None = None
+        self._answered: set[int] = set()
+        self._last_arrival = 0
+        self._gone: set[str] | None = None
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Everything inside is durable at its end, or with its group, or did not happen."""
         begin, end, undo = _MEMBER if self._is_group else _WHOLE
         with self._lock:
+            self._write_held()
             try:
                 self._database.execute(begin)
                 try:
@@ -133,17 +142,48 @@ class Store:
     def group(self) -> Iterator[None]:
         """All transactions inside are durable at its end, with one sync; or none happened.
 
-        Nobody outside may hear of what is inside before. Each of them can still fail alone.
+        Nobody outside may hear of what is inside before. Each of them can still fail alone. A
+        group inside a group is part of it.
         """
-        with self._lock, self.transaction():
-            self._is_group = True
+        if self._is_group:
+            yield
+            return
+        with self._lock:
             try:
-                yield
-            finally:
-                self._is_group = False
+                with self.transaction():
+                    self._is_group = True
+                    try:
+                        yield
+                        self._write_held()
+                    finally:
+                        self._is_group = False
+            except BaseException:
+                self._forget()
+                raise
+
+    def sync(self) -> None:
+        """Makes durable what the open group has done so far, before something happens outside."""
+        if self._is_group:
+            with self._lock:
+                self._write_held()
+                try:
+                    self._database.execute(_WHOLE[1])
+                    self._database.execute(_WHOLE[0])
+                except sqlite3.Error as problem:
+                    raise _store_error(problem) from problem
+
+    def _write_held(self) -> None:
+        if self._held:
+            self.seal()
+            held, self._held = self._held, Held()
+            try:
+                held.write(self._database)
+            except sqlite3.Error as problem:
+                raise _store_error(problem) from problem
 
     def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._lock:
+            self._write_held()
             try:
                 return self._database.execute(statement, parameters).fetchall()
             except sqlite3.Error as problem:
@@ -187,7 +227,9 @@ class Store:
         return [(str(pico), str(name)) for pico, name in rows]
 
     def is_gone(self, pico: str) -> bool:
-        return bool(self._rows("SELECT 1 FROM gone WHERE pico = ?", pico))
+        if self._gone is None:
+            self._gone = {str(row[0]) for row in self._rows("SELECT pico FROM gone")}
+        return pico in self._gone
 
     def pico_of_channel(self, eci: str) -> str | None:
         """The pico that a channel leads to."""
@@ -231,27 +273,27 @@ class Store:
 
     def commit(self, commit: Commit) -> list[int]:
         """Makes transitions durable, with what they sent. Returns the places of what was sent."""
-        with self.transaction() as database:
-            _insert_blocks(database, commit.blocks)
-            for receipt, name in commit.receipts:
-                _insert_receipt(database, receipt, name)
+        with self.group():
+            self._held.hold_blocks(commit.blocks)
+            self._held.receipts += commit.receipts
             if commit.arrival is not None:
-                _remove_arrival(database, commit.arrival)
-            _update_indices(database, commit)
-            arrivals = [_accept(database, item) for item in commit.sent]
-        for cid, data in commit.blocks.items():
-            self._remember(cid, data)
-        return arrivals
+                self._remove(commit.arrival)
+            if commit.has_indices:
+                with self.transaction() as database:
+                    _update_indices(database, commit)
+                if commit.gone:
+                    self._gone = None
+            return [self._accept(item) for item in commit.sent]
 
     def drop(self, arrival: int) -> None:
         """An accepted event that nobody is left to see."""
-        with self.transaction() as database:
-            _remove_arrival(database, arrival)
+        with self.group():
+            self._remove(arrival)
 
     def keep_blocks(self, blocks: Mapping[Cid, bytes]) -> None:
         """Blocks that an answer names, before anything links to them."""
-        with self.transaction() as database:
-            _insert_blocks(database, blocks)
+        with self.group():
+            self._held.hold_blocks(blocks)
 
     # -- deliveries to elsewhere
 
@@ -274,13 +316,17 @@ class Store:
 
     def delivered(self, position: int, sent: Sequence[Sent] = ()) -> None:
         """A delivery is done; what came of it is accepted in the same moment."""
-        with self.transaction() as database:
-            database.execute("DELETE FROM outgoing WHERE position = ?", (position,))
+        with self.group():
+            with self.transaction() as database:
+                database.execute("DELETE FROM outgoing WHERE position = ?", (position,))
             for item in sent:
-                _accept(database, item)
+                self._accept(item)
 
     def seen(self, key: str) -> str | None:
         """The eid under which an event with this key was accepted before."""
+        held = self._held.seen.get(key)
+        if held is not None:
+            return held[0]
         rows = self._rows("SELECT eid FROM seen WHERE key = ?", key)
         return str(rows[0][0]) if rows else None
 
@@ -295,11 +341,36 @@ class Store:
 
         `key` is what its sender calls it, to know it when it comes again.
         """
-        with self.transaction() as database:
+        with self.group():
             if key is not None:
-                row = (key, eid, sent.time_ms)
-                database.execute("INSERT INTO seen VALUES (?, ?, ?)", row)
-            return _accept(database, sent)
+                if self.seen(key) is not None:
+                    raise StoreError(f"an event with the key {key} was accepted before")
+                self._held.seen[key] = (eid, sent.time_ms)
+            return self._accept(sent)
+
+    def _accept(self, sent: Sent) -> int:
+        inbox = self._waiting()
+        self._last_arrival = arrival = self._last_arrival + 1
+        self._held.inbox[arrival] = sent
+        inbox[arrival] = Accepted(
+            arrival, sent.pico, sent.event, sent.time_ms, sent.seed, sent.given
+        )
+        return arrival
+
+    def _remove(self, arrival: int) -> None:
+        self._waiting().pop(arrival, None)
+        self._answered.discard(arrival)
+        self._held.remove(arrival)
+
+    def _waiting(self) -> dict[int, Accepted]:
+        """The inbox, which only this process writes."""
+        if self._inbox is None:
+            inbox = {item.arrival: item for item in self.waiting()}
+            self._answered = self.arrivals_with_answers()
+            rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'inbox'")
+            self._last_arrival = max([int(row[0]) for row in rows], default=0)
+            self._inbox = inbox
+        return self._inbox
 
     def waiting(self, pico: str | None = None) -> list[Accepted]:
         """Accepted events without a receipt, in order of arrival."""
@@ -312,24 +383,27 @@ class Store:
 
     def next_waiting(self, skip: Collection[str] = ()) -> Accepted | None:
         """The first accepted event, but for picos that cannot go on now."""
-        marks = ", ".join("?" * len(skip))
-        statement = (
-            "SELECT arrival, pico, event, time_ms, seed, hash FROM inbox "
-            f"WHERE pico NOT IN ({marks}) ORDER BY arrival LIMIT 1"
-        )
-        rows = self._rows(statement, *skip)
-        return Accepted(*checked_row("inbox", rows[0])) if rows else None
+        return next((item for item in self._waiting().values() if item.pico not in skip), None)
+
+    def waiting_for(self, pico: str) -> list[Accepted]:
+        """The accepted events of one pico, as they are remembered."""
+        return [item for item in self._waiting().values() if item.pico == pico]
 
     def waiting_count(self) -> int:
-        return int(self._rows("SELECT COUNT(*) FROM inbox")[0][0])
+        return len(self._waiting())
 
     def keep_answer(self, arrival: int, position: int, question: bytes, answer: bytes) -> None:
         """Makes an answer durable before the event that asked runs again."""
+        self._waiting()
         with self.transaction() as database:
             row = (arrival, position, question, answer)
             database.execute("INSERT INTO answer VALUES (?, ?, ?, ?, ?)", (*row, row_hash(*row)))
+        self._answered.add(arrival)
 
     def answers(self, arrival: int) -> list[tuple[bytes, bytes]]:
+        self._waiting()
+        if arrival not in self._answered:
+            return []
         statement = (
             "SELECT arrival, position, question, answer, hash FROM answer "
             "WHERE arrival = ? ORDER BY position"
@@ -386,11 +460,6 @@ def _receipt(row: tuple[Any, ...]) -> StoredReceipt:
     return StoredReceipt(*row)
 
 
-def row_hash(*columns: int | str | bytes) -> bytes:
-    """What stands beside a row that no receipt commits to yet, so that damage shows."""
-    return digest_of(encode_block(list(columns)))
-
-
 def checked_row(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
     """The columns in front of the hash. Raises DamagedStore."""
     *columns, digest = row
@@ -399,31 +468,6 @@ def checked_row(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
             f"a row of {table} is damaged: arrival {columns[0]}", "bring the home back"
         )
     return tuple(columns)
-
-
-def _accept(database: sqlite3.Connection, sent: Sent) -> int:
-    row = (sent.pico, sent.event, sent.time_ms, sent.seed)
-    statement = "INSERT INTO inbox (pico, event, time_ms, seed, hash) VALUES (?, ?, ?, ?, x'')"
-    arrival = database.execute(statement, row).lastrowid
-    assert arrival is not None, "an insert has a row"
-    statement = "UPDATE inbox SET hash = ? WHERE arrival = ?"
-    database.execute(statement, (row_hash(arrival, *row), arrival))
-    return arrival
-
-
-def _insert_receipt(database: sqlite3.Connection, receipt: StoredReceipt, name: str | None) -> None:
-    if name is not None:
-        statement = "INSERT INTO pico VALUES (?, ?, 0)"
-        database.execute(statement, (receipt.pico, name))
-    head = (receipt.seq, receipt.pico)
-    database.execute("UPDATE pico SET head = ? WHERE pico = ?", head)
-    row = (receipt.pico, receipt.seq, receipt.core, receipt.envelope)
-    database.execute("INSERT INTO receipt VALUES (?, ?, ?, ?)", row)
-
-
-def _remove_arrival(database: sqlite3.Connection, arrival: int) -> None:
-    database.execute("DELETE FROM inbox WHERE arrival = ?", (arrival,))
-    database.execute("DELETE FROM answer WHERE arrival = ?", (arrival,))
 
 
 def _update_indices(database: sqlite3.Connection, commit: Commit) -> None:
@@ -448,11 +492,6 @@ def _send_out(database: sqlite3.Connection, item: Outgoing) -> None:
     assert position is not None, "an insert has a row"
     statement = "UPDATE outgoing SET hash = ? WHERE position = ?"
     database.execute(statement, (row_hash(position, *row), position))
-
-
-def _insert_blocks(database: sqlite3.Connection, blocks: Mapping[Cid, bytes]) -> None:
-    rows: Iterable[tuple[bytes, bytes]] = ((cid.raw, data) for cid, data in blocks.items())
-    database.executemany("INSERT OR IGNORE INTO block VALUES (?, ?)", rows)
 
 
 def _store_error(problem: sqlite3.Error) -> StoreError:
