@@ -23,6 +23,7 @@ PROFILE = "pico-1"
 FUEL_EXPORT = "pico-1:fuel"
 STACK_EXPORT = "pico-1:stack"
 RESERVED_PREFIX = "pico-1:"
+GLOBAL_EXPORT = "pico-1:global {}"  # of the form for looking into a run: by index
 
 MANIFEST_SECTION = "pico:manifest"
 SOURCE_MAP_SECTION = "pico:source-map"

@@ -11,7 +11,13 @@ from bisect import bisect_right
 from dataclasses import dataclass, replace
 
 from pico_abi.context import Context, Memo, References
-from pico_abi.contract import FUEL_EXPORT, HOST_FUNCTIONS_BY_NAME, STACK_EXPORT, HostFunction
+from pico_abi.contract import (
+    FUEL_EXPORT,
+    GLOBAL_EXPORT,
+    HOST_FUNCTIONS_BY_NAME,
+    STACK_EXPORT,
+    HostFunction,
+)
 from pico_abi.meter_body import meter_body
 from pico_abi.meter_code import Counters, scaled_amount
 from pico_abi.meter_walk import MeteredBody, Setting
@@ -151,7 +157,16 @@ def _exports(module: m.Module, setting: Setting) -> tuple[m.Export, ...]:
         ],
         m.Export(FUEL_EXPORT, m.KIND_GLOBAL, setting.counters.fuel),
         m.Export(STACK_EXPORT, m.KIND_GLOBAL, setting.counters.stack),
+        *(_all_globals(module) if setting.every_block else ()),
     )
+
+
+def _all_globals(module: m.Module) -> list[m.Export]:
+    """Who looks into a run wants to see them."""
+    return [
+        m.Export(GLOBAL_EXPORT.format(index), m.KIND_GLOBAL, index)
+        for index in range(len(module.globals))
+    ]
 
 
 def _element(item: m.ElementSegment, setting: Setting) -> m.ElementSegment:

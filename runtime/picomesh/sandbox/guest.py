@@ -7,6 +7,7 @@ and how that ends.
 from __future__ import annotations
 
 import signal
+import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -144,6 +145,13 @@ class WasmtimeGuest(BoundaryGuest):
     def memory_write(self, address: int, data: bytes) -> None:
         self._memory.write(self._store, data, address)
 
+    def own_globals(self) -> tuple[int, ...]:
+        """What the ruleset's globals hold, as bit patterns, where the module shows them."""
+        found: list[int] = []
+        while (name := contract.GLOBAL_EXPORT.format(len(found))) in self._exports:
+            found.append(_bits(self._export(name, wasmtime.Global).value(self._store)))
+        return tuple(found)
+
     # -- imports
 
     def _imports(self, module: wasmtime.Module) -> Sequence[wasmtime.Func]:
@@ -180,3 +188,10 @@ class WasmtimeGuest(BoundaryGuest):
 def _signed(address: int) -> int:
     """wasmtime-py wants an i32 parameter as a signed number."""
     return address - (1 << 32) if address >= 1 << 31 else address
+
+
+def _bits(value: int | float) -> int:
+    """A float as its bits, so that NaNs compare; an f32 as the double of the same number."""
+    if isinstance(value, float):
+        return int.from_bytes(struct.pack("<d", value), "little")
+    return value
