@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from differential import engines
-from differential.compare import differences, same_result
+from differential.compare import differences, same_insides, same_result
 from differential.engines import Answers
 from differential.events import select_case
 from differential.expressions import expression_case
@@ -50,12 +50,16 @@ def compare(case: Case, reference: Answers, reduced: bool = True) -> Iterator[Fi
         yield Finding(case, [str(wanted)])
         return
     for index, expression in enumerate(case.get("exprs", ())):
-        if not same_result(wanted["exprs"][index], answered["exprs"][index]):
+        if not same_expression(wanted["exprs"][index], answered["exprs"][index]):
             small = _reduced_expression(expression, reference) if reduced else expression
             yield _finding({"exprs": [small]}, reference)
     whole = list(differences(case, {**wanted, "exprs": []}, {**answered, "exprs": []}))
     if whole:
         yield _finding(_reduced_case(case, reference) if reduced else case, reference)
+
+
+def same_expression(reference: dict[str, Any], ours: dict[str, Any]) -> bool:
+    return same_result(reference, ours) and same_insides(reference, ours)
 
 
 def _finding(case: Case, reference: Answers) -> Finding:
@@ -85,7 +89,7 @@ def _first_that_differs(expressions: list[dict[str, str]], reference: Answers) -
     for (index, _), one, other in zip(
         kept, wanted.get("exprs", ()), answered["exprs"], strict=False
     ):
-        if one.get("phase") not in ("compile", "init") and not same_result(one, other):
+        if one.get("phase") not in ("compile", "init") and not same_expression(one, other):
             return index
     return None
 

@@ -31,7 +31,7 @@ TIMES = (
     "2019-12-31T23:59:59.999Z", "20100101T120000Z", "2015-W05", "2012-060", "x", "", "2020-02-30",
 )  # fmt: skip
 UNITS = ("seconds", "minute", "h", "days", "months", "M", "year", "weeks", "ms", "quarters", "x")
-FORMATS = ("%Y-%m-%d", "%H:%M:%S.%L", "%A %a %B %b %j", "%e %I %p %y %%", "%F %T %s", "x%q")
+FORMATS = ("%Y-%m-%d", "%H:%M:%S.%L", "%A %a %B %b %o", "%e %I %p %y %%", "%F %T %s", "x%q")
 FEW = ("0", "1", "3", "(-2)", "2.5", "10", '"2"', "null")
 
 T = TypeVar("T")

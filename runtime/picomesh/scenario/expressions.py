@@ -124,6 +124,13 @@ def _beside_json(value: Value, kind: str, ask: Callable[[str], Value]) -> dict[s
     elif kind not in ("Null", "Map", "Array"):
         beside["js"] = ask("text")
     encoded = ask("encode")
-    plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    same = encoded == plain and (value is not None or "js" not in beside)
+    same = _reads_as(encoded, value) and (value is not None or "js" not in beside)
     return beside if same or encoded is None else {**beside, "encode": encoded}
+
+
+def _reads_as(encoded: Value, value: Value) -> bool:
+    """Whether a text is this value as JSON, in this order; each language writes numbers its way."""
+    if not isinstance(encoded, str):
+        return False
+    read = (json.loads(text, parse_int=float) for text in (encoded, json.dumps(value)))
+    return json.dumps(next(read)) == json.dumps(next(read))
