@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,19 +43,40 @@ def test_the_compile_bench_prints_one_line_with_a_hash_and_its_circumstances() -
         assert 0 < result[figure]["least"] <= result[figure]["median"] <= result[figure]["most"]
 
 
-def test_the_metering_bench_compares_both_forms_of_a_few_programs() -> None:
+def small(script: str) -> dict[str, Any]:
+    """What a bench finds in its small form, which fails if it finds what must not be."""
     done = subprocess.run(
-        [sys.executable, str(BENCH / "metering.py"), "--small"],
+        [sys.executable, str(BENCH / f"{script}.py"), "--small"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    result = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert result["bench"] == script
+    assert {"machine", "python", "wasmtime", "picomesh", "profile"} <= set(result)
+    return result
+
+
+def test_the_metering_bench_compares_both_forms_of_a_few_programs() -> None:
+    result = small("metering")
     assert {"fib", "chain", "text", "data", "sort"} < set(result["programs"])
     assert 0.3 < result["ratio"] < 5 and 1 < result["size"] < 1.8
     assert result["goals"] == {"ratio": 1.25, "size": 1.8}
     assert len(result["hash"]) == 64
+
+
+def test_stops_of_a_few_modules_look_the_same_on_every_engine() -> None:
+    result = small("stops")
+    assert result["differences"] == 0 and result["stops"] == 64
+    assert len(result["engines"]) >= 4 and result["runs"] == 64 * len(result["engines"])
+
+
+def test_the_engine_matrix_replays_a_short_history_on_the_release_that_is_here() -> None:
+    result = small("engine_matrix")
+    assert len(result["digests"]) == 1
+    assert [row["wasmtime"] for row in result["releases"]] == [result["wasmtime"]]
 
 
 @pytest.mark.parametrize(
