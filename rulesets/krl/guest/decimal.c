@@ -57,6 +57,8 @@ static void long_multiply(Long *n, uint32_t factor, uint32_t more) {
 }
 
 static void long_times_power_of_ten(Long *n, uint32_t power) {
+    enum { BILLION = 1000000000 };
+    for (; power >= 9; power -= 9) long_multiply(n, BILLION, 0);
     for (; power > 0; power--) long_multiply(n, 10, 0);
 }
 
@@ -122,10 +124,10 @@ typedef struct {
     int is_even;       /* then a number half the way is read as this one */
 } Scaled;
 
-static void scale_up(Scaled *s) {
-    long_multiply(&s->value, 10, 0);
-    long_multiply(&s->above, 10, 0);
-    long_multiply(&s->below, 10, 0);
+static void scale_up(Scaled *s, uint32_t power) {
+    long_times_power_of_ten(&s->value, power);
+    long_times_power_of_ten(&s->above, power);
+    long_times_power_of_ten(&s->below, power);
 }
 
 static bool reaches_above(const Scaled *s) {
@@ -145,7 +147,7 @@ static void generate(Scaled *s, Decimal *out) {
         bool nearer = rest > 0 || (rest == 0 && (digit & 1)); /* to the next digit; or the even */
         bool rounds_up = high && (!low || nearer);
         out->digits[out->count++] = (char)(digit + rounds_up);
-        scale_up(s);
+        scale_up(s, 1);
     } while (!low && !high);
 }
 
@@ -171,22 +173,55 @@ static __attribute__((noinline)) void put_shortest(Decimal *out, double d) {
     int32_t bits = 64 - __builtin_clzll(whole) + exponent;
     out->point = (int32_t)ceil((bits - 1) * 0.30102999566398114 - 1e-10); /* or one too small */
     if (out->point > 0) long_times_power_of_ten(&s.unit, (uint32_t)out->point);
-    for (int32_t i = out->point; i < 0; i++) scale_up(&s);
+    else scale_up(&s, (uint32_t)-out->point);
     if (reaches_above(&s)) out->point++;
-    else scale_up(&s);
+    else scale_up(&s, 1);
     generate(&s, out);
+}
+
+/* The bits of a * b above the lowest 64, for factors of less than 54 bits. */
+static uint64_t multiply_high(uint64_t a, uint64_t b) {
+    uint64_t a_low = a & UINT32_MAX, b_low = b & UINT32_MAX, a_high = a >> 32, b_high = b >> 32;
+    uint64_t middle = a_high * b_low + a_low * b_high + (a_low * b_low >> 32);
+    return a_high * b_high + (middle >> 32);
+}
+
+/* For numbers of 16 or 17 digits that are not very small or large, which are what division gives:
+ * all of it fits into 128 bits. `power` is such that d * 10^power has 17 digits. False: it does not
+ * apply. */
+static bool put_division(Decimal *out, double d, int32_t power) {
+    union { double d; uint64_t bits; } u = {.d = d};
+    uint64_t top = (uint64_t)1 << FRACTION_BITS, whole = top | (u.bits & (top - 1)), five = 1;
+    int32_t shift = EXPONENT_BIAS - (int32_t)(u.bits >> FRACTION_BITS) - power;
+    if (power > EXACT_POWER_MAX || whole == top || shift < 1 || shift > 60) return false;
+    for (int32_t i = 0; i < power; i++) five *= 5;
+    uint64_t exact = whole * five; /* but for what is above 64 bits */
+    uint64_t digits = (exact >> shift) | multiply_high(whole, five) << (64 - shift);
+    uint64_t rest = exact & (((uint64_t)1 << shift) - 1), half = (uint64_t)1 << (shift - 1);
+    uint64_t fewer = digits / 10, last = digits % 10;
+    fewer += last > 5 || (last == 5 && (rest > 0 || (fewer & 1)));
+    int64_t distance = (int64_t)((fewer * 10 << shift) - exact);
+    uint64_t twice = 2 * (uint64_t)(distance < 0 ? -distance : distance);
+    if (twice < five || (twice == five && (whole & 1) == 0)) {
+        put_digits(out, fewer, 1 - power);
+    } else {
+        digits += rest > half || (rest == half && (digits & 1));
+        put_digits(out, digits, -power);
+    }
+    return true;
 }
 
 Decimal decimal_of(double d) {
     Decimal out;
-    for (int32_t power = 0; power <= EXACT_POWER_MAX; power++) {
+    int32_t power = 0;
+    for (; power <= EXACT_POWER_MAX; power++) {
         double whole = __builtin_rint(d * EXACT_POWERS[power]);
         if (whole >= EXACT_MAX) break;
         if (whole / EXACT_POWERS[power] != d) continue;
         put_digits(&out, (uint64_t)whole, -power);
         return out;
     }
-    put_shortest(&out, d);
+    if (!put_division(&out, d, power + 1)) put_shortest(&out, d);
     return out;
 }
 
@@ -262,15 +297,17 @@ double nearest_double(const char *digits, uint32_t length, int32_t exponent) {
     return nearest_long(digits, length, exponent);
 }
 
-double nearest_whole(const char *digits, uint32_t radix) {
+const char *read_whole(const char *digits, uint32_t radix, double *out) {
     enum { BITS_MAX = 1100 };
     Long value = {0}, unit;
-    for (; *digits != 0; digits++) {
-        uint32_t digit = (uint32_t)*digits;
-        digit = digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10;
-        long_multiply(&value, radix, digit);
-        if (long_bits(&value) > BITS_MAX) return INFINITY;
+    const char *start = digits;
+    for (;; digits++) {
+        uint32_t letter = (uint32_t)(*digits | 0x20) - 'a';
+        uint32_t digit = letter < 26 ? letter + 10 : (uint32_t)*digits - '0';
+        if (digit >= radix) break;
+        if (long_bits(&value) < BITS_MAX) long_multiply(&value, radix, digit);
     }
     long_set(&unit, 1);
-    return nearest_ratio(&value, &unit);
+    *out = nearest_ratio(&value, &unit);
+    return digits > start ? digits : NULL;
 }

@@ -130,15 +130,6 @@ PART bool at_boundary(const Match *m) {
     return is_word_at(m->subject, m->at - 1) != is_word_at(m->subject, m->at);
 }
 
-PART bool at_line_start(const Match *m) {
-    return m->at == 0 || is_line_end(unit_of(m, m->at - 1));
-}
-
-PART bool at_line_end(const Match *m) {
-    return m->at == m->length || is_line_end(unit_of(m, m->at));
-}
-
-static inline bool is_space(uint32_t unit) { return is_white_space((uint16_t)unit); }
 static inline uint32_t capital(uint32_t unit) { return (uint32_t)fold_case(unit, false); }
 
 PART bool take(Match *m, uint32_t *unit) {
@@ -194,18 +185,38 @@ PART bool same_again(Match *m) {
     return m->at != UNSET;
 }
 
+/* What looks around without taking anything; or takes what a group did. */
+PART bool holds(Match *m) {
+    switch (m->pc[-1]) {
+    case OPCODE_line_start: return m->at == 0;
+    case OPCODE_line_end: return m->at == m->length;
+    case OPCODE_line_start_m: return m->at == 0 || is_line_end(unit_of(m, m->at - 1));
+    case OPCODE_line_end_m: return m->at == m->length || is_line_end(unit_of(m, m->at));
+    case OPCODE_word_boundary: return at_boundary(m);
+    case OPCODE_not_word_boundary: return !at_boundary(m);
+    case OPCODE_back_reference:
+    case OPCODE_back_reference_i:
+    case OPCODE_backward_back_reference:
+    case OPCODE_backward_back_reference_i: return same_again(m);
+    default: return false; /* char32, which stands for a class of nothing */
+    }
+}
+
 /* ---- instructions that say where to go on ---- */
 
 PART void jump(Match *m) { m->pc += 4 + (int32_t)number_at(m->pc); }
 
 /* Two ways to go on: one now, the other, which is returned, after a failure. */
-PART Record branch(Match *m, Kind kind, bool goes_first) {
+PART Record branch(Match *m, uint8_t instruction) {
+    bool goes_first = instruction == OPCODE_split_goto_first;
+    uint32_t kind = instruction < OPCODE_lookahead ? TRY : INSIDE + instruction - OPCODE_lookahead;
     const uint8_t *behind = m->pc + 4, *there = behind + (int32_t)number_at(m->pc);
     m->pc = goes_first ? there : behind;
     return (Record){kind, (uint32_t)((goes_first ? behind : there) - m->code), m->at};
 }
 
-PART Record mark_group(Match *m, bool is_end) {
+PART Record mark_group(Match *m) {
+    uint32_t is_end = m->pc[-1] - OPCODE_save_start;
     return set_register(m, &m->registers[2 * *m->pc++ + is_end], m->at);
 }
 
@@ -244,8 +255,8 @@ PART bool end_round(Match *m) {
     }
     bool checks = instruction >= OPCODE_loop_check_adv_split_goto_first;
     if (checks && *left != limit && left[1] == m->at) return false;
-    bool next_first = (instruction - OPCODE_loop_split_goto_first) & 1;
-    if (*left > 0) push(m, branch(m, TRY, !next_first));
+    uint8_t next_first = (instruction - OPCODE_loop_split_goto_first) & 1;
+    if (*left > 0) push(m, branch(m, OPCODE_split_goto_first + next_first));
     else m->pc += 4;
     return true;
 }
@@ -260,37 +271,42 @@ PART bool end_round(Match *m) {
 static bool match_at(Match m) {
     for (;;) {
         uint32_t unit;
+        bool wants_space;
         Record record;
         switch (*m.pc++) {
         case OPCODE_match: return true;
-        case OPCODE_char: NEEDS(take(&m, &unit) && is_wanted(&m, unit));
-        case OPCODE_char_i: NEEDS(take(&m, &unit) && is_wanted(&m, capital(unit)));
-        case OPCODE_range: NEEDS(take(&m, &unit) && in_ranges(&m, unit));
-        case OPCODE_range_i: NEEDS(take(&m, &unit) && in_ranges(&m, capital(unit)));
+        case OPCODE_char_i:
+            if (!take(&m, &unit)) goto failed;
+            unit = capital(unit);
+            goto is_one;
+        case OPCODE_char:
+            if (!take(&m, &unit)) goto failed;
+        is_one:
+            NEEDS(is_wanted(&m, unit));
+        case OPCODE_range_i:
+            if (!take(&m, &unit)) goto failed;
+            unit = capital(unit);
+            goto is_of_many;
+        case OPCODE_range:
+            if (!take(&m, &unit)) goto failed;
+        is_of_many:
+            NEEDS(in_ranges(&m, unit));
         case OPCODE_dot: NEEDS(take(&m, &unit) && !is_line_end(unit));
         case OPCODE_any: NEEDS(take(&m, &unit));
-        case OPCODE_space: NEEDS(take(&m, &unit) && is_space(unit));
-        case OPCODE_not_space: NEEDS(take(&m, &unit) && !is_space(unit));
+        case OPCODE_space:
+        case OPCODE_not_space:
+            wants_space = m.pc[-1] == OPCODE_space;
+            NEEDS(take(&m, &unit) && is_white_space((uint16_t)unit) == wants_space);
         case OPCODE_prev: NEEDS(m.at-- > 0);
-        case OPCODE_line_start: NEEDS(m.at == 0);
-        case OPCODE_line_end: NEEDS(m.at == m.length);
-        case OPCODE_line_start_m: NEEDS(at_line_start(&m));
-        case OPCODE_line_end_m: NEEDS(at_line_end(&m));
-        case OPCODE_word_boundary: NEEDS(at_boundary(&m));
-        case OPCODE_not_word_boundary: NEEDS(!at_boundary(&m));
-        case OPCODE_back_reference:
-        case OPCODE_back_reference_i:
-        case OPCODE_backward_back_reference:
-        case OPCODE_backward_back_reference_i: NEEDS(same_again(&m));
         case OPCODE_goto: jump(&m); continue;
-        case OPCODE_split_goto_first: record = branch(&m, TRY, true); break;
-        case OPCODE_split_next_first: record = branch(&m, TRY, false); break;
-        case OPCODE_lookahead: record = branch(&m, INSIDE, false); break;
-        case OPCODE_negative_lookahead: record = branch(&m, OPPOSITE, false); break;
+        case OPCODE_split_goto_first:
+        case OPCODE_split_next_first:
+        case OPCODE_lookahead:
+        case OPCODE_negative_lookahead: record = branch(&m, m.pc[-1]); break;
         case OPCODE_lookahead_match: leave_lookahead(&m); continue;
         case OPCODE_negative_lookahead_match: undo_lookahead(&m); goto failed;
-        case OPCODE_save_start: record = mark_group(&m, false); break;
-        case OPCODE_save_end: record = mark_group(&m, true); break;
+        case OPCODE_save_start:
+        case OPCODE_save_end: record = mark_group(&m); break;
         case OPCODE_save_reset: forget_groups(&m); continue;
         case OPCODE_set_i32: record = start_count(&m); break;
         case OPCODE_set_char_pos: record = mark_place(&m); break;
@@ -300,7 +316,7 @@ static bool match_at(Match m) {
         case OPCODE_loop_split_next_first:
         case OPCODE_loop_check_adv_split_goto_first:
         case OPCODE_loop_check_adv_split_next_first: NEEDS(end_round(&m));
-        default: goto failed; /* char32, which stands for a class of nothing */
+        default: NEEDS(holds(&m));
         }
         push(&m, record);
         continue;

@@ -137,47 +137,40 @@ static const char *skip_digits(const char *text) {
     return text;
 }
 
+static const char *skip_sign(const char *text) { return text + (*text == '+' || *text == '-'); }
+
 /* Of what may be very long: an exponent so far out decides on its own. */
-static int32_t read_exponent(const char *text) {
+static const char *read_exponent(const char *text, int32_t *exponent) {
     enum { FAR_OUT = 100000000 };
-    int32_t exponent = 0;
     bool is_negative = *text == '-';
-    if (*text == '-' || *text == '+') text++;
-    for (; is_digit(*text); text++)
-        if (exponent < FAR_OUT) exponent = exponent * 10 + (*text - '0');
-    return is_negative ? -exponent : exponent;
+    for (text = skip_sign(text); is_digit(*text); text++)
+        if (*exponent < FAR_OUT) *exponent = *exponent * 10 + (*text - '0');
+    if (is_negative) *exponent = -*exponent;
+    return text;
+}
+
+/* [+-] digits [. digits] [e [+-] digits], with a digit on one side of the point. The end of it, or
+ * null where there is no such thing. */
+static const char *read_decimal(const char *text, double *out) {
+    bool is_negative = *text == '-';
+    const char *whole = skip_sign(text), *point = skip_digits(whole);
+    const char *end = *point == '.' ? skip_digits(point + 1) : point;
+    int32_t fraction_digits = end > point ? (int32_t)(end - point) - 1 : 0, exponent = 0;
+    if (point == whole && fraction_digits == 0) return NULL;
+    const char *digits_end = end;
+    if (*end == 'e' || *end == 'E') {
+        if (!is_digit(*skip_sign(end + 1))) return NULL;
+        end = read_exponent(end + 1, &exponent);
+    }
+    double d = nearest_double(whole, (uint32_t)(digits_end - whole), exponent - fraction_digits);
+    *out = is_negative ? -d : d;
+    return end;
 }
 
 double parse_decimal(const char *text) {
-    bool is_negative = *text == '-';
-    if (*text == '-' || *text == '+') text++;
-    const char *end = skip_digits(text), *point = end;
-    if (*end == '.') end = skip_digits(end + 1);
-    int32_t fraction_digits = end > point ? (int32_t)(end - point) - 1 : 0;
-    int32_t exponent = *end == 'e' || *end == 'E' ? read_exponent(end + 1) : 0;
-    double d = nearest_double(text, (uint32_t)(end - text), exponent - fraction_digits);
-    return is_negative ? -d : d;
-}
-
-/* [+-] digits [. digits] [e [+-] digits], with a digit on one side of the point. */
-static bool is_decimal(const char *text) {
-    if (*text == '+' || *text == '-') text++;
-    const char *whole = text;
-    text = skip_digits(text);
-    bool has_digits = text > whole;
-    if (*text == '.') {
-        const char *fraction = ++text;
-        text = skip_digits(text);
-        has_digits |= text > fraction;
-    }
-    if (!has_digits) return false;
-    if (*text == 'e' || *text == 'E') {
-        text++;
-        if (*text == '+' || *text == '-') text++;
-        if (!is_digit(*text)) return false;
-        text = skip_digits(text);
-    }
-    return *text == 0;
+    double d = 0;
+    read_decimal(text, &d);
+    return d;
 }
 
 static int radix_of_prefix(const char *text) {
@@ -190,26 +183,11 @@ static int radix_of_prefix(const char *text) {
     }
 }
 
-static bool all_digits_below(const char *text, int radix) {
-    if (*text == 0) return false;
-    for (; *text; text++) {
-        char lower = *text >= 'A' && *text <= 'Z' ? *text | 0x20 : *text;
-        const char *digit = strchr(DIGITS, lower);
-        if (digit == NULL || digit - DIGITS >= radix) return false;
-    }
-    return true;
-}
-
 static bool parse_ascii(const char *text, double *out) {
     int radix = radix_of_prefix(text);
-    if (radix == 10) {
-        if (!is_decimal(text)) return false;
-        *out = parse_decimal(text);
-    } else {
-        if (!all_digits_below(text + 2, radix)) return false;
-        *out = nearest_whole(text + 2, (uint32_t)radix);
-    }
-    return isfinite(*out);
+    const char *end = radix == 10 ? read_decimal(text, out)
+                                  : read_whole(text + 2, (uint32_t)radix, out);
+    return end != NULL && *end == 0 && isfinite(*out);
 }
 
 bool parse_number(const String *text, double *out) {

@@ -1,5 +1,5 @@
-/* Regular expressions: JavaScript's, on strings as they are. A pattern that was not compiled with the
- * ruleset is when it is first used, by QuickJS's libregexp; matcher.c runs it. */
+/* Regular expressions: JavaScript's, on strings as they are. A pattern that was not compiled with
+ * the ruleset is when it is first used, by QuickJS's libregexp; matcher.c runs it. */
 #include <string.h>
 
 #include "core.h"

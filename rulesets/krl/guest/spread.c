@@ -196,26 +196,31 @@ static Entries wanted_entries(SpreadKind kind, Value v) {
     return wanted;
 }
 
+/* What entry of the old ones has a key; it is taken out of them. */
+static SpreadEntry *take_entry(Entries *old, const Map *known, const String *key) {
+    Value at;
+    if (!map_find(known, key, &at)) return NULL;
+    SpreadEntry *entry = &old->items[(uint32_t)number_of(at)];
+    entry->key = NULL;
+    return entry;
+}
+
 /* Writes only what differs: an entry keeps its order as long as orders still grow. */
 void spread_replace(const String *name, const Spread *before, SpreadKind kind, Value v) {
     Entries old = {0}, wanted = wanted_entries(kind, v);
     if (before->kind != SPREAD_NOT) old = scan_entries(name);
-    Map *known = map_new(old.count), *kept = map_new(wanted.count);
+    Map *known = map_new(old.count);
     for (uint32_t i = 0; i < old.count; i++) map_set(known, old.items[i].key, from_number(i));
     uint32_t next = 0;
     for (uint32_t i = 0; i < wanted.count; i++) {
-        const SpreadEntry *entry = &wanted.items[i], *was = NULL;
-        Value at;
-        if (map_find(known, entry->key, &at)) was = &old.items[(uint32_t)number_of(at)];
+        const SpreadEntry *entry = &wanted.items[i], *was = take_entry(&old, known, entry->key);
         uint32_t order = was != NULL && was->order >= next ? was->order : next;
         bool unchanged = was != NULL && was->order == order && same_bytes(was->value, entry->value);
         if (!unchanged) write_entry(name, entry->key, order, entry->value);
-        map_set(kept, entry->key, KRL_TRUE);
         next = order + 1;
     }
     for (uint32_t i = 0; i < old.count; i++)
-        if (!map_find(kept, old.items[i].key, &(Value){0}))
-            state_delete(entry_path(name, old.items[i].key));
+        if (old.items[i].key != NULL) state_delete(entry_path(name, old.items[i].key));
     Spread after = {kind, wanted.count, next};
     if (kind != SPREAD_NOT) save_header(name, &after);
     else if (before->kind != SPREAD_NOT) state_delete(header_path(name));

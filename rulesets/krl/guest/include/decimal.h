@@ -18,7 +18,7 @@ Decimal decimal_of(double d);
 /* The number nearest to digits times ten to a power; a point among the digits does not count. */
 double nearest_double(const char *digits, uint32_t length, int32_t exponent);
 
-/* The number nearest to a whole number of digits below 2, 8 or 16. */
-double nearest_whole(const char *digits, uint32_t radix);
+/* Reads digits below a radix up to 16 as the nearest number; the end of them, null if none. */
+const char *read_whole(const char *digits, uint32_t radix, double *out);
 
 #endif
