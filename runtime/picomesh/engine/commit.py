@@ -52,8 +52,10 @@ class Batch:
 def follow_up(host: Host, layered: Layered, work: Work, performed: Performed) -> Batch:
     """What a transition that was performed leads to."""
     batch = Batch()
-    born: dict[str, str] = {}
     effects = performed.transition.effects
+    if all(effect.kind == "directive" for effect in effects):
+        return batch
+    born: dict[str, str] = {}
     for at, effect in enumerate(effects):
         if effect.kind == "spawn":
             spawn = decode_input(effect.data)

@@ -390,6 +390,7 @@ class Engine(Lookup):
         tape = [transition.Answer(*row) for row in self.store.answers(accepted.arrival)]
         while True:
             work = self._work(accepted.pico, given, accepted.time_ms, accepted.seed, tuple(tape))
+            work.given_bytes = accepted.event
             try:
                 return self._commit(work, arrival=accepted.arrival)
             except NeedsAnswer as need:

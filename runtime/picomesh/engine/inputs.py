@@ -74,7 +74,7 @@ class Uninstall:
     rid: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """An event from outside."""
 

@@ -12,6 +12,7 @@ from picomesh.engine.picos import find_pico
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState
 from picomesh.engine.sealing import read_receipt
+from picomesh.engine.views import View
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.receipt import Receipt, decode_core
 from picomesh.ledger.tree import EMPTY_ROOT
@@ -19,7 +20,7 @@ from picomesh.manifest import Manifest, find_cycle
 from picomesh.store.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """A pico's newest receipt, and what the next one needs of it."""
 
@@ -56,6 +57,11 @@ class Lookup:
         root = EMPTY_ROOT if head is None else head.post
         return self.programs.state(self.store, root)
 
+    def _view(self, pico: str) -> View:
+        """What is remembered of a pico's state now."""
+        head = self._head(pico)
+        return self.programs.views.at(EMPTY_ROOT if head is None else head.post)
+
     def pico_of(self, eci: str) -> str | None:
         """The pico that a channel leads to; a pico's own id is a channel only it may use."""
         pico = self.store.pico_of_channel(eci)
@@ -70,6 +76,16 @@ class Lookup:
         return self._refusal(pico, eci, "event", domain, name, sender)
 
     def _refusal(
+        self, pico: str, eci: str, use: Use, first: str, name: str, sender: str | None
+    ) -> str | None:
+        """Why not, as it is remembered as long as the channels stay as they are."""
+        view = self._view(pico)
+        key = (eci, use, first, name, sender)
+        if key in view.refusals:
+            return view.refusals[key]
+        return view.refused(key, self._find_refusal(pico, eci, use, first, name, sender))
+
+    def _find_refusal(
         self, pico: str, eci: str, use: Use, first: str, name: str, sender: str | None
     ) -> str | None:
         """Whoever operates the engine (no sender) may use a pico's own channel."""
@@ -92,6 +108,12 @@ class Lookup:
 
     def eci(self, pico: str) -> str:
         """A pico's first channel."""
+        view = self._view(pico)
+        if view.first_eci is None:
+            view.first_eci = self._find_eci(pico)
+        return view.first_eci
+
+    def _find_eci(self, pico: str) -> str:
         if pico not in self._ecis:
             genesis = self.store.receipt(pico, 0)
             seed = b"" if genesis is None else decode_core(genesis.core).seed

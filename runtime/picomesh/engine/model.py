@@ -16,7 +16,7 @@ from picomesh.transition import Transition
 GIVEN_BYTES_MAX = min(limits.EVENT_BYTES_MAX, limits.REQUEST_BYTES_MAX) - 16 * limits.KIB
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """What became of an event, an install or a create."""
 

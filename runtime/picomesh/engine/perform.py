@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
@@ -38,17 +38,20 @@ from picomesh.engine.records import (
     RulesetRecord,
 )
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes, digest_of
+from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import TreeTooWide
 from picomesh.ledger.pieces import head, known_text, octets
 from picomesh.ledger.receipt import Core, core_block, decode_core
 from picomesh.ledger.tree import Blocks, NodeCache, Tree
-from picomesh.ledger.value import encode_value
+from picomesh.ledger.value import Value, encode_value
 from picomesh.transition import Circumstances, Transition
+from picomesh.transition.calls import Calls
+from picomesh.transition.model import Acts
 
 _ECI_BYTES = 15
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work:
     """All that decides a transition."""
 
@@ -61,6 +64,7 @@ class Work:
     fuel_limit: int
     pre: Cid
     tape: tuple[transition.Answer, ...] = ()
+    given_bytes: bytes = field(default=b"", init=False, compare=False)  # its block, if known
 
 
 class Performed:
@@ -90,7 +94,10 @@ def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
     """Runs one transition. Raises NeedsAnswer, EngineFault, ModuleNotAdmitted."""
     layered = Layered(blocks)
     state = programs.state(layered, work.pre)
-    done = _run(programs, layered, state, work)
+    if type(work.given) is Event:
+        done = _event(programs, layered, state, work, work.given)
+    else:
+        done = _run(programs, layered, state, work)
     try:
         post, writes = _apply(layered, work.pre, done, programs.nodes)
     except TreeTooWide as problem:  # the guest chose its paths so, state.md §4
@@ -98,22 +105,22 @@ def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
         post, writes = work.pre, []
     if writes:
         programs.views.advance(work.pre, post, done.writes)
-        state = programs.state(layered, post)
+    code = programs.views.at(post).code or programs.state(layered, post).code()
     core_bytes = core_block(
         pico=work.pico,
         seq=work.seq,
         prev=None if work.prev is None else work.prev.raw,
         kind=kind_of(work.given),
-        code=state.code(),
-        event=_keep(layered, encode_input(work.given)),
+        code=code,
+        event=_keep(layered, work.given_bytes or encode_input(work.given)),
         time=work.time_ms,
         seed=work.seed,
         fuel_limit=work.fuel_limit,
         pre=work.pre.raw,
         post=post.raw,
         writes=writes,
-        tape=_keep(layered, encode_tape(done)),
-        outbox=_keep(layered, encode_outbox(done)),
+        tape=_keep(layered, encode_tape(done)) if done.tape else _keep_empty(layered),
+        outbox=_keep(layered, encode_outbox(done)) if done.effects else _keep_empty(layered),
         outcome=done.outcome,
         fuel=done.fuel,
     )
@@ -145,6 +152,16 @@ def _keep(layered: Layered, block: bytes) -> bytes:
     cid = cid_of_block(block)
     layered.new[cid] = block
     return cid.raw
+
+
+_EMPTY_LIST = encode_block([])
+_EMPTY_LIST_CID = cid_of_block(_EMPTY_LIST)
+
+
+def _keep_empty(layered: Layered) -> bytes:
+    """As most tapes are."""
+    layered.new[_EMPTY_LIST_CID] = _EMPTY_LIST
+    return _EMPTY_LIST_CID.raw
 
 
 def _apply(
@@ -197,7 +214,7 @@ def _run(programs: Programs, blocks: Layered, state: PicoState, work: Work) -> T
             return _event(programs, blocks, state, work, work.given)
 
 
-def _circumstances(work: Work, host: str, acts: PicoActs | None = None) -> Circumstances:
+def _circumstances(work: Work, host: str, acts: Acts | None = None) -> Circumstances:
     return Circumstances(
         pico=work.pico,
         host=host,
@@ -216,6 +233,29 @@ def acts_of(programs: Programs, blocks: Layered, work: Work) -> PicoActs:
     return PicoActs(programs, blocks, work.pico, work.seq, young)
 
 
+class LaterActs:
+    """The acts of a run, made when a ruleset first asks for them: few do."""
+
+    __slots__ = ("_acts", "_blocks", "_programs", "_work")
+
+    def __init__(self, programs: Programs, blocks: Layered, work: Work) -> None:
+        self._programs = programs
+        self._blocks = blocks
+        self._work = work
+        self._acts: PicoActs | None = None
+
+    def _made(self) -> PicoActs:
+        if self._acts is None:
+            self._acts = acts_of(self._programs, self._blocks, self._work)
+        return self._acts
+
+    def answer(self, calls: Calls, question: bytes) -> bytes | None:
+        return self._made().answer(calls, question)
+
+    def act(self, calls: Calls, name: str, args: list[Value]) -> None:
+        self._made().act(calls, name, args)
+
+
 def _event(
     programs: Programs, blocks: Layered, state: PicoState, work: Work, given: Event
 ) -> Transition:
@@ -224,7 +264,7 @@ def _event(
     event = transition.Event(
         given.eci, given.domain, given.name, given.attrs, given.eid, fired=fired
     )
-    acts = acts_of(programs, blocks, work)
+    acts = LaterActs(programs, blocks, work)
     circumstances = _circumstances(work, given.host, acts)
     return transition.run(programs.sandbox, state, event, rulesets, circumstances)
 

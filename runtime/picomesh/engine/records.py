@@ -98,12 +98,15 @@ class PicoState:
         return self._view
 
     def get(self, path: bytes) -> bytes | None:
-        values = self.view.values
+        view = self._view
+        if view.root != self.root.raw:
+            view = self.view
+        values = view.values
         if path in values:
             return values[path]
         cid = self._tree.get(path)
         value = None if cid is None else self._blocks.block(cid)
-        self._view.remember(path, value)
+        view.remember(path, value)
         return value
 
     def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from picomesh.transition import Installed
 
 VIEWS_MAX = 10_000
+REFUSALS_MAX = 1_000  # of one view
 VALUES_MAX = 256  # of one view
 VALUE_BYTES_MAX = 4_096  # of one value that is remembered
 _RECORDS = b"pico/"
@@ -27,7 +28,16 @@ _RECORDS = b"pico/"
 class View:
     """What is known of the state at one root."""
 
-    __slots__ = ("allowed", "channels", "code", "installed", "records", "root", "values")
+    __slots__ = (
+        "channels",
+        "code",
+        "first_eci",
+        "installed",
+        "records",
+        "refusals",
+        "root",
+        "values",
+    )
 
     def __init__(self, root: bytes) -> None:
         self.root = root
@@ -39,7 +49,15 @@ class View:
         self.installed: Installed | None = None
         self.code: bytes | None = None  # the field `code` of a core
         self.channels: dict[str, dict[str, Value] | None] = {}
-        self.allowed: dict[tuple[str, ...], str | None] = {}  # use of a channel -> refusal
+        self.first_eci: str | None = None
+        self.refusals: dict[tuple[str, str, str, str, str | None], str | None] = {}
+
+    def refused(self, use: tuple[str, str, str, str, str | None], why: str | None) -> str | None:
+        """Keeps why a channel refuses a use of it, or that it does not."""
+        if len(self.refusals) >= REFUSALS_MAX:
+            self.refusals.clear()
+        self.refusals[use] = why
+        return why
 
     def remember(self, path: bytes, value: bytes | None) -> None:
         if value is not None and len(value) > VALUE_BYTES_MAX:

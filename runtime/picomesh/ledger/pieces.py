@@ -14,6 +14,7 @@ LINK = b"\xd8\x2a\x58\x25\x00"  # tag 42 around 37 bytes: a zero and the CID
 _SMALL = 24
 
 
+@lru_cache(maxsize=4096)  # lengths and small numbers: nearly all of them were asked for before
 def head(major: int, argument: int) -> bytes:
     """A major type with its argument, written as short as can be."""
     if argument < _SMALL:
@@ -27,6 +28,7 @@ def head(major: int, argument: int) -> bytes:
     return bytes(((major << 5) | 27,)) + argument.to_bytes(8, "big")
 
 
+@lru_cache(maxsize=4096)
 def number(value: int) -> bytes:
     """A whole number."""
     return head(0, value) if value >= 0 else head(1, -1 - value)

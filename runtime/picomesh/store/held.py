@@ -15,8 +15,10 @@ from picomesh.ledger.cid import Cid, digest_of
 from picomesh.ledger.codec import encode_block
 from picomesh.ledger.receipt import Receipt
 
+EMPTY = b"\x80"  # the block of an empty list: every transition has one or two
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Sent:
     """An event for a pico of this engine, with the circumstances it will run in.
 
@@ -30,7 +32,7 @@ class Sent:
     given: object = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewReceipt:
     """A receipt to be stored; its envelope may be signed as late as when it is written."""
 
@@ -49,12 +51,19 @@ class Held:
     inbox: dict[int, Sent] = field(default_factory=dict)
     removed: list[int] = field(default_factory=list)
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)
+    has_empty: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.receipts or self.blocks or self.inbox or self.removed or self.seen)
 
     def hold_blocks(self, blocks: Mapping[Cid, bytes]) -> None:
-        self.blocks += [(cid.raw, data) for cid, data in blocks.items()]
+        held = self.blocks
+        for cid, data in blocks.items():
+            if data != EMPTY:  # as empty a tape as it was the last time
+                held.append((cid.raw, data))
+            elif not self.has_empty:
+                self.has_empty = True
+                held.append((cid.raw, data))
 
     def remove(self, arrival: int) -> None:
         """An event does not wait any more."""

@@ -35,7 +35,7 @@ class StoredReceipt:
     envelope: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Accepted:
     """An event that was accepted and has no receipt yet; `given` as in `Sent`."""
 
@@ -59,7 +59,7 @@ class Outgoing:
     position: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Commit:
     """What becomes durable at once: receipts with all that follows from them."""
 
@@ -76,8 +76,9 @@ class Commit:
     @property
     def has_indices(self) -> bool:
         """Whether it changes more than receipts, blocks and the inbox."""
-        lists = (self.outgoing, self.channels, self.timed, self.gone)
-        return any(lists) or self.delivered is not None
+        return bool(
+            self.outgoing or self.channels or self.timed or self.gone or self.delivered is not None
+        )
 
 
 class Store:
@@ -273,17 +274,19 @@ class Store:
 
     def commit(self, commit: Commit) -> list[int]:
         """Makes transitions durable, with what they sent. Returns the places of what was sent."""
-        with self.group():
-            self._held.hold_blocks(commit.blocks)
-            self._held.receipts += commit.receipts
-            if commit.arrival is not None:
-                self._remove(commit.arrival)
-            if commit.has_indices:
-                with self.transaction() as database:
-                    _update_indices(database, commit)
-                if commit.gone:
-                    self._gone = None
-            return [self._accept(item) for item in commit.sent]
+        if not self._is_group:
+            with self.group():
+                return self.commit(commit)
+        self._held.hold_blocks(commit.blocks)
+        self._held.receipts += commit.receipts
+        if commit.arrival is not None:
+            self._remove(commit.arrival)
+        if commit.has_indices:
+            with self.transaction() as database:
+                _update_indices(database, commit)
+            if commit.gone:
+                self._gone = None
+        return [self._accept(item) for item in commit.sent] if commit.sent else []
 
     def drop(self, arrival: int) -> None:
         """An accepted event that nobody is left to see."""
@@ -341,12 +344,14 @@ class Store:
 
         `key` is what its sender calls it, to know it when it comes again.
         """
-        with self.group():
-            if key is not None:
-                if self.seen(key) is not None:
-                    raise StoreError(f"an event with the key {key} was accepted before")
-                self._held.seen[key] = (eid, sent.time_ms)
-            return self._accept(sent)
+        if not self._is_group:
+            with self.group():
+                return self.accept(sent, key, eid)
+        if key is not None:
+            if self.seen(key) is not None:
+                raise StoreError(f"an event with the key {key} was accepted before")
+            self._held.seen[key] = (eid, sent.time_ms)
+        return self._accept(sent)
 
     def _accept(self, sent: Sent) -> int:
         inbox = self._waiting()

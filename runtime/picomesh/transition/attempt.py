@@ -44,6 +44,29 @@ START_FUEL = 10_000  # for each instance
 class Attempt:
     """One run of one event or query: its guests, its overlay, what it collected."""
 
+    __slots__ = (
+        "_calls",
+        "_entered",
+        "_guests",
+        "asked",
+        "eci",
+        "effects",
+        "eid",
+        "emitted",
+        "given",
+        "is_changed",
+        "logs",
+        "machine",
+        "may_write",
+        "meter",
+        "overlay",
+        "queue",
+        "removed",
+        "rules",
+        "rulesets",
+        "told",
+    )
+
     def __init__(
         self,
         sandbox: Sandbox,
@@ -53,10 +76,11 @@ class Attempt:
         may_write: bool,
     ) -> None:
         self.rulesets = rulesets if isinstance(rulesets, Installed) else Installed(rulesets)
+        self.is_changed = False
         self.removed: set[str] = set()
         self.given = given
         self.may_write = may_write
-        self.overlay = Overlay(state)
+        self.overlay = Overlay(state, {})
         self.meter = Meter(given.fuel_limit, given.stack_words_limit)
         self.machine: Machine = sandbox.machine(self.meter)
         self.queue: deque[tuple[Ruleset, Event]] = deque()
@@ -74,7 +98,7 @@ class Attempt:
 
     def result(self, outcome: str, message: str, answer: bytes) -> Transition:
         fuel = self.given.fuel_limit - max(self.meter.fuel, 0)
-        tape = tuple(self.given.tape[: self.asked])
+        tape = tuple(self.given.tape[: self.asked]) if self.asked else ()
         logs = tuple(self.logs)
         if outcome != "ok":
             return Transition(outcome, fuel, logs=logs, tape=tape, message=message)
@@ -131,18 +155,20 @@ class Attempt:
         if not any(item is ruleset for item in now):
             now.append(ruleset)
         self.rulesets = Installed(now)
+        self.is_changed = True
         self.removed.discard(ruleset.rid)
         self._guests.pop((ruleset.rid,), None)
 
     def remove(self, rid: str) -> None:
         """A ruleset sees nothing more, and what it still writes is dropped."""
         self.rulesets = Installed(item for item in self.rulesets if item.rid != rid)
+        self.is_changed = True
         self.removed.add(rid)
         self._guests.pop((rid,), None)
 
     def _handle(self, queued: Ruleset, event: Event) -> None:
-        ruleset = self.ruleset(queued.rid)
-        if ruleset is None:
+        ruleset = self.ruleset(queued.rid) if self.is_changed else queued
+        if ruleset is None:  # it is gone by now, or else another version
             return
         self.meter.charge(DISPATCH_FUEL)
         guest = self.guest(ruleset, None)
@@ -242,11 +268,12 @@ class Attempt:
     def guest(self, ruleset: Ruleset, caller: Calls | None, use: str = "") -> Guest:
         """The instance of a ruleset; each use of it as a module has an instance of its own."""
         key = (ruleset.rid,) if caller is None else (*caller.key, f"{ruleset.rid}#{use}")
-        if key not in self._guests:
+        guest = self._guests.get(key)
+        if guest is None:
             self.meter.charge(START_FUEL)
-            self._calls[key] = Calls(self, ruleset, key)
-            self._guests[key] = self.machine.start(ruleset.program, self._calls[key])
-        return self._guests[key]
+            calls = self._calls[key] = Calls(self, ruleset, key)
+            guest = self._guests[key] = self.machine.start(ruleset.program, calls)
+        return guest
 
 
 @lru_cache(maxsize=4096)  # a ruleset gives the same few answers again and again

@@ -33,14 +33,16 @@ class Calls:
         self.ruleset = ruleset
         self.key = key
         self.rule: Value = None  # of the user of this module, which its directives name
+        self._ent = ruleset.spaces[b"ent/"]
+        self._select = ruleset.spaces[b"select/"]
 
     # -- state: guest path `ent/x` of ruleset R is `ent/R/x` (docs/formats/state.md §1)
 
     def _full(self, path: bytes) -> bytes:
         if path[:4] == b"ent/":
-            return self.ruleset.spaces[b"ent/"] + path[4:]
+            return self._ent + path[4:]
         if path[:7] == b"select/":
-            return self.ruleset.spaces[b"select/"] + path[7:]
+            return self._select + path[7:]
         raise GuestTrap("a path outside this ruleset's part of the state")
 
     def _writable(self) -> Overlay:
@@ -49,10 +51,18 @@ class Calls:
         return self.attempt.overlay
 
     def get(self, path: bytes) -> bytes | None:
-        return self.attempt.overlay.get(self._full(path))
+        overlay = self.attempt.overlay
+        full = self._full(path)
+        written = overlay.written
+        return written[full] if full in written else overlay.state.get(full)
 
     def put(self, path: bytes, value: bytes) -> None:
-        self._write(path, value)
+        full = self._full(path)
+        attempt = self.attempt
+        if not attempt.may_write:
+            raise GuestTrap("a query cannot change the pico")
+        if not attempt.removed or self.ruleset.rid not in attempt.removed:
+            attempt.overlay.written[full] = value
 
     def delete(self, path: bytes) -> None:
         self._write(path, None)

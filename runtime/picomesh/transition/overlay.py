@@ -30,8 +30,11 @@ class Overlay:
 
     def changes(self) -> tuple[tuple[bytes, bytes | None], ...]:
         """What is different now, in order of the paths."""
-        changed = (item for item in self.written.items() if self.state.get(item[0]) != item[1])
-        return tuple(sorted(changed, key=lambda item: item[0]))
+        before = self.state.get
+        changed = [item for item in self.written.items() if before(item[0]) != item[1]]
+        if len(changed) > 1:
+            changed.sort()  # paths are all different
+        return tuple(changed)
 
 
 def _within_limits(entries: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -13,7 +13,14 @@ def run(
     sandbox: Sandbox, state: State, event: Event, rulesets: Sequence[Ruleset], given: Circumstances
 ) -> Transition:
     """Runs one event to its end. Raises NeedsAnswer, and EngineFault when this machine failed."""
-    return _finish(Attempt(sandbox, state, rulesets, given, may_write=True), event)
+    attempt = Attempt(sandbox, state, rulesets, given, may_write=True)
+    try:
+        attempt.react(event)
+    except GuestStop as stop:
+        return attempt.result(stop.outcome, str(stop), b"")
+    finally:
+        attempt.machine.close()
+    return attempt.result("ok", "", b"")
 
 
 def ask(
@@ -31,16 +38,10 @@ def describe(
     return _finish(attempt, None)
 
 
-def _finish(attempt: Attempt, work: Event | Query | None) -> Transition:
+def _finish(attempt: Attempt, work: Query | None) -> Transition:
     outcome, message, answer = "ok", "", b""
     try:
-        match work:
-            case Event():
-                attempt.react(work)
-            case Query():
-                answer = attempt.answer(work)
-            case None:
-                answer = attempt.describe()
+        answer = attempt.describe() if work is None else attempt.answer(work)
     except GuestStop as stop:
         outcome, message = stop.outcome, str(stop)
     finally:
