@@ -572,7 +572,8 @@ class Engine(Lookup):
         self.store.commit(commit)
         for work, performed, _ in done:
             self._heads[work.pico] = Head(work.seq, performed.cid, performed.post)
-        self._living.difference_update(gone)
+        if gone:
+            self._living.clear()
         return [row.receipt for row in rows]
 
     def commit_together(self, works: Sequence[Work]) -> list[Receipt]:

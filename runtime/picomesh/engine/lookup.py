@@ -19,6 +19,8 @@ from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.manifest import Manifest, find_cycle
 from picomesh.store.store import Store
 
+LIVING_MAX = 100_000  # picos that are remembered by id or name
+
 
 @dataclass(slots=True)
 class Head:
@@ -40,16 +42,20 @@ class Lookup:
         self._world = options.world
         self._heads: dict[str, Head] = {}
         self._ecis: dict[str, str] = {}
-        self._living: set[str] = set()  # ids that were asked for and are there
+        self._living: dict[str, str] = {}  # ids and names that were asked for, and whose they are
 
     def find(self, name: str) -> str:
         """A pico's id by id, by the beginning of its id, or by name. Raises OperatorError."""
-        if name in self._living:
-            return name
+        known = self._living.get(name)
+        if known is not None:
+            return known
         exact = self.store.pico_called(name) if name else None
-        if exact == name:
-            self._living.add(name)
-        return exact or find_pico(self.store.picos(), name)
+        if exact is None:
+            return find_pico(self.store.picos(), name)
+        if len(self._living) >= LIVING_MAX:
+            self._living.clear()
+        self._living[name] = exact
+        return exact
 
     def state(self, pico: str) -> PicoState:
         """A pico's state now."""
