@@ -228,6 +228,13 @@ $any => $made | $made
 ($boolean && $made)
 ($made)
 /* a comment */ $made
+(function(){r = function(i){i <= 0 => $made | r(i - 1)} r(3)})()
+(function(){r = function(i){i <= 0 => [] | [$made].append(r(i - 1))} r(2)})()[0]
+(function(){p = function(i){i <= 0 => $made | q(i - 1)}; q = function(i){p(i - 1)}; p(4)})()
+(function(){p = function(){q}; q = $made; p()})()
+(function(i, j = [i], k = j.head()){k})($made)
+(function(i, j){j.defaultsTo(i)})(j = null, i = $made)
+[1, 2].map(function(i){function(){[i, $made]}})[1]()[1]
 $ANY{$path} || $made
 $ANY[$leaf] || $made
 $ANY.head() || $made
