@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from examples.cases import Bench
@@ -53,10 +55,42 @@ def needs(expression: str, attributes: str = "") -> set[str]:
         ('x.replace("a", x)', ALL),
         ("x.extract(x)", ALL),
         ("[x].map(match)", ALL),
+        ('math:hash("sha256", x)', {"rt_digest_sha256"}),
+        ('math:hmac("RSA-SHA512/256", "key", x)', {"rt_digest_sha512"}),
+        ('math:hash("md5-sha1", x)', {"rt_digest_md5", "rt_digest_sha1"}),
+        ('math:hash("nothing", x)', set()),
+        ("math:hash(x, x)", set(OPTIONAL_PARTS) - ALL),
     ],
 )
 def test_a_program_carries_what_it_can_come_to_use(expression: str, wanted: set[str]) -> None:
     assert needs(expression) == wanted
+
+
+def test_every_hash_function_works_in_a_program_that_names_it() -> None:
+    names = hash_names()
+    calls = ", ".join(f'math:hash("{name}", "abc")' for name in names)
+    named = PROGRAM.format(expression=f"[{calls}]", attributes="")
+    unnamed = PROGRAM.format(expression="x.map(function(n) { math:hash(n, 'abc') })", attributes="")
+    unnamed = unnamed.replace("'", '"')
+    wanted = answer(unnamed, {"x": list(names)})
+    assert answer(named, {}) == wanted
+    for name, digest in zip(names, wanted, strict=True):
+        alone = PROGRAM.format(expression=f'math:hash("{name}", "abc")', attributes="")
+        carried = needs(f'math:hash("{name}", "abc")')
+        assert 1 <= len(carried) <= 2, name
+        if name in (names[0], "md5-sha1", "shake256", "sm3"):
+            assert answer(alone, {}) == digest
+
+
+def hash_names() -> list[str]:
+    text = PROGRAM.format(expression="math:hashAlgorithms()", attributes="")
+    return [str(name) for name in answer(text, {})]
+
+
+def answer(text: str, arguments: dict[str, Any]) -> Any:
+    bench = Bench.with_modules(wasm.encode_module(linked(text)))
+    with bench.engine as engine:
+        return engine.query(bench.pico, "r", "f", arguments)
 
 
 def test_an_attribute_of_a_select_needs_the_matcher() -> None:
@@ -94,9 +128,7 @@ def test_patterns_made_at_run_time_work_in_a_program_that_makes_them() -> None:
         expression='[x.match("^A"), x.match(re#^a#i), x.extract("(?<n>b)(.)".as("RegExp"))]',
         attributes="",
     )
-    bench = Bench.with_modules(wasm.encode_module(linked(text)))
-    with bench.engine as engine:
-        assert engine.query(bench.pico, "r", "f", {"x": "abc"}) == [False, True, ["b", "c"]]
+    assert answer(text, {"x": "abc"}) == [False, True, ["b", "c"]]
 
 
 def linked(text: str) -> wasm.Module:

@@ -7,22 +7,16 @@
 enum { DIGEST_BYTES_MAX = 64, BLOCK_BYTES_MAX = 168 };
 
 typedef struct Digest Digest;
+typedef void DigestRun(const Digest *digest, const uint8_t *message, uint32_t byte_count,
+                       uint8_t *out);
 struct Digest {
     uint32_t digest_bytes, block_bytes;
-    void (*run)(const Digest *digest, const uint8_t *message, uint32_t byte_count, uint8_t *out);
+    DigestRun *const *run; /* by a pointer that a ruleset's linker may leave out: digest.c */
     const void *start; /* where members of one family differ: the state they begin with */
 };
 
-void md5_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void sha1_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void sha256_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void sha512_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void sha3_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void shake_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void blake2b_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void blake2s_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void ripemd160_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
-void sm3_run(const Digest *d, const uint8_t *message, uint32_t byte_count, uint8_t *out);
+DigestRun md5_run, sha1_run, sha256_run, sha512_run, sha3_run, shake_run;
+DigestRun blake2b_run, blake2s_run, ripemd160_run, sm3_run;
 extern const uint32_t sha224_start[8], sha256_start[8];
 extern const uint64_t sha384_start[8], sha512_start[8], sha512_224_start[8], sha512_256_start[8];
 
