@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from krl.emit.function import Layout
+from krl.emit.needs import AGGREGATES
 from krl.lower import ir
 
 _AGGREGATES = {None: 0, "max": 1, "min": 2, "sum": 3, "avg": 4, "push": 5}
@@ -25,6 +26,8 @@ def machine_data(layout: Layout, machine: ir.Machine) -> int:
 
 def _base(layout: Layout, base: ir.Base) -> tuple[int, ...]:
     data = layout.data
+    if base.aggregated:
+        layout.needs.add(AGGREGATES)
     matcher = 0 if base.matcher is None else layout.static_function(base.matcher) & 0xFFFFFFFF
     return (
         data.string_address(base.domain),

@@ -13,6 +13,7 @@ from krl.lower import ir
 COMPILER = "rt_pattern_compiler"
 MATCHER = "rt_pattern_matcher"
 CASES = "rt_case_folding"
+AGGREGATES = "rt_select_aggregates"
 _PATTERNS = frozenset((COMPILER, MATCHER, CASES))
 # What stands in the names of hash functions, the longer before what it contains.
 _DIGESTS = {
@@ -23,7 +24,7 @@ _DIGESTS = {
     **{"sm3": ("sm3",)},
 }
 _ALL_DIGESTS = frozenset(f"rt_digest_{part}" for parts in _DIGESTS.values() for part in parts)
-OPTIONAL_PARTS = (*sorted(_PATTERNS), *sorted(_ALL_DIGESTS))
+OPTIONAL_PARTS = (AGGREGATES, *sorted(_PATTERNS), *sorted(_ALL_DIGESTS))
 
 # The functions that make a pattern of whatever else their second operand is.
 _MAKERS = ("lib_as", "lib_extract", "lib_match", "lib_replace", "rt_like")

@@ -68,6 +68,7 @@ _LINK = (
     # Data that the linker of a ruleset fills in: krl/link.
     *("--export=rt_arena_next", "--export=rt_manifest", "--export=rt_pattern_compiler"),
     *("--export=rt_pattern_matcher", "--export=rt_case_folding"),
+    "--export=rt_select_aggregates",
     *(f"--export=rt_digest_{name}" for name in _DIGESTS),
     "--emit-relocs",  # what needs what: relocations.py
 )

@@ -71,14 +71,16 @@ static States states_new(uint32_t capacity) {
     return (States){0, allocate(capacity * (uint32_t)sizeof(uint32_t))};
 }
 
-static bool states_have(const States *states, uint32_t state) {
+#define SHARED static __attribute__((noinline)) /* in place it would be too often */
+
+SHARED bool states_have(const States *states, uint32_t state) {
     for (uint32_t i = 0; i < states->count; i++) {
         if (states->items[i] == state) return true;
     }
     return false;
 }
 
-static void states_add(States *states, uint32_t state) {
+SHARED void states_add(States *states, uint32_t state) {
     if (!states_have(states, state)) states->items[states->count++] = state;
 }
 
@@ -150,7 +152,7 @@ static void check_within(Step *step, Value within, double now) {
     }
 }
 
-static double as_number(Value v) {
+SHARED double as_number(Value v) {
     Value number = to_number_or_null(v);
     return is_number(number) ? number_of(number) : 0;
 }
@@ -170,7 +172,7 @@ static Value aggregate_of(uint32_t operation, const Array *values) {
     return from_number(result);
 }
 
-static void set_setting(Step *step, const String *name, Value v) {
+SHARED void set_setting(Step *step, const String *name, Value v) {
     if (v == KRL_UNDEFINED) map_remove(step->settings, name); /* state does not keep it apart */
     else map_set(step->settings, name, v);
 }
@@ -204,9 +206,12 @@ static void gather(Step *step, const Base *base, const Array *captures) {
     step->gathered = gathered;
 }
 
+/* Exported as data, for few event expressions aggregate: krl/emit/needs.py. */
+void (*rt_select_aggregates)(Step *, const Base *, const Array *) = gather;
+
 static void settle(Step *step, const Base *base, Value answer) {
     const Array *captures = is_array(answer) ? address_of(answer) : array_new(0);
-    if (base->aggregated_count) gather(step, base, captures);
+    if (base->aggregated_count) rt_select_aggregates(step, base, captures);
     for (uint32_t i = 0; i < base->setting_count; i++) {
         Value capture = i < captures->length ? captures->items[i] : KRL_UNDEFINED;
         set_setting(step, base->settings[i], capture);

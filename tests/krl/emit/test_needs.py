@@ -10,7 +10,7 @@ from examples.cases import Bench
 from krl.compiler import compile_source, guest_library
 from krl.diagnostic import Source
 from krl.emit import OPTIONAL_PARTS, emit
-from krl.emit.needs import CASES, COMPILER, MATCHER
+from krl.emit.needs import AGGREGATES, CASES, COMPILER, MATCHER
 from krl.link import link
 from pico_abi import wasm
 
@@ -59,7 +59,7 @@ def needs(expression: str, attributes: str = "") -> set[str]:
         ('math:hmac("RSA-SHA512/256", "key", x)', {"rt_digest_sha512"}),
         ('math:hash("md5-sha1", x)', {"rt_digest_md5", "rt_digest_sha1"}),
         ('math:hash("nothing", x)', set()),
-        ("math:hash(x, x)", set(OPTIONAL_PARTS) - ALL),
+        ("math:hash(x, x)", set(OPTIONAL_PARTS) - ALL - {AGGREGATES}),
     ],
 )
 def test_a_program_carries_what_it_can_come_to_use(expression: str, wanted: set[str]) -> None:
@@ -104,6 +104,12 @@ def callers(name: str) -> set[str]:
         for index in range(GUEST.graph.imported, GUEST.function_count)
         if called in GUEST.graph.of_function(index).functions
     }
+
+
+def test_an_event_expression_that_aggregates_carries_what_does_so() -> None:
+    repeated = "or repeat 2 (c d x re#(.*)#)"
+    assert needs("x", repeated) == {MATCHER}
+    assert needs("x", f"{repeated} max(m)") == {MATCHER, AGGREGATES}
 
 
 def test_only_what_makes_patterns_leads_to_their_compiler() -> None:
