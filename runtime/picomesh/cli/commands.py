@@ -12,6 +12,7 @@ from picomesh import __version__
 COMMANDS = {
     "run": ("run", "run", "Try a ruleset: events and queries on a pico that lives only now."),
     "check": ("check", "check", "Say everything that is wrong in rulesets."),
+    "fuel": ("fuel", "fuel", "Show which lines of a ruleset the fuel of an event goes to."),
     "compile": ("compile", "compile_", "Turn a ruleset into a WebAssembly module."),
     "new": ("picos", "new", "Make a pico."),
     "install": ("picos", "install", "Install a ruleset on a pico."),
