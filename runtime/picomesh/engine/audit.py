@@ -24,7 +24,7 @@ from picomesh.engine.replay import Divergence, compare, work_of
 from picomesh.ledger.car import CarFile
 from picomesh.ledger.checkpoint import Checkpoint, covers, decode_checkpoint
 from picomesh.ledger.cid import Cid, cid_of_bytes
-from picomesh.ledger.errors import LedgerError, MissingBlock
+from picomesh.ledger.errors import CodecError, LedgerError, MissingBlock
 from picomesh.ledger.partial import Recorder, reach
 from picomesh.ledger.proof import Links, decode_proof
 from picomesh.ledger.receipt import (
@@ -159,7 +159,7 @@ class _Auditor:
         core = decode_core(self.car.block(links.core))
         envelope = decode_envelope(self.car.block(links.envelope))
         if envelope.core != links.core:
-            raise Refused("receipt", "the envelope is that of another core")
+            raise CodecError("the envelope is that of another core")
         return core, envelope
 
     def read_receipt(self) -> None:

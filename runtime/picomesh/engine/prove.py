@@ -40,7 +40,7 @@ def prove(
     row = get_receipt(source, pico, seq)
     core = decode_core(row.core)
     recorder = Recorder(source)
-    _run(recorder, programs, core)
+    _run(source, recorder, programs, core)
     kept = _without_modules(core, recorder) if not has_modules else recorder.read
     blocks = {**kept, **_receipt_blocks(row)}
     blocks |= makers_of(source, pico)
@@ -55,7 +55,7 @@ def prove(
     return encode_car(cid_of_block(root), blocks)
 
 
-def _run(recorder: Recorder, programs: Programs, core: Core) -> None:
+def _run(source: Source, recorder: Recorder, programs: Programs, core: Core) -> None:
     """Runs the transition; the recorder then has read what it needs."""
     fresh = Programs(programs.sandbox, programs.gate)  # one that remembers nothing reads all
     performed = perform(fresh, recorder, work_of(core, recorder))
@@ -67,6 +67,9 @@ def _run(recorder: Recorder, programs: Programs, core: Core) -> None:
         )
     for record in PicoState(recorder, core.pre).rulesets():
         recorder.block(record.raw)  # an auditor meters modules himself
+    for code in core.code:  # one that has no rewriter takes new ones as they are metered
+        made = performed.blocks.get(code.metered)
+        recorder.read[code.metered] = source.block(code.metered) if made is None else made
 
 
 def _without_modules(core: Core, recorder: Recorder) -> dict[Cid, bytes]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _NAMES = ("memory", "cabi_realloc", "pico-1:fuel", "pico-1:stack", "handle", "query", "describe")
 EXPORTS = {name: name.encode() for name in _NAMES}
 _GET_BYTE_FUEL = GET.result_byte_price
+_ACT = b"ctx."  # in the kind of every effect that does something to the pico
 
 
 class DirectGuest(BoundaryGuest):
@@ -265,7 +266,13 @@ class DirectGuest(BoundaryGuest):
         end = address + count
         if end > self.size:
             self.reach(end, "an effect reaches outside the memory")
-        self.calls.emit(self.memory[address:end].tobytes())
+        effect = self.memory[address:end].tobytes()
+        if _ACT not in effect:
+            self.calls.emit(effect)
+            return
+        self.take_meter()  # an act draws from the budget, and may run other guests
+        self.calls.emit(effect)
+        self.give_meter()
 
 
 _NO_MEMORY = memoryview(b"")

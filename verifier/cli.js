@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+// Audits proof files from the command line: `node verifier/cli.js P.car …`. Exit codes:
+// 0 proved, 1 refused, 2 used wrongly, 3 neither yes nor no.
+
+import { readFileSync } from 'node:fs';
+import { audit } from './audit.js';
+import { report } from './report.js';
+
+const paths = process.argv.slice(2).filter((word) => word !== '--json');
+const asJson = process.argv.includes('--json');
+if (paths.length === 0) {
+    console.error('usage: node cli.js [--json] FILE.car …');
+    process.exit(2);
+}
+// What a proof says, without anything that would move the cursor of a terminal.
+const visible = (text) => text.replace(/[\p{C}]/gu, '\ufffd');
+const codes = { proved: 0, refused: 1, undecided: 3 };
+let worst = 0;
+for (const path of paths) {
+    const done = await audit(new Uint8Array(readFileSync(path)));
+    worst = Math.max(worst, codes[done.verdict]);
+    if (asJson) {
+        const { verdict, checks, check, text } = done;
+        console.log(JSON.stringify({ file: path, verdict, checks, check, text }));
+        continue;
+    }
+    console.log(`${path}:`);
+    done.checks.forEach(({ name, text }) => console.log(`  ok  ${name.padEnd(9)}  ${text}`));
+    if (done.verdict !== 'proved') {
+        console.log(`  NO  ${done.check.padEnd(9)}  ${done.text}`);
+    }
+    const { words, what } = report(done);
+    what.forEach(([name, text]) => console.log(`  ${name.padEnd(13)}  ${visible(text)}`));
+    console.log(words);
+}
+process.exit(worst);
