@@ -27,6 +27,7 @@ from picomesh.ledger.tree import Tree
 from picomesh.ledger.value import encode_value
 from picomesh.sandbox.interface import Guest, HostCalls, Machine, Meter, Program, Sandbox
 from picomesh.store.store import StoredReceipt
+from wat_guests import Guest as Guest_
 
 LIMITS = """ruleset limits {
   meta { shares n }
@@ -227,15 +228,17 @@ def test_one_history_that_continues_the_other_is_no_difference(
 class Faulty:
     """A sandbox whose host answers a state that is not there."""
 
-    def __init__(self, inner: Sandbox) -> None:
+    def __init__(self, inner: Sandbox, make: Any = None) -> None:
         self._inner = inner
+        self._make = make or _FaultyMachine
         self.backend, self.version = inner.backend, inner.version
 
     def load(self, metered: bytes) -> Program:
         return self._inner.load(metered)
 
     def machine(self, meter: Meter) -> Machine:
-        return _FaultyMachine(self._inner.machine(meter))
+        made: Machine = self._make(self._inner.machine(meter))
+        return made
 
 
 class _FaultyMachine:
@@ -275,6 +278,47 @@ def test_two_engines_of_which_one_executes_wrongly_part_at_a_host_call(
     assert told.where.line == 4
 
 
+class _Scribbling(_FaultyMachine):
+    """A machine whose host writes where it has no business, with the first effect."""
+
+    def start(self, program: Program, calls: HostCalls) -> Guest:
+        own: Any = getattr(calls, "_inner", calls)
+        right = own.emit
+        guest: Any = self._inner.start(program, calls)
+
+        def wrong(effect: bytes) -> None:
+            right(effect)
+            guest.memory_write(CELL, b"\x2a")
+
+        own.emit = wrong
+        return guest  # type: ignore[no-any-return] # a guest
+
+
+CELL = 12_000
+
+
+def test_an_engine_that_spoils_a_guest_s_memory_is_found_between_two_calls() -> None:
+    """All host calls up to the last are the same: what differs is what the guest holds."""
+    guest = Guest_("t")
+    guest.handle = f"""
+      (call $emit {guest.message(kind="directive", name="x", options={}, rule="r")})
+      (drop (i32.add (i32.const 1) (i32.const 1)))
+      (call $put {guest.data(b"ent/n")} (i32.const {CELL}) (i32.const 1))"""
+    with Engine.ephemeral() as engine:
+        engine.create("me")
+        engine.install_module("me", guest.build())
+        engine.send("me", "a", "b")
+        right = Programs(plain_way(engine.programs.sandbox))
+        spoilt = Programs(Faulty(right.sandbox, _Scribbling))
+        other = Lying(engine)
+        other.lie_in_writes(2, {b"ent/t/n": -11})
+        a, b = Side("A", engine.store, right), Side("B", other, spoilt)
+        told = bisect(a, b, engine.find("me")).explained
+        assert a.reproduces and b.reproduces and a.trace is not None
+        assert told is not None and (told.a, told.b) == ("wrote n=0", "wrote n=-11")
+        assert told.fuel == a.trace.fuel_used(0) - 1, "it happens in the first call"
+
+
 def decode(other: Lying, seq: int) -> Core:
     from picomesh.ledger.receipt import decode_core
 
@@ -303,7 +347,7 @@ def test_a_moment_stops_at_its_fuel_and_knows_the_line(engine: Engine, programs:
         assert then.fuel <= fuel and then.ended == (fuel >= core.fuel)
         if then.where is not None and (not seen or seen[-1] != then.where.line):
             seen.append(then.where.line)
-    assert {15, 17, 18} <= set(seen)
+    assert 15 in seen and {17, 18} & set(seen)
     assert then.written == {b"ent/limits/n": b"\x07", b"ent/limits/last": encode_value("w6")}
 
 

@@ -59,7 +59,8 @@ def explain_traces(a: Side, b: Side) -> Explained | None:
         first, second = _call(a.trace, at), _call(b.trace, at)
         if first is not None and second is not None:
             if not first.same_question(second):
-                return _parting(a, b, at, call_text(first), call_text(second))
+                texts = call_text(first), call_text(second)
+                return _narrowed(a, b, at, *texts) or _parting(a, b, at, *texts)
             if first.answer != second.answer:
                 told = [
                     f"{call_text(item)}: {answer_text(item.answer)}" for item in (first, second)
@@ -68,6 +69,34 @@ def explain_traces(a: Side, b: Side) -> Explained | None:
         else:
             return _parting(a, b, at, call_text(first), call_text(second))
     return None
+
+
+def _narrowed(a: Side, b: Side, at: int, a_text: str, b_text: str) -> Explained | None:
+    """Two engines run the same code and part before they call: the last fuel at which all that
+    their guests hold is equal, and the line that runs then."""
+    assert a.core is not None and b.core is not None and a.trace is not None
+    if a.core.code != b.core.code or a.core.pre != b.core.pre:
+        return None
+    work = [work_of(side.core, side.source) for side in (a, b) if side.core is not None]
+
+    def differs(fuel: int) -> bool:
+        held = [
+            side.watcher.memory_at(side.source, item, fuel)
+            for side, item in zip((a, b), work, strict=True)
+        ]
+        return held[0] != held[1]
+
+    low, high = a.trace.fuel_used(at - 1) if at else 0, a.trace.fuel_used(at)
+    if not differs(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if differs(middle) else (middle + 1, high)
+    watched = a.watcher.run_to_fuel(a.source, work[0], low)
+    record = record_of(a, watched.trace.stopped_in)
+    place = None if record is None else a.watcher.place(a.source, record, watched)
+    where = None if record is None or place is None else where_of(record, place)
+    return Explained(max(low - 1, 0), at, where, a_text, b_text)
 
 
 def _call(trace: Trace, at: int) -> Call | None:

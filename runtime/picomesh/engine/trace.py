@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from picomesh.ledger.cid import digest_of
 from picomesh.sandbox.backends import BackendOptions
-from picomesh.sandbox.boundary import SCAN
+from picomesh.sandbox.boundary import SCAN, BoundaryGuest
 from picomesh.sandbox.direct import DirectSandbox
 from picomesh.sandbox.interface import (
     Guest,
@@ -50,10 +51,13 @@ class Call:
 
 @dataclass(slots=True)
 class Trace:
-    """The host calls of one run. With `stop_behind`, it ends behind the call of that number."""
+    """The host calls of one run. With `stop_behind`, it ends behind the call of that number; with
+    `sees_memory`, `memory` is the hash of what all guests hold in the end."""
 
     fuel_limit: int
     stop_behind: int | None = None
+    sees_memory: bool = False
+    memory: bytes = b""
     calls: list[Call] = field(default_factory=list)
     stopped: GuestStop | None = None
     stopped_in: str = ""
@@ -106,13 +110,20 @@ class _Machine:
         self._inner = inner
         self._meter = meter
         self._trace = trace
+        self._guests: list[Guest] = []
 
     def start(self, program: Program, calls: HostCalls) -> Guest:
         assert isinstance(calls, Calls), "a transition's guests have no other"
         watched = _Calls(calls, self._meter, self._trace)
-        return _Guest(self._inner.start(program, watched), calls.ruleset.rid, self._trace)
+        guest = self._inner.start(program, watched)
+        self._guests.append(guest)
+        return _Guest(guest, calls.ruleset.rid, self._trace)
 
     def close(self) -> None:
+        if self._trace.sees_memory:
+            held = [item for item in self._guests if isinstance(item, BoundaryGuest)]
+            parts = [digest_of(item.memory_read(0, item.memory_size())) for item in held]
+            self._trace.memory = digest_of(b"".join(parts))
         self._inner.close()
 
 

@@ -69,10 +69,21 @@ class Watcher:
         limited = replace(work, fuel_limit=min(fuel, work.fuel_limit))
         return self._run(blocks, limited, self._looking(blocks, work), None)
 
+    def memory_at(self, blocks: Blocks, work: Work, fuel: int) -> bytes:
+        """The hash of what the guests hold at this fuel: equal on every engine."""
+        limited = replace(work, fuel_limit=min(fuel, work.fuel_limit))
+        forms = self._looking(blocks, work)
+        return self._run(blocks, limited, forms, None, sees_memory=True).trace.memory
+
     def _run(
-        self, blocks: Blocks, work: Work, forms: Mapping[bytes, bytes], stop_behind: int | None
+        self,
+        blocks: Blocks,
+        work: Work,
+        forms: Mapping[bytes, bytes],
+        stop_behind: int | None,
+        sees_memory: bool = False,
     ) -> Watched:
-        trace = Trace(work.fuel_limit, stop_behind)
+        trace = Trace(work.fuel_limit, stop_behind, sees_memory)
         sandbox = TracingSandbox(_OtherForms(self._sandbox, forms), trace)
         return Watched(perform(Programs(sandbox, self._gate), blocks, work), trace)
 
