@@ -21,6 +21,7 @@ class Code:
         self.local_types: list[int] = []
         self.depth = 0
         self.marks: list[tuple[int, int]] = []
+        self.calls: set[int] = set()
         self._free: dict[int, list[int]] = {}
 
     # ---- locals ------------------------------------------------------------------------------
@@ -77,6 +78,7 @@ class Code:
     store = load
 
     def call(self, function: int) -> None:
+        self.calls.add(function)
         self.bytes += b"\x10" + uleb(function)
 
     def branch(self, target_depth: int) -> None:

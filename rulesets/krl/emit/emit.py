@@ -66,6 +66,7 @@ def _function(layout: Layout, function: ir.Function) -> EmittedFunction:
         FunctionType(f.parameters, (result,)),
         f.code.local_groups(),
         entry + bytes(f.code.bytes) + bytes((opcodes.END,)),
+        frozenset(f.code.calls),
         marks,
     )
 
@@ -136,7 +137,8 @@ def _entry(layout: Layout, number: int, function: ir.Function) -> EmittedFunctio
             code.i64(UNDEFINED)
     code.call(layout.function_index(number))
     body = bytes(code.bytes) + bytes((opcodes.END,))
-    return EmittedFunction(f"entry of {function.name}", ENTRY_TYPE, (), body)
+    calls = frozenset(code.calls)
+    return EmittedFunction(f"entry of {function.name}", ENTRY_TYPE, (), body, calls)
 
 
 __all__ = ["Emitted", "EmittedFunction", "emit"]

@@ -32,7 +32,8 @@ def _start(layout: Layout, name: str, function_type: FunctionType) -> FunctionCo
 
 def _finish(f: FunctionCode, function_type: FunctionType) -> EmittedFunction:
     body = bytes(f.code.bytes) + bytes((opcodes.END,))
-    return EmittedFunction(f.function.name, function_type, f.code.local_groups(), body)
+    calls = frozenset(f.code.calls)
+    return EmittedFunction(f.function.name, function_type, f.code.local_groups(), body, calls)
 
 
 def _describe(layout: Layout, manifest_address: int) -> EmittedFunction:

@@ -30,6 +30,7 @@ class EmittedFunction:
     type: FunctionType
     locals: tuple[tuple[int, int], ...]
     body: bytes
+    calls: frozenset[int]
     marks: tuple[tuple[int, int], ...] = ()
 
 

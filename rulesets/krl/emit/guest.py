@@ -71,7 +71,16 @@ class Guest:
 
     def data_of(self, names: Iterable[str]) -> list[int]:
         """The numbers in the graph of exported data."""
-        return [number for name in names for number in self.graph.data_at(self.address(name))]
+        found: list[int] = []
+        for name in names:
+            if name not in self._data_numbers:
+                self._data_numbers[name] = self.graph.data_at(self.address(name))
+            found += self._data_numbers[name]
+        return found
+
+    @cached_property
+    def _data_numbers(self) -> dict[str, list[int]]:
+        return {}
 
     @cached_property
     def function_names(self) -> dict[int, bytes]:

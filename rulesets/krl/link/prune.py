@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from krl.emit import OPTIONAL_PARTS, Emitted, Guest
 from krl.guest.graph import Reached
-from pico_abi import wasm
 from pico_abi.wasm import Function, FunctionType, opcodes
 
 # Of the contract's exports, what the library itself has (docs/formats/module.md §3).
@@ -36,21 +35,13 @@ def named_functions(emitted: Emitted, guest: Guest) -> Iterator[tuple[int, str]]
     for index in emitted.table:
         yield index, "table"
     for function in emitted.functions:
-        for index in _callees(function.body):
+        for index in sorted(function.calls):
             yield index, function.name
 
 
 def unwanted_parts(emitted: Emitted, guest: Guest) -> list[int]:
     """The numbers of the data that lead to parts the program does without."""
     return guest.data_of(name for name in OPTIONAL_PARTS if name not in emitted.needs)
-
-
-def _callees(body: bytes) -> Iterator[int]:
-    return (
-        instruction.immediates[0]
-        for instruction in wasm.instructions(body)
-        if instruction.opcode == opcodes.CALL
-    )
 
 
 def kept_functions(guest: Guest, live: Reached, stub_type: int) -> tuple[Function, ...]:

@@ -14,6 +14,7 @@ from krl.syntax import tree
 from krl.syntax.tree import Span
 
 FunctionNode = tree.Function | tree.Defaction
+CallableKind = Literal["Function", "Action", "ActionFunction"]
 VariableKind = Literal["global", "parameter", "declaration", "setting", "configured"]
 
 
@@ -37,7 +38,8 @@ class Variable:
     """A name that a ruleset declares.
 
     `late` says that a function captures it before it has its value, so it lives in a cell;
-    `optional`, that it may be read although nothing has set it, and then is null.
+    `optional`, that it may be read although nothing has set it, and then is null. `callable` is
+    what it is known to be where something is resolved.
     """
 
     name: str
@@ -49,21 +51,28 @@ class Variable:
     late: bool = False
     optional: bool = False
     used: bool = False
+    callable: CallableKind | None = None
 
     def make_optional(self) -> None:
         """What may be null is not known to be its function either."""
         self.optional = True
         self.value = None
+        self.callable = None
 
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """The names of one block, inside the names of the blocks around it."""
+    """The names of one block, inside the names of the blocks around it.
+
+    `pending` are its functions that are set aside; while an action of the block is resolved,
+    `seen` is how many of its names stand above the action.
+    """
 
     parent: Scope | None
     unit: Unit | None
     names: dict[str, Variable] = field(default_factory=dict)
-    pending: list[tuple[FunctionNode, Unit]] = field(default_factory=list)
+    pending: list[tuple[Variable, Unit]] = field(default_factory=list)
+    seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

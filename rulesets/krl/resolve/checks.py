@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from math import factorial, perm
-from typing import Literal
 
 from krl import library
 from krl.diagnostic import Diagnostics, Fix, nearest
 from krl.library import LibraryFunction
 from krl.resolve.bindings import (
     Binding,
+    CallableKind,
     LibraryName,
     Resolution,
     Scope,
-    Unit,
     UnknownMember,
     VariableName,
 )
@@ -22,8 +21,6 @@ from krl.syntax.tree import Span
 
 # `and` and `any` follow every order of their operands, so their machines grow with a factorial.
 TRANSITIONS_MAX = 20_000
-
-CallableKind = Literal["Function", "Action", "ActionFunction"]
 
 _LIBRARY_KINDS: dict[str, CallableKind | None] = {
     "function": "Function",
@@ -34,7 +31,7 @@ _LIBRARY_KINDS: dict[str, CallableKind | None] = {
 }
 
 
-def callable_kind(binding: Binding | None, resolution: Resolution) -> CallableKind | None:
+def callable_kind(binding: Binding) -> CallableKind | None:
     """What kind of thing a name is known to stand for; None where only running tells.
 
     Members of modules are such: a wrong use of one compiles, and throws when it is reached.
@@ -43,13 +40,7 @@ def callable_kind(binding: Binding | None, resolution: Resolution) -> CallableKi
         case LibraryName(function):
             return _LIBRARY_KINDS[function.kind] if function.domain is None else None
         case VariableName(variable):
-            match variable.value:
-                case tree.Function():
-                    return "Function"
-                case tree.Defaction():
-                    return "Action"
-                case tree.Identifier() as other:
-                    return callable_kind(resolution.bindings.get(id(other)), resolution)
+            return variable.callable
     return None
 
 
@@ -79,7 +70,7 @@ def check_call(node: tree.Call, resolution: Resolution, diagnostics: Diagnostics
             "it throws when it is reached",
             "move the call into the rule's action block",
         )
-    if callable_kind(binding, resolution) == "Action":
+    if callable_kind(binding) == "Action":
         diagnostics.error(
             "not a function: Action",
             Span(start_of(node), callee.span.end),
@@ -115,16 +106,17 @@ def _without_parentheses(node: tree.Call) -> tuple[Fix, ...]:
     return ()
 
 
-def check_action_kind(
-    node: tree.Action, unit: Unit | None, resolution: Resolution, diagnostics: Diagnostics
-) -> None:
-    """The reference does not know yet, in a defaction, what kind the names around it are."""
+def check_action_kind(node: tree.Action, resolution: Resolution, diagnostics: Diagnostics) -> None:
+    """What is only a function later, when its block is complete, throws when it is reached."""
     binding = resolution.bindings[id(node.action)]
-    if callable_kind(binding, resolution) != "Function":
-        if isinstance(binding, LibraryName) and binding.function.kind in ("function", "property"):
-            _warn_function(node.action.span, diagnostics)
-    elif _is_around(binding, unit):
-        _warn_function(node.action.span, diagnostics)
+    if callable_kind(binding) != "Function":
+        if _is_function(binding):
+            diagnostics.warning(
+                "a function where an action is wanted",
+                node.action.span,
+                "it throws when it is reached",
+                "call it in `pre`",
+            )
     else:
         diagnostics.error(
             "not an action: Function",
@@ -134,20 +126,13 @@ def check_action_kind(
         )
 
 
-def _is_around(binding: Binding, unit: Unit | None) -> bool:
-    """Whether the variable belongs to what is around the defaction that is this unit."""
-    if not isinstance(binding, VariableName) or unit is None:
-        return False
-    return isinstance(unit.node, tree.Defaction) and binding.variable.unit is not unit
-
-
-def _warn_function(span: Span, diagnostics: Diagnostics) -> None:
-    diagnostics.warning(
-        "a function where an action is wanted",
-        span,
-        "it throws when it is reached",
-        "call it in `pre`",
-    )
+def _is_function(binding: Binding) -> bool:
+    match binding:
+        case LibraryName(function):
+            return function.kind in ("function", "property")
+        case VariableName(variable):
+            return isinstance(variable.value, tree.Function)
+    return False
 
 
 def check_action_shape(

@@ -1,10 +1,11 @@
 """Resolves names: one walk over the tree, block by block, in source order.
 
-A declaration sees the names above it; the body of a function also sees the names below, because
-it runs later. So function literals are set aside while their block is walked and resolved when
-the block is complete. What such a body captures before it has a value becomes a `late` variable,
-which lowering keeps in a cell. Where the reference is looser than this pass (an unknown domain),
-the program compiles here too and throws when it gets there.
+A declaration sees the names above it, and so does a function literal inside of an expression. A
+function that is the whole value of a declaration also sees the names below, because it is called
+later: it is set aside while its block is walked, and resolved when the block is complete. What
+such a body captures before it has a value becomes a `late` variable, which lowering keeps in a
+cell. Where the reference is looser than this pass (an unknown domain), the program compiles here
+too and throws when it gets there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from krl.resolve import checks
 from krl.resolve.bindings import (
     TESTING,
     Binding,
+    CallableKind,
     EntityVariable,
     FunctionNode,
     LibraryName,
@@ -59,7 +61,6 @@ class _Resolver:
         if node.meta is not None:
             self.meta(node.meta)
         self.declarations(node.declarations, "global")
-        self.finish_block()
         checks.check_meta(node, self.scope, self.diagnostics)
         checks.check_rule_names(node, self.diagnostics)
         for rule in node.rules:
@@ -78,7 +79,8 @@ class _Resolver:
                     self.aliases[alias] = (item.rid, len(self.resolution.uses))
                     self.resolution.uses.append(item)
                 case tree.MetaConfigure():
-                    self.declarations(item.declarations, "configured")
+                    for declaration in item.declarations:
+                        self.declaration(declaration, "configured")
                 case tree.MetaText():
                     self.expression(item.value)
                 case _:
@@ -108,7 +110,6 @@ class _Resolver:
         if node.postlude is not None:
             self.postlude(node.postlude)
         while self.scope.unit is unit:
-            self.finish_block()
             assert self.scope.parent is not None
             self.scope = self.scope.parent
 
@@ -154,7 +155,6 @@ class _Resolver:
         self.hidden = outer.names.keys() - own.keys()
         self.where_attributes = True
         self.expression(condition)
-        self.finish_block()
         self.where_attributes = False
         self.hidden = set()
         self.scope = outer
@@ -181,7 +181,7 @@ class _Resolver:
         checks.check_action_shape(node, block, self.diagnostics)
         self.name(node.action)
         self.arguments(node.positional, node.named)
-        checks.check_action_kind(node, self.scope.unit, self.resolution, self.diagnostics)
+        checks.check_action_kind(node, self.resolution, self.diagnostics)
         for name in node.setting:
             self.declare_setting(name)
 
@@ -205,7 +205,6 @@ class _Resolver:
         for statement in block or ():
             self.statement(statement)
         self.instead = {}
-        self.finish_block()
         self.in_postlude = False
         names, self.scope = self.scope.names, outer
         return names
@@ -270,17 +269,30 @@ class _Resolver:
     # ---- declarations ------------------------------------------------------------------------
 
     def declarations(self, nodes: tuple[tree.Declaration, ...], kind: VariableKind) -> None:
+        """A block of declarations; a function that is the whole value of one sees all of them."""
         for node in nodes:
-            self.declaration(node, kind)
+            if isinstance(node.value, FunctionNode):
+                self.set_aside(self.declare_function(node, node.value, kind), node.value)
+            else:
+                self.declaration(node, kind)
+        self.finish_block()
 
     def declaration(self, node: tree.Declaration, kind: VariableKind) -> None:
         """The value sees the names above; the name itself is visible from the next one on."""
         if isinstance(node.value, FunctionNode):
-            self.declare(node.name, node.name_span, kind, node, node.value)
+            variable = self.declare_function(node, node.value, kind)
             self.function(node.value)
-        else:
-            self.expression(node.value)
-            self.declare(node.name, node.name_span, kind, node, node.value)
+            variable.callable = kind_of(node.value)
+            return
+        self.expression(node.value)
+        variable = self.declare(node.name, node.name_span, kind, node, node.value)
+        if isinstance(node.value, tree.Identifier):
+            variable.callable = checks.callable_kind(self.resolution.binding(node.value))
+
+    def declare_function(
+        self, node: tree.Declaration, value: FunctionNode, kind: VariableKind
+    ) -> Variable:
+        return self.declare(node.name, node.name_span, kind, node, value)
 
     def declare(
         self,
@@ -325,22 +337,41 @@ class _Resolver:
     # ---- functions ---------------------------------------------------------------------------
 
     def function(self, node: FunctionNode) -> None:
-        """Set aside until the names of the block around it are all known."""
+        """A function literal inside of an expression: it sees the names above."""
+        self.resolve_function(self.new_unit(node))
+
+    def new_unit(self, node: FunctionNode) -> Unit:
         unit = Unit(node, self.scope.unit, [], self.scope, len(self.scope.names))
         if node_is_value_of_newest(node, self.scope):
             unit.created_at -= 1
         self.resolution.units[id(node)] = unit
-        self.scope.pending.append((node, unit))
+        return unit
+
+    def set_aside(self, variable: Variable, node: FunctionNode) -> None:
+        """Until the names of the block around it are all known."""
+        self.scope.pending.append((variable, self.new_unit(node)))
+        if isinstance(node, tree.Defaction):
+            variable.callable = "Action"
 
     def finish_block(self) -> None:
-        """Resolves the functions of this block; they may add more to it as they go."""
+        """Resolves the functions that were set aside. An action sees the names above it first;
+        the reference sees no others there."""
         scope = self.scope
-        while scope.pending:
-            node, unit = scope.pending.pop(0)
-            self.scope = Scope(scope, unit)
-            self.function_body(node)
-            self.finish_block()
-            self.scope = scope
+        for variable, unit in scope.pending:
+            if isinstance(unit.node, tree.Defaction):
+                scope.seen = unit.created_at
+            self.resolve_function(unit)
+            scope.seen = None
+            if isinstance(unit.node, FunctionNode) and not variable.optional:
+                variable.callable = kind_of(unit.node)
+        scope.pending.clear()
+
+    def resolve_function(self, unit: Unit) -> None:
+        assert isinstance(unit.node, FunctionNode)
+        outer = self.scope
+        self.scope = Scope(outer, unit)
+        self.function_body(unit.node)
+        self.scope = outer
 
     def function_body(self, node: FunctionNode) -> None:
         checks.check_parameters(node.parameters, self.diagnostics)
@@ -461,12 +492,15 @@ class _Resolver:
 
     def look_up(self, name: str) -> tuple[Scope, Variable] | None:
         scope: Scope | None = self.scope
+        below: tuple[Scope, Variable] | None = None
         while scope is not None:
             variable = scope.names.get(name)
             if variable is not None:
-                return scope, variable
+                if scope.seen is None or variable.order < scope.seen:
+                    return scope, variable
+                below = below or (scope, variable)
             scope = scope.parent
-        return None
+        return below
 
     def undefined(self, node: tree.Identifier) -> None:
         if node.name in self.hidden:
@@ -532,6 +566,10 @@ class _Resolver:
             checks.warn_deprecated(node.span, function, self.diagnostics)
             return LibraryName(function)
         return checks.unknown_member(node, self.aliases, self.diagnostics)
+
+
+def kind_of(node: FunctionNode) -> CallableKind:
+    return "Function" if isinstance(node, tree.Function) else "Action"
 
 
 def node_is_value_of_newest(node: FunctionNode, scope: Scope) -> bool:

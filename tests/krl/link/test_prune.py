@@ -12,6 +12,7 @@ from conformance.recorded import load, run_scenario
 from examples import cases
 from krl.compiler import compile_source, guest_library
 from krl.diagnostic import Source
+from krl.emit import emit
 from krl.guest.graph import Reached
 from krl.link.prune import STUB
 from krl.link.segments import segments
@@ -141,6 +142,18 @@ def alive(module: wasm.Module) -> set[str]:
         for index, function in enumerate(own, GUEST.graph.imported)
         if function.body != STUB
     }
+
+
+def test_a_function_says_what_it_calls() -> None:
+    compilation = compile_source(Source("test.krl", PROGRAM))
+    assert compilation.program is not None
+    for function in emit(compilation.program, GUEST).functions:
+        called = {
+            item.immediates[0]
+            for item in wasm.instructions(function.body)
+            if item.opcode == wasm.opcodes.CALL
+        }
+        assert function.calls == called, function.name
 
 
 EMPTY = "ruleset empty { }"
