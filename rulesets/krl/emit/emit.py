@@ -12,6 +12,8 @@ from krl.emit.guest import Guest
 from krl.lower import ir
 from pico_abi.wasm import FunctionType, opcodes
 
+WORDS_PER_SLOT = 3  # so that STACK_BYTES of the guest's memory is more than the metered stack takes
+LONG_FRAME_WORDS = 256
 ENTRY_TYPE = FunctionType((FLAG, FLAG, FLAG), (VALUE,))
 
 
@@ -100,10 +102,12 @@ def _emit_body(f: FunctionCode, result: int, number: int) -> None:
 
 
 def _declare_slots(f: FunctionCode) -> None:
-    """The meter counts locals, so a frame declares one for each slot it takes in memory: then
-    recursion runs out of metered stack before it runs out of shadow stack."""
+    """The meter counts locals, so a frame declares some for each slot it takes in memory: then
+    recursion runs out of metered stack before it runs out of shadow stack. A frame of a long list
+    literal declares fewer, for a function may not have so many locals."""
     declared = len(f.parameters) + len(f.code.local_types)
-    for _ in range(f.slots_max - declared):
+    wanted = max(f.slots_max, min(WORDS_PER_SLOT * f.slots_max, LONG_FRAME_WORDS))
+    for _ in range(wanted - declared):
         f.code.new_local(VALUE)
 
 

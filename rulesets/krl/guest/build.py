@@ -33,9 +33,12 @@ HERE = Path(__file__).resolve().parent
 GUEST = HERE / "guest.wasm"
 PIN = HERE / "guest.pin"
 
-# More than STACK_WORDS_MAX of profile pico-1 in bytes, so that recursion meets the metered limit
-# and never this one: generated frames declare a word for each slot they take here (krl/emit).
-STACK_BYTES = 512 * 1024
+# More than STACK_WORDS_MAX of profile pico-1 takes here, so that recursion meets the metered limit
+# and never this one: generated frames declare WORDS_PER_SLOT words for each slot of 8 bytes
+# (krl/emit), and frames of C that can recurse take no more for a word. Not larger than needed: the
+# host keeps the first pages of a memory resident (docs/performance.md), so all that an event
+# touches should lie there.
+STACK_BYTES = 136 * 1024
 MEMORY_BYTES_MAX = 256 * 64 * 1024  # MEMORY_PAGES_MAX of profile pico-1
 
 # Only what profile pico-1 allows: no reference types, no SIMD, no tail calls, no exceptions.

@@ -30,7 +30,7 @@ _WINCH_STRATEGY = 2  # wasmtime_strategy_t; wasmtime-py's property offers only C
 _PULLEY_TARGET = b"pulley64"
 
 POOL_INSTANCES_MAX = 1024  # of 4 GiB address space each, so 4 of the 128 TiB of a process
-POOL_RESIDENT_BYTES = 640 * limits.KIB
+POOL_RESIDENT_BYTES = 256 * limits.KIB
 _POOL = {
     "linear_memory_keep_resident": POOL_RESIDENT_BYTES,
     "table_keep_resident": 16 * limits.TABLE_SLOTS_MAX,
