@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from picomesh.engine import Engine, Options
 from picomesh.engine.answers import Answerer
+from picomesh.engine.world import RealWorld, World
 from picomesh.ledger.value import Value
 from wat_guests import Guest, counter, thrower
 
@@ -36,11 +37,14 @@ def actor() -> Guest:
     return guest
 
 
-def lived() -> Engine:
+def lived(world: World | None = None) -> Engine:
     """A pico `me` with a receipt of every class: 0 create, 1 install, 2 to 6 events, 7 and 8
     installs, 9 a throw, 10 a tape, 11 a new version, 12 out of fuel, 13 uninstall, 14 install,
     15 an act."""
-    engine = Engine.ephemeral(Options(answerer=Answerer(Answering()), fuel_limit=1_000_000))
+    options = Options(
+        answerer=Answerer(Answering()), fuel_limit=1_000_000, world=world or RealWorld()
+    )
+    engine = Engine.ephemeral(options)
     engine.create("me")
     engine.install_module("me", counter().build(), source="source")
     for _ in range(5):

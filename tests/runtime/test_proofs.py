@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from forging import FILES, LIES, STRANGER, blocks_of, forged, packed, repackaged
 from lives import RECEIPTS, lived
 from picomesh.engine import Engine, OperatorError, Options
 from picomesh.engine.audit import CHECKS, Audit, audit
 from picomesh.engine.checked import CheckedModules
 from picomesh.engine.prove import prove
 from picomesh.ledger.car import CarFile, encode_car
-from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
-from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
-from picomesh.ledger.proof import Links, Proof, decode_proof, encode_proof
-from picomesh.ledger.receipt import Write, decode_core, decode_envelope, encode_core, seal
-from picomesh.ledger.signature import Signer
+from picomesh.ledger.cid import cid_of_block
+from picomesh.ledger.proof import decode_proof
+from picomesh.ledger.receipt import decode_core, decode_envelope, encode_core, seal
 from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.interface import Sandbox
 from picomesh.sandbox.machine import WasmtimeSandbox
 from wat_guests import Guest, counter
-
-STRANGER = Signer(b"x" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -107,60 +104,7 @@ def test_a_receipt_that_does_not_replay_cannot_be_proved(engine: Engine) -> None
         prove(lying, engine.programs, core.pico, 3)
 
 
-# -- files that say what did not happen
-
-
-def blocks_of(data: bytes) -> dict[Cid, bytes]:
-    car = CarFile(data)
-    return {cid: car.block(cid) for cid in car}
-
-
-def packed(blocks: dict[Cid, bytes], proof: Proof) -> bytes:
-    root = encode_proof(proof)
-    return encode_car(cid_of_block(root), {**blocks, cid_of_block(root): root})
-
-
-def forged(data: bytes, signer: Signer, **fields: object) -> bytes:
-    """The proof with other fields in its core, signed; all other blocks are kept."""
-    blocks = blocks_of(data)
-    root = CarFile(data).root
-    proof = decode_proof(blocks.pop(root))
-    core = decode_core(blocks.pop(proof.receipt.core))
-    envelope = decode_envelope(blocks.pop(proof.receipt.envelope))
-    core = replace(core, **fields)  # type: ignore[arg-type] # any field
-    sealed = seal(
-        encode_core(core),
-        replace(envelope, core=cid_of_block(encode_core(core)), engine=signer.public_key),
-        signer,
-    )
-    links = Links(sealed.cid, cid_of_block(sealed.envelope_bytes))
-    blocks |= {links.core: sealed.core_bytes, links.envelope: sealed.envelope_bytes}
-    if proof.position is not None:  # the lie is in no checkpoint
-        del blocks[proof.position.checkpoint]
-    return packed(blocks, replace(proof, receipt=links, position=None))
-
-
-ROOT = cid_of_block(b"\x80")
-VALUE = cid_of_bytes(b"\x07")
-# What the engine that holds the key can say of receipt 4, and which check finds it out.
-LIES: dict[str, tuple[str, dict[str, object]]] = {
-    "less fuel": ("execution", {"fuel": 1}),
-    "another outcome": ("execution", {"outcome": "throw"}),
-    "another limit": ("execution", {"fuel_limit": 10_000}),
-    "a state after it that no write leads to": ("execution", {"post": ROOT}),
-    "no writes": ("execution", {"writes": ()}),
-    "another value": ("execution", {"writes": (Write(b"ent/t/n", VALUE),)}),
-    "effects that were not": ("execution", {"outbox": ROOT}),
-    "other code": ("execution", {"code": ()}),
-    "another seed": ("", {"seed": bytes(32)}),  # possible: this guest takes no chances
-    "another kind": ("execution", {"kind": "install"}),
-    "another profile limit": ("receipt", {"fuel_limit": 10**18}),
-    "another place": ("position", {"seq": 7}),
-    "another predecessor": ("position", {"prev": ROOT}),
-    "another state before it": ("position", {"pre": ROOT}),
-    "made by it": ("position", {"kind": "create"}),
-    "the first": ("position", {"seq": 0}),
-}
+# -- files that say what did not happen (forging.py)
 
 
 @pytest.mark.parametrize("name", LIES)
@@ -198,68 +142,10 @@ def test_a_proof_of_another_pico_or_engine_than_expected_is_refused(engine: Engi
     assert audit(data, other, MODULES, engine.find("me"), engine.public_key).is_proved
 
 
-Change = Callable[[dict[Cid, bytes], Proof, Engine], Proof]
-
-
-def _another_before(blocks: dict[Cid, bytes], proof: Proof, engine: Engine) -> Proof:
-    receipt = engine.receipt("me", 2)
-    assert proof.before is not None
-    del blocks[proof.before.core], blocks[proof.before.envelope]
-    links = Links(receipt.cid, cid_of_block(receipt.envelope_bytes))
-    blocks |= {links.core: receipt.core_bytes, links.envelope: receipt.envelope_bytes}
-    return replace(proof, before=links)
-
-
-def _checkpoint(signer: Signer, pico: str | None = None) -> Change:
-    def change(blocks: dict[Cid, bytes], proof: Proof, engine: Engine) -> Proof:
-        assert proof.position is not None
-        del blocks[proof.position.checkpoint]
-        receipts = [receipt.cid for receipt in engine.log("me")]
-        name = pico or engine.find("me")
-        data = encode_checkpoint(sign_checkpoint(name, receipts, 0, signer))
-        blocks[cid_of_block(data)] = data
-        return replace(proof, position=replace(proof.position, checkpoint=cid_of_block(data)))
-
-    return change
-
-
-def _path(change: Callable[[list[bytes]], list[bytes]]) -> Change:
-    def changed(_: dict[Cid, bytes], proof: Proof, engine: Engine) -> Proof:
-        assert proof.position is not None
-        path = tuple(change(list(proof.position.path)))
-        return replace(proof, position=replace(proof.position, path=path))
-
-    return changed
-
-
-def _more(data: bytes, cid: Cid) -> Change:
-    def change(blocks: dict[Cid, bytes], proof: Proof, _: Engine) -> Proof:
-        blocks[cid] = data
-        return proof
-
-    return change
-
-
-FILES: dict[str, tuple[str, Change]] = {
-    "no receipt before it": ("position", lambda b, p, e: replace(p, before=None)),
-    "another receipt before it": ("position", _another_before),
-    "a checkpoint by another engine": ("position", _checkpoint(STRANGER)),
-    "a checkpoint of another pico": ("position", _checkpoint(STRANGER, "bafyother")),
-    "a way to the checkpoint without its last hash": ("position", _path(lambda p: p[:-1])),
-    "a way to the checkpoint with a hash more": ("position", _path(lambda p: [*p, p[0]])),
-    "a way to the checkpoint in another order": ("position", _path(lambda p: p[::-1])),
-    "a block that nothing needs": ("execution", _more(b"\x05", cid_of_block(b"\x05"))),
-    "bytes that nothing needs": ("execution", _more(b"hello", cid_of_bytes(b"hello"))),
-}
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_with_something_else_in_it_is_refused(engine: Engine, name: str) -> None:
     expected, change = FILES[name]
-    data = proof_of(engine, 4)
-    blocks = blocks_of(data)
-    proof = decode_proof(blocks.pop(CarFile(data).root))
-    done = check(packed(blocks, change(blocks, proof, engine)))
+    done = check(repackaged(proof_of(engine, 4), engine, change))
     assert done.refused is not None and done.refused.name == expected, done.refused
 
 
