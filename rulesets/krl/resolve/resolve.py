@@ -205,12 +205,15 @@ class _Resolver:
         for statement in block or ():
             self.statement(statement)
         self.instead = {}
+        self.finish_block(of_statements=True)
         self.in_postlude = False
         names, self.scope = self.scope.names, outer
         return names
 
     def statement(self, node: tree.Statement) -> None:
         match node:
+            case tree.Declaration(value=tree.Function() | tree.Defaction()):
+                self.declare_function(node, "declaration")
             case tree.Declaration():
                 self.declaration(node, "declaration")
             case tree.Assign():
@@ -272,27 +275,25 @@ class _Resolver:
         """A block of declarations; a function that is the whole value of one sees all of them."""
         for node in nodes:
             if isinstance(node.value, FunctionNode):
-                self.set_aside(self.declare_function(node, node.value, kind), node.value)
+                self.declare_function(node, kind)
             else:
                 self.declaration(node, kind)
         self.finish_block()
 
     def declaration(self, node: tree.Declaration, kind: VariableKind) -> None:
         """The value sees the names above; the name itself is visible from the next one on."""
-        if isinstance(node.value, FunctionNode):
-            variable = self.declare_function(node, node.value, kind)
-            self.function(node.value)
-            variable.callable = kind_of(node.value)
-            return
         self.expression(node.value)
         variable = self.declare(node.name, node.name_span, kind, node, node.value)
         if isinstance(node.value, tree.Identifier):
             variable.callable = checks.callable_kind(self.resolution.binding(node.value))
 
-    def declare_function(
-        self, node: tree.Declaration, value: FunctionNode, kind: VariableKind
-    ) -> Variable:
-        return self.declare(node.name, node.name_span, kind, node, value)
+    def declare_function(self, node: tree.Declaration, kind: VariableKind) -> None:
+        """Its body is set aside until the names of the block around it are all known."""
+        assert isinstance(node.value, FunctionNode)
+        variable = self.declare(node.name, node.name_span, kind, node, node.value)
+        if isinstance(node.value, tree.Defaction):
+            variable.callable = "Action"
+        self.scope.pending.append((variable, self.new_unit(node.value)))
 
     def declare(
         self,
@@ -347,18 +348,12 @@ class _Resolver:
         self.resolution.units[id(node)] = unit
         return unit
 
-    def set_aside(self, variable: Variable, node: FunctionNode) -> None:
-        """Until the names of the block around it are all known."""
-        self.scope.pending.append((variable, self.new_unit(node)))
-        if isinstance(node, tree.Defaction):
-            variable.callable = "Action"
-
-    def finish_block(self) -> None:
-        """Resolves the functions that were set aside. An action sees the names above it first;
-        the reference sees no others there."""
+    def finish_block(self, of_statements: bool = False) -> None:
+        """Resolves the functions that were set aside. What the reference does not set aside, an
+        action or a function of a postlude, sees the names above it first; there, no others."""
         scope = self.scope
-        for variable, unit in scope.pending:
-            if isinstance(unit.node, tree.Defaction):
+        for variable, unit in sorted(scope.pending, key=lambda item: is_function(item[1])):
+            if of_statements or not is_function(unit):
                 scope.seen = unit.created_at
             self.resolve_function(unit)
             scope.seen = None
@@ -566,6 +561,10 @@ class _Resolver:
             checks.warn_deprecated(node.span, function, self.diagnostics)
             return LibraryName(function)
         return checks.unknown_member(node, self.aliases, self.diagnostics)
+
+
+def is_function(unit: Unit) -> bool:
+    return isinstance(unit.node, tree.Function)
 
 
 def kind_of(node: FunctionNode) -> CallableKind:
