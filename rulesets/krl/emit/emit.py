@@ -13,7 +13,6 @@ from krl.lower import ir
 from pico_abi.wasm import FunctionType, opcodes
 
 WORDS_PER_SLOT = 3  # so that STACK_BYTES of the guest's memory is more than the metered stack takes
-LONG_FRAME_WORDS = 256
 ENTRY_TYPE = FunctionType((FLAG, FLAG, FLAG), (VALUE,))
 
 
@@ -103,11 +102,9 @@ def _emit_body(f: FunctionCode, result: int, number: int) -> None:
 
 def _declare_slots(f: FunctionCode) -> None:
     """The meter counts locals, so a frame declares some for each slot it takes in memory: then
-    recursion runs out of metered stack before it runs out of shadow stack. A frame of a long list
-    literal declares fewer, for a function may not have so many locals."""
+    recursion runs out of metered stack before it runs out of shadow stack."""
     declared = len(f.parameters) + len(f.code.local_types)
-    wanted = max(f.slots_max, min(WORDS_PER_SLOT * f.slots_max, LONG_FRAME_WORDS))
-    for _ in range(wanted - declared):
+    for _ in range(WORDS_PER_SLOT * f.slots_max - declared):
         f.code.new_local(VALUE)
 
 

@@ -16,6 +16,9 @@ from krl.emit.machine import machine_data
 from krl.lower import ir
 from pico_abi.wasm import F64, opcodes
 
+# Three words are declared for each slot (krl/emit/emit.py); a function has at most 1,000 locals.
+FRAME_SLOTS_MAX = 128
+
 _FLOAT_OPERATIONS = {
     "add": opcodes.F64_ADD,
     "subtract": opcodes.F64_SUB,
@@ -160,8 +163,15 @@ def _list(
     counts: tuple[int, ...],
     items: tuple[ir.Value, ...],
 ) -> None:
-    """Stores the items in the frame, then passes the counts and their address."""
+    """Stores the items in the frame, then passes the counts and their address.
+
+    A list that would make the frame large goes to the arena, so that deep recursion always ends at
+    the metered stack and never at the end of the one in memory.
+    """
     code = f.code
+    if f.slots_used + len(items) > FRAME_SLOTS_MAX:
+        _long_list(f, at, function, counts, items)
+        return
     with f.frame_slots(len(items)) as offset:
         for index, item in enumerate(items):
             code.get(f.frame)
@@ -175,6 +185,29 @@ def _list(
             code.op(opcodes.I32_ADD)
         else:
             code.i32(0)
+        code.mark(at)
+        code.call(function)
+
+
+def _long_list(
+    f: FunctionCode,
+    at: int,
+    function: int,
+    counts: tuple[int, ...],
+    items: tuple[ir.Value, ...],
+) -> None:
+    code = f.code
+    with code.temporary(FLAG) as list_address:
+        code.i32(len(items) * layout_of.ITEM_BYTES)
+        code.call(f.layout.guest.function("rt_allocate"))
+        code.set(list_address)
+        for index, item in enumerate(items):
+            code.get(list_address)
+            value(f, item)
+            code.store(opcodes.I64_STORE, index * layout_of.ITEM_BYTES)
+        for count in counts:
+            code.i32(count)
+        code.get(list_address)
         code.mark(at)
         code.call(function)
 
