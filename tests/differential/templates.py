@@ -217,7 +217,6 @@ PICKED = """
 {"k": [$made]}{["k", 0]}
 {"k": $made}.get("k")
 [$made]{0}
-$MADE.klog()
 {}{$key}.defaultsTo($made)
 [$made].reverse()[0]
 {"k": $made}["k"]
