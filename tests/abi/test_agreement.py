@@ -141,8 +141,8 @@ def test_the_form_that_stops_at_every_block_comes_to_the_same(seed: int) -> None
     whole, parts = execute(item, "cranelift", FUEL_MAX), execute(stops, "cranelift", FUEL_MAX)
     if parts.outcome == Outcome.OUT_OF_FUEL:  # perhaps in front of the block that traps
         assert whole.outcome in (Outcome.OUT_OF_FUEL, Outcome.TRAP)
-    else:
-        assert parts == whole
+    else:  # that form exports every global once more, for whoever looks at a stop
+        assert replace(parts, globals=parts.globals[: len(whole.globals)]) == whole
 
 
 @SETTINGS
