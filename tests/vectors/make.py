@@ -61,6 +61,63 @@ def rows(**named: str) -> Rows:
 # -- blocks and their names
 
 
+REFUSED_BLOCKS = {
+    "number": rows(
+        the_number_23_in_two_bytes="1817",
+        the_number_255_in_three_bytes="1900ff",
+        the_number_65535_in_five_bytes="1a0000ffff",
+        the_number_1_in_nine_bytes="1b0000000000000001",
+        minus_24_in_two_bytes="3817",
+        a_big_number="c249010000000000000000",
+    ),
+    "length": rows(
+        text_with_a_long_length="780161",
+        bytes_longer_than_what_follows="4261",
+        a_list_longer_than_what_follows="8201",
+        a_list_of_2_to_the_64="9bffffffffffffffff",
+        a_map_longer_than_what_follows="a2616101",
+        indefinite_text="7f6161ff",
+        an_indefinite_list="9f01ff",
+        an_indefinite_map="bf616101ff",
+    ),
+    "map": rows(
+        a_number_as_a_key="a10101",
+        bytes_as_a_key="a1416101",
+        keys_not_by_length="a262616101616202",
+        keys_not_by_byte="a2616201616102",
+        a_key_twice="a2616101616102",
+    ),
+    "type": rows(
+        a_half_float="f93e00",
+        a_float="fa3fc00000",
+        a_double="fb3ff8000000000000",
+        undefined="f7",
+        simple_value_0="e0",
+        simple_value_255="f8ff",
+        false_in_two_bytes="f814",
+        a_break="ff",
+        a_tag_for_a_date="c01a514b67b0",
+    ),
+    "link": rows(
+        a_link_without_its_zero="d82a582401711e20" + "bb" * 32,
+        a_link_that_is_text="d82a6161",
+        a_link_to_nothing="d82a40",
+        a_link_by_sha256="d82a58250001711220" + "00" * 32,
+        a_link_with_another_codec="d82a582500017012" + "20" + "00" * 32,
+        a_link_by_a_shorter_hash="d82a58240001711e1f" + "00" * 31,
+        a_link_of_version_0="d82a5823001220" + "00" * 32,
+    ),
+    "text": rows(
+        a_continuation_byte_alone="6180",
+        an_overlong_slash="62c0af",
+        a_surrogate="63eda080",
+        beyond_unicode="64f4908080",
+        a_key_that_is_not_utf8="a161ff01",
+    ),
+    "end": rows(no_bytes="", a_byte_behind="f600", a_number_cut_off="19ff", a_map_cut_off="a16161"),
+}
+
+
 def blocks() -> None:
     link = cid_of_block(b"\x80")
     values: dict[str, Any] = {
@@ -86,87 +143,8 @@ def blocks() -> None:
         for name, value in values.items()
     ]
     write("block", "accepted", accepted)
-    write(
-        "block",
-        "refused-number",
-        rows(
-            the_number_23_in_two_bytes="1817",
-            the_number_255_in_three_bytes="1900ff",
-            the_number_65535_in_five_bytes="1a0000ffff",
-            the_number_1_in_nine_bytes="1b0000000000000001",
-            minus_24_in_two_bytes="3817",
-            a_big_number="c249010000000000000000",
-        ),
-    )
-    write(
-        "block",
-        "refused-length",
-        rows(
-            text_with_a_long_length="780161",
-            bytes_longer_than_what_follows="4261",
-            a_list_longer_than_what_follows="8201",
-            a_list_of_2_to_the_64="9bffffffffffffffff",
-            a_map_longer_than_what_follows="a2616101",
-            indefinite_text="7f6161ff",
-            an_indefinite_list="9f01ff",
-            an_indefinite_map="bf616101ff",
-        ),
-    )
-    write(
-        "block",
-        "refused-map",
-        rows(
-            a_number_as_a_key="a10101",
-            bytes_as_a_key="a1416101",
-            keys_not_by_length="a262616101616202",
-            keys_not_by_byte="a2616201616102",
-            a_key_twice="a2616101616102",
-        ),
-    )
-    write(
-        "block",
-        "refused-type",
-        rows(
-            a_half_float="f93e00",
-            a_float="fa3fc00000",
-            a_double="fb3ff8000000000000",
-            undefined="f7",
-            simple_value_0="e0",
-            simple_value_255="f8ff",
-            false_in_two_bytes="f814",
-            a_break="ff",
-            a_tag_for_a_date="c01a514b67b0",
-        ),
-    )
-    write(
-        "block",
-        "refused-link",
-        rows(
-            a_link_without_its_zero="d82a5824" + link.raw.hex(),
-            a_link_that_is_text="d82a6161",
-            a_link_to_nothing="d82a40",
-            a_link_by_sha256="d82a58250001711220" + "00" * 32,
-            a_link_with_another_codec="d82a582500017012" + "20" + "00" * 32,
-            a_link_by_a_shorter_hash="d82a58240001711e1f" + "00" * 31,
-            a_link_of_version_0="d82a5823001220" + "00" * 32,
-        ),
-    )
-    write(
-        "block",
-        "refused-text",
-        rows(
-            a_continuation_byte_alone="6180",
-            an_overlong_slash="62c0af",
-            a_surrogate="63eda080",
-            beyond_unicode="64f4908080",
-            a_key_that_is_not_utf8="a161ff01",
-        ),
-    )
-    write(
-        "block",
-        "refused-end",
-        rows(no_bytes="", a_byte_behind="f600", a_number_cut_off="19ff", a_map_cut_off="a16161"),
-    )
+    for name, refused in REFUSED_BLOCKS.items():
+        write("block", f"refused-{name}", refused)
     write("block", "refused-depth", [row("129 levels", b"\x81" * 129 + b"\x00")])
 
 
