@@ -29,6 +29,7 @@ COMMANDS = {
     "export": ("export", "export", "Write histories to a file."),
     "prove": ("prove", "prove", "Write the proof of one receipt."),
     "audit": ("prove", "audit", "Check a proof, with nothing but the file."),
+    "verifier": ("verifier", "verifier", "Write the page that audits proofs in a browser."),
     "bisect": ("bisect", "bisect", "Find where two histories part."),
     "evidence": ("evidence", "evidence", "Prove that an engine signed two histories."),
     "at": ("past", "at", "Show a pico as it was."),
