@@ -12,9 +12,10 @@ PRICE_FREE = 0  # no code comes of it
 PRICE_BASIC = 1  # locals, constants, integer arithmetic, comparisons, branches
 PRICE_MEMORY = 2  # loads and stores, globals
 PRICE_MULTIPLY = 2
-PRICE_FLOAT = 4  # arithmetic with a canonical NaN
-PRICE_DIVIDE = 12
-PRICE_ROOT = 12
+PRICE_FLOAT = 8  # arithmetic with a canonical NaN
+PRICE_CONVERT = 5  # between floats, and between floats and integers
+PRICE_DIVIDE = 16
+PRICE_ROOT = 16  # square roots, float division
 PRICE_TABLE_JUMP = 4
 PRICE_CALL = 8
 PRICE_CALL_INDIRECT = 12
@@ -23,7 +24,7 @@ PRICE_BULK = 16  # memory.copy and memory.fill, before their bytes
 # Charged by the rewriter where the amount is known only when it runs, before it runs.
 BULK_BYTES_PER_FUEL_LOG2 = 3  # memory.copy, memory.fill: one unit for every eight bytes
 GROW_PAGE_PRICE = 16_384  # memory.grow, for every page asked for: fresh pages fault and are cleared
-GROW_PRICE = 64
+GROW_PRICE = 128
 # Charged at function entry: some backends clear every local.
 LOCALS_PER_FUEL = 4
 # A function that calls nothing and whose instructions all cost no more compares nothing.
@@ -43,9 +44,9 @@ def _price_table() -> dict[int, int]:
     price(PRICE_DIVIDE, *range(op.I32_DIV_S, op.I32_REM_U + 1))
     price(PRICE_DIVIDE, *range(op.I64_DIV_S, op.I64_REM_U + 1))
     price(PRICE_FLOAT, *range(op.F32_CEIL, op.F32_MAX + 1), *range(op.F64_CEIL, op.F64_MAX + 1))
-    price(PRICE_FLOAT, *range(op.I32_TRUNC_F32_S, op.I32_TRUNC_F64_U + 1))
-    price(PRICE_FLOAT, *range(op.I64_TRUNC_F32_S, op.F64_PROMOTE_F32 + 1))
-    price(PRICE_FLOAT, *range(op.I32_TRUNC_SAT_F32_S, op.I64_TRUNC_SAT_F64_U + 1))
+    price(PRICE_CONVERT, *range(op.I32_TRUNC_F32_S, op.I32_TRUNC_F64_U + 1))
+    price(PRICE_CONVERT, *range(op.I64_TRUNC_F32_S, op.F64_PROMOTE_F32 + 1))
+    price(PRICE_CONVERT, *range(op.I32_TRUNC_SAT_F32_S, op.I64_TRUNC_SAT_F64_U + 1))
     price(PRICE_ROOT, op.F32_SQRT, op.F64_SQRT, op.F32_DIV, op.F64_DIV)
     price(PRICE_TABLE_JUMP, op.BR_TABLE)
     price(PRICE_CALL, op.CALL)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 # Fuel prices, limits, host functions and the stack model together. A new hash is a new profile:
 # every engine that runs pico-1 must agree on it, so ask for a second pair of eyes.
-PROFILE_HASH = "7966117e3be35853eed923740ef09a27bd5723589062f6d8f81b8005b6daf5dc"
+PROFILE_HASH = "72f65b875d4a1d1ddc85346f9f05abfedce003c0e8632283d797f75fdb6db6d6"
 
 
 def wit_text() -> str:

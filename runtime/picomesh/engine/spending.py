@@ -62,7 +62,7 @@ def spending(
 ) -> Spending:
     """Stops a transition that takes so much fuel at so many units of it; tells of each stop."""
     stops = max(1, min(stops, fuel))
-    sampler = _Sampler(programs, blocks, work, raw, places)
+    sampler = Sampler(programs, blocks, work, raw, places)
     stacks: dict[Stack, int] = {}
     for at in range(stops):
         first, last = fuel * at // stops, fuel * (at + 1) // stops
@@ -86,7 +86,7 @@ class _Looking(TracingSandbox):
         return super().load(self._form if metered == self._metered else metered)
 
 
-class _Sampler:
+class Sampler:
     """One transition, to be stopped many times."""
 
     def __init__(
@@ -172,10 +172,15 @@ def by_rule(found: Spending) -> dict[str, int]:
     """Fuel by rule, with all that it calls."""
     rows: dict[str, int] = {}
     for stack, fuel in found.stacks.items():
-        rule = next((spot.name for spot in stack if spot.name.startswith("rule ")), None)
-        key = rule or _part(stack)
+        key = rule_of(stack)
         rows[key] = rows.get(key, 0) + fuel
     return rows
+
+
+def rule_of(stack: Stack) -> str:
+    """The rule that runs, or what runs around the rules."""
+    rule = next((spot.name for spot in stack if spot.name.startswith("rule ")), None)
+    return rule or _part(stack)
 
 
 def by_function(found: Spending) -> dict[str, tuple[int, int]]:
