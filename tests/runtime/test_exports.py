@@ -11,8 +11,10 @@ from picomesh.engine import Engine, OperatorError, Options
 from picomesh.engine.audit import audit
 from picomesh.engine.checked import CheckedModules
 from picomesh.engine.export import ExportedHistories, export_histories
+from picomesh.engine.history import verify_home
 from picomesh.engine.prove import prove
 from picomesh.engine.rerun import Job, Rerun, as_files, rerun, run_jobs
+from picomesh.engine.restore import restore
 from picomesh.ledger.car import CarFile, encode_car
 from picomesh.ledger.cid import Cid, cid_of_block
 from picomesh.ledger.codec import Block, decode_block, encode_block
@@ -264,3 +266,85 @@ def test_a_home_that_is_open_replays_its_picos(tmp_path: Path) -> None:
         engine.create("me")
         pico = engine.find("me")
         assert rerun(engine.store, engine.public_key, engine.programs, pico).receipts == 1
+
+
+# -- back into a home
+
+
+def lived_home(folder: Path, events: int) -> bytes:
+    """A home with some events more; returns the file of its histories."""
+    with Engine.open(folder) as engine:
+        if not engine.store.picos():
+            engine.create("me")
+            engine.install_module("me", counter().build(), source="source")
+        for _ in range(events):
+            engine.send("me", "a", "b")
+        parts = export_histories(
+            engine.store, engine.public_key, engine.store.every_pico(), has_states=False
+        )
+        return b"".join(parts)
+
+
+def empty_home_of(folder: Path, other: Path) -> Path:
+    """A new folder with the key of another home."""
+    folder.mkdir(mode=0o700)
+    (folder / "engine.key").write_bytes((other / "engine.key").read_bytes())
+    return folder
+
+
+def ignore(_: int) -> None:
+    return
+
+
+def test_a_lost_home_comes_back_from_its_key_and_a_file_and_goes_on(tmp_path: Path) -> None:
+    data = lived_home(tmp_path / "lost", 3)
+    with Engine.open(empty_home_of(tmp_path / "new", tmp_path / "lost")) as engine:
+        (done,) = restore(engine, ExportedHistories(data), ignore)
+        assert (done.name, done.receipts) == ("me", 5)
+        assert verify_home(engine.store, engine.public_key).problems == ()
+        assert engine.send("me", "a", "b").receipt.core.seq == 5
+        assert verify_home(engine.store, engine.public_key).problems == ()
+
+
+def test_a_home_takes_only_what_it_lacks(tmp_path: Path) -> None:
+    early = lived_home(tmp_path / "old", 1)
+    home = empty_home_of(tmp_path / "new", tmp_path / "old")
+    late = lived_home(tmp_path / "old", 2)
+    with Engine.open(home) as engine:
+        counts = [
+            restore(engine, ExportedHistories(data), ignore)[0].receipts
+            for data in (early, late, late, early)
+        ]
+        assert counts == [3, 2, 0, 0]
+        assert verify_home(engine.store, engine.public_key).problems == ()
+
+
+def test_a_home_takes_no_history_that_another_engine_signed(tmp_path: Path) -> None:
+    data = lived_home(tmp_path / "theirs", 1)
+    with (
+        Engine.open(tmp_path / "mine") as engine,
+        pytest.raises(OperatorError, match="signed by engine"),
+    ):
+        restore(engine, ExportedHistories(data), ignore)
+
+
+def test_a_home_takes_no_history_that_contradicts_its_own(tmp_path: Path) -> None:
+    data = lived_home(tmp_path / "one", 1)
+    home = empty_home_of(tmp_path / "two", tmp_path / "one")
+    with Engine.open(home) as engine:
+        restore(engine, ExportedHistories(data), ignore)
+        engine.send("me", "a", "b")
+    other = lived_home(tmp_path / "one", 1)
+    with Engine.open(home) as engine, pytest.raises(OperatorError, match="receipt 3 of this home"):
+        restore(engine, ExportedHistories(other), ignore)
+
+
+def test_a_home_takes_no_history_that_does_not_replay(engine: Engine, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "engine.key").write_bytes(engine.signer.seed)
+    histories = ExportedHistories(lying(engine, engine.signer, fuel=1))
+    with Engine.open(home) as mine, pytest.raises(OperatorError, match="fuel"):
+        restore(mine, histories, ignore)
+    with Engine.open(home) as mine:
+        assert engine.find("me") not in dict(mine.store.picos())

@@ -8,6 +8,7 @@ import click
 
 from picomesh.cli.arguments import home_option, json_option
 from picomesh.cli.histories import history_option, open_histories
+from picomesh.cli.homes import open_engine
 from picomesh.cli.output import print_json
 from picomesh.cli.problems import fail
 from picomesh.cli.progress import progress_bar
@@ -67,3 +68,29 @@ def export(
         print_json({"file": str(output), "bytes": size, "picos": len(chosen), "receipts": total})
     else:
         click.echo(f"{output}: {total:,} receipts of {len(chosen)} picos, {size:,} bytes")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@home_option
+@json_option
+def import_(file: Path, home: Path | None, as_json: bool) -> None:
+    """Take exported histories into a home: all of a pico, or what it lacks.
+
+    Every receipt is checked and run again before anything is stored. The home must be that of the
+    engine which signed them: to bring a lost home back, put its engine.key into an empty folder
+    and name that with --home. Others may have seen receipts that the file has not: a home that
+    goes on without them signs two pasts, and can be convicted of it.
+    """
+    from picomesh.engine.export import ExportedHistories
+    from picomesh.engine.restore import restore
+
+    histories = ExportedHistories(file.read_bytes())
+    total = sum(len(histories.receipts(pico)) for pico, _ in histories.picos())
+    with open_engine(home) as engine, progress_bar(total, "importing", as_json) as progress:
+        done = restore(engine, histories, progress)
+    for item in done:
+        if as_json:
+            print_json({"pico": item.pico, "name": item.name, "receipts": item.receipts})
+        else:
+            click.echo(f"{item.pico} {item.name}: {item.receipts} receipts")

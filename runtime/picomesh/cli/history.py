@@ -148,13 +148,15 @@ def verify(pico: str | None, home: Path | None, as_json: bool) -> None:
             except BrokenHistory as problem:
                 receipts = problem.seq
                 place = f"receipt {problem.seq}, {problem.field}"
-                problems.append(Problem(place, problem.text))
+                problems.append(Problem(place, problem.text, problem.fault))
     if as_json:
-        rows = [{"place": item.place, "text": item.text} for item in problems]
+        rows = [{"place": item.place, "text": item.text, "fault": item.fault} for item in problems]
         print_json({"ok": not problems, "receipts": receipts, "problems": rows})
     else:
         for item in problems:
             click.echo(f"{item.place}: {item.text}")
+            if item.fault:
+                click.echo(f"  {item.fault}")
         click.echo(f"{receipts} receipts {'good' if not problems else 'before the damage good'}")
     if problems:
         raise Answered

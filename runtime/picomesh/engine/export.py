@@ -146,6 +146,14 @@ def _gather_pico(
     return ExportedPico(pico, name, first, len(rows), before, tuple(pages))
 
 
+def linked_blocks(source: Source, rows: list[StoredReceipt]) -> dict[Cid, bytes]:
+    """What these receipts lead to besides states: inputs, tapes, logs, modules, sources."""
+    gathering = _Gathering(source, has_states=False)
+    for row in rows:
+        gathering.receipt(row)
+    return {cid: source.block(cid) for cid in gathering.found - gathering.made.keys()}
+
+
 @dataclass(frozen=True, slots=True)
 class _Both:
     """Blocks that were made for the file, before those that were there."""
@@ -190,6 +198,9 @@ class ExportedHistories:
 
     def block(self, cid: Cid) -> bytes:
         return self._car.block(cid)
+
+    def __contains__(self, cid: Cid) -> bool:
+        return cid in self._car
 
     def head(self, pico: str) -> StoredReceipt | None:
         item, _ = self._runs[pico]

@@ -29,6 +29,7 @@ class Problem:
 
     place: str
     text: str
+    fault: str = ""  # by whose fault, when that can be told
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def verify_home(store: Store, engine: bytes) -> Verified:
             receipts += verify_pico(store, engine, pico, name)
         except BrokenHistory as problem:
             place = f"pico {pico}, receipt {problem.seq}, {problem.field}"
-            problems.append(Problem(place, problem.text))
+            problems.append(Problem(place, problem.text, problem.fault))
         except DamagedStore as problem:
             problems.append(Problem(f"pico {pico}", str(problem)))
     problems += _check_orphans(store, picos)

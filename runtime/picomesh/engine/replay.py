@@ -76,11 +76,11 @@ def replay(
     for row in receipts:
         core = _decode(row)
         divergence, new = _replay_one(programs, known, core, last, last_cid)
+        if made is not None:
+            made.update(new)
         yield Replayed(core.seq, core.kind, core.fuel, divergence)
         if divergence is not None:
             return
-        if made is not None:
-            made.update(new)
         last, last_cid = core, _cid(row)
 
 

@@ -23,6 +23,7 @@ from picomesh.engine.programs import Programs
 from picomesh.engine.replay import Divergence, Replayed, replay
 from picomesh.engine.sealing import read_receipt
 from picomesh.engine.sources import Source
+from picomesh.ledger.cid import Cid
 from picomesh.ledger.errors import BrokenHistory, LedgerError
 from picomesh.ledger.verify import Chain
 from picomesh.sandbox.backends import BackendOptions
@@ -67,22 +68,25 @@ def rerun(
     first: int = 0,
     last: int | None = None,
     progress: Progress | None = None,
+    made: dict[Cid, bytes] | None = None,
 ) -> Rerun:
-    """Believes a pico's receipts by the rules and runs each again.
+    """Believes a pico's receipts by the rules and runs each again; what that makes goes to `made`.
 
     A run that begins later than 0 trusts the receipt before it and the state that it left.
     """
+    made = {} if made is None else made
     started = time.perf_counter()
     count = fuel = 0
     problem: Problem | None = None
     divergence: Divergence | None = None
     try:
-        for item in _checked(source, engine, programs, pico, first, last):
+        for item in _checked(source, engine, programs, pico, first, last, made):
             divergence = item.divergence
-            if divergence is None:
-                count, fuel = count + 1, fuel + item.fuel
-                if progress is not None:
-                    progress(1)
+            if divergence is not None:
+                break
+            count, fuel = count + 1, fuel + item.fuel
+            if progress is not None:
+                progress(1)
     except BrokenHistory as broken:
         problem = Problem(broken.seq, broken.field, broken.text, broken.fault)
     return Rerun(pico, count, fuel, time.perf_counter() - started, problem, divergence)
@@ -95,12 +99,13 @@ def _checked(
     pico: str,
     first: int,
     last: int | None,
+    made: dict[Cid, bytes],
 ) -> Iterator[Replayed]:
     rows = source.receipts(pico, first, last)
     before = source.receipt(pico, first - 1) if first else None
     head = None if before is None else read_receipt(before)
     chain = Chain(pico, engine, head, source)
-    again = replay(programs, source, rows, before, {})
+    again = replay(programs, source, rows, before, made)
     for row in rows:
         receipt = chain.accept(row.core, row.envelope)
         if receipt.core.seq == 0:
