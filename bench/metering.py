@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from blake3 import blake3
 
 import pico_abi
-from picomesh.cli.circumstances import circumstances, stay_on_one_core
+from picomesh.cli.circumstances import circumstances, one_core
 from picomesh.sandbox.backends import BACKENDS, BackendOptions, create_engine
 from programs.alone import Alone, Run
 from programs.recorded import Program, programs
@@ -80,11 +80,11 @@ def measure(program: Program, backend: str, pairs: int) -> Figures:
 
 def measure_all(backend: str, pairs: int, small: bool) -> dict[str, object]:
     """Every figure of this bench, as the JSON line shows it."""
-    stay_on_one_core()
     found = {}
-    for program in programs(small):
-        found[program.name] = measure(program, backend, pairs)
-        print(f"{program.name}: {found[program.name].ratio:.3f}", file=sys.stderr)
+    with one_core():
+        for program in programs(small):
+            found[program.name] = measure(program, backend, pairs)
+            print(f"{program.name}: {found[program.name].ratio:.3f}", file=sys.stderr)
     return {
         "bench": "metering",
         "backend": backend,

@@ -92,7 +92,7 @@ def fuel(
     With a RULESET, shows fuel and time of its events and of their rules instead. Without --event,
     it gets each event that it selects, without attributes.
     """
-    from picomesh.cli.circumstances import circumstances, stay_on_one_core
+    from picomesh.cli.circumstances import circumstances, one_core
 
     rows: list[dict[str, Any]] = [{"kind": "circumstances", **circumstances()}]
 
@@ -103,15 +103,15 @@ def fuel(
 
     if as_json:
         print_json(rows[0])
-    stay_on_one_core()
     steps = sequence(ctx)
-    if ruleset is not None:
-        _ruleset(ruleset, steps, backends or DEFAULT_BACKENDS[:1], note, as_json)
-    elif steps:
+    if steps and ruleset is None:
         raise fail("an event without a ruleset", "picomesh bench fuel RULESET.krl --event …")
-    else:
-        _instructions(backends or DEFAULT_BACKENDS, fuel_wanted, search, note, as_json)
-        _examples((backends or DEFAULT_BACKENDS)[0], note, as_json, fuel_wanted)
+    with one_core():
+        if ruleset is not None:
+            _ruleset(ruleset, steps, backends or DEFAULT_BACKENDS[:1], note, as_json)
+        else:
+            _instructions(backends or DEFAULT_BACKENDS, fuel_wanted, search, note, as_json)
+            _examples((backends or DEFAULT_BACKENDS)[0], note, as_json, fuel_wanted)
     _save(rows, out, svg)
 
 
