@@ -5,10 +5,7 @@
 #include "core.h"
 #include "value_format.h"
 
-typedef struct {
-    const uint8_t *at, *end;
-    bool is_envelope; /* byte strings may stand right inside the outer map */
-} Reader;
+typedef struct { const uint8_t *at, *end; } Reader;
 
 static inline void demand(bool condition) {
     if (!condition) __builtin_trap();
@@ -131,7 +128,6 @@ static Value read_value(Reader *r, uint32_t depth) {
     case CBOR_TEXT: return from_string(read_text(r, initial));
     case CBOR_ARRAY: return read_array(r, initial, depth + 1);
     case CBOR_MAP: return read_map(r, initial, depth + 1);
-    case CBOR_BYTES: demand(r->is_envelope && depth == 1); return read_bytes(r, initial);
     }
     switch (initial) {
     case CBOR_FALSE: return KRL_FALSE;
@@ -142,17 +138,78 @@ static Value read_value(Reader *r, uint32_t depth) {
     __builtin_trap();
 }
 
-static Value decode(const uint8_t *bytes, uint32_t byte_count, bool is_envelope) {
-    Reader r = {.at = bytes, .end = bytes + byte_count, .is_envelope = is_envelope};
+Value cbor_decode(const uint8_t *bytes, uint32_t byte_count) {
+    Reader r = {.at = bytes, .end = bytes + byte_count};
     Value v = read_value(&r, 0);
     demand(r.at == r.end);
     return v;
 }
 
-Value cbor_decode(const uint8_t *bytes, uint32_t byte_count) {
-    return decode(bytes, byte_count, false);
+static Value decode_field(const uint8_t *bytes, uint32_t byte_count) {
+    Reader r = {.at = bytes, .end = bytes + byte_count};
+    uint8_t initial = *bytes;
+    if (initial >> 5 != CBOR_BYTES) return read_value(&r, 1);
+    r.at++;
+    return read_bytes(&r, initial);
 }
 
-Value cbor_decode_envelope(const uint8_t *bytes, uint32_t byte_count) {
-    return decode(bytes, byte_count, true);
+/* ---- messages of the host ---- */
+
+static void skip_value(Reader *r, uint32_t depth) {
+    demand(depth <= DEPTH_MAX);
+    uint8_t initial = next_byte(r);
+    uint32_t major = initial >> 5;
+    if (major == CBOR_ARRAY || major == CBOR_MAP) {
+        uint32_t count = read_count(r, initial, 1) << (major == CBOR_MAP);
+        for (uint32_t i = 0; i < count; i++) skip_value(r, depth + 1);
+    } else if (major == CBOR_TEXT || major == CBOR_BYTES) {
+        r->at += read_count(r, initial, 1);
+    } else if (major <= CBOR_NEGATIVE) {
+        read_argument(r, initial);
+    } else if (initial == CBOR_DOUBLE) {
+        read_big_endian(r, 8);
+    }
+}
+
+void envelope_open(Envelope *e, const uint8_t *bytes, uint32_t byte_count) {
+    Reader r = {.at = bytes, .end = bytes + byte_count};
+    uint8_t initial = next_byte(&r);
+    demand(initial >> 5 == CBOR_MAP);
+    e->count = read_count(&r, initial, 2);
+    demand(e->count <= ENVELOPE_FIELDS_MAX);
+    for (EnvelopeField *f = e->fields; f < e->fields + e->count; f++) {
+        uint8_t head = next_byte(&r);
+        demand(head >> 5 == CBOR_TEXT);
+        f->name_length = read_count(&r, head, 1);
+        f->name = r.at;
+        f->bytes = r.at += f->name_length;
+        skip_value(&r, 1);
+        f->byte_count = (uint32_t)(r.at - f->bytes);
+        f->value = KRL_UNSET;
+    }
+    demand(r.at == r.end);
+}
+
+static bool is_called(const EnvelopeField *f, const char *name) {
+    for (uint32_t i = 0; i < f->name_length; i++)
+        if (f->name[i] != (uint8_t)name[i]) return false;
+    return name[f->name_length] == 0;
+}
+
+static EnvelopeField *find_field(Envelope *e, const char *name) {
+    for (EnvelopeField *f = e->fields; f < e->fields + e->count; f++)
+        if (is_called(f, name)) return f;
+    return NULL;
+}
+
+Value envelope_get(Envelope *e, const char *name) {
+    EnvelopeField *f = find_field(e, name);
+    if (f == NULL) return KRL_NULL;
+    if (f->value == KRL_UNSET) f->value = decode_field(f->bytes, f->byte_count);
+    return f->value;
+}
+
+bool envelope_has_bytes(Envelope *e, const char *name) {
+    const EnvelopeField *f = find_field(e, name);
+    return f != NULL && *f->bytes >> 5 == CBOR_BYTES;
 }

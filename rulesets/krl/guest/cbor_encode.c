@@ -42,7 +42,7 @@ static uint32_t kept_pairs(const Map *m) {
 int compare_keys(const String *a, const String *b) {
     if (!is_wide(a) && !is_wide(b) && utf8_length(a) == a->length && utf8_length(b) == b->length) {
         if (a->length != b->length) return a->length < b->length ? -1 : 1;
-        return string_compare(a, b);
+        return memcmp(units_of(a), units_of(b), a->length);
     }
     uint32_t left_count = utf8_length(a), right_count = utf8_length(b);
     if (left_count != right_count) return left_count < right_count ? -1 : 1;
@@ -130,7 +130,11 @@ static uint8_t *write_number(uint8_t *out, double d) {
 static uint8_t *write_text(uint8_t *out, const String *s) {
     uint32_t byte_count = utf8_length(s);
     out = write_head(out, CBOR_TEXT, byte_count);
-    utf8_write(s, out);
+    if (byte_count == s->length && !is_wide(s)) {
+        memcpy(out, units_of(s), byte_count);
+    } else {
+        utf8_write(s, out);
+    }
     return out + byte_count;
 }
 
@@ -186,24 +190,32 @@ Bytes cbor_encode(Value v) {
 
 /* ---- records ---- */
 
-/* The field behind the last one in the order of keys; null: there is none. */
-static const String *next_field(const Map *fields, const String *last, Value *found) {
-    const String *key, *smallest = NULL;
+typedef struct { const String *key; Value value; } Field;
+
+/* The fields that do not vanish, in the order of their keys; there are few. */
+static uint32_t sort_fields(const Map *record, Field *fields) {
+    const String *key;
     Value v;
-    for (uint32_t at = 0; map_next(fields, &at, &key, &v);) {
-        bool is_behind = last == NULL || compare_keys(key, last) > 0;
-        if (!is_behind || vanishes(v)) continue;
-        if (smallest != NULL && compare_keys(key, smallest) > 0) continue;
-        smallest = key;
-        *found = v;
+    uint32_t count = 0;
+    for (uint32_t at = 0; map_next(record, &at, &key, &v);) {
+        if (vanishes(v)) continue;
+        uint32_t place = count++;
+        for (; place > 0 && compare_keys(fields[place - 1].key, key) > 0; place--)
+            fields[place] = fields[place - 1];
+        fields[place] = (Field){.key = key, .value = v};
     }
-    return smallest;
+    return count;
 }
 
-Bytes cbor_encode_record(const Map *fields) {
-    Map *sorted = map_new(map_count(fields));
-    const String *last = NULL;
-    Value v;
-    while ((last = next_field(fields, last, &v)) != NULL) map_set(sorted, last, v);
-    return cbor_encode(from_map(sorted));
+Bytes cbor_encode_record(const Map *record) {
+    Field *fields = allocate(map_count(record) * (uint32_t)sizeof(Field));
+    uint32_t count = sort_fields(record, fields);
+    uint64_t total = head_bytes(count);
+    for (uint32_t i = 0; i < count; i++)
+        total += key_bytes(fields[i].key) + measure(fields[i].value, 1);
+    Bytes bytes = room_for(total);
+    uint8_t *out = write_head(bytes.bytes, CBOR_MAP, count);
+    for (uint32_t i = 0; i < count; i++)
+        out = write_value(write_text(out, fields[i].key), fields[i].value);
+    return bytes;
 }

@@ -8,20 +8,18 @@ ManifestPlace rt_manifest; /* exported as data: the linker of a ruleset fills it
 typedef enum { RUNNING_NOTHING, RUNNING_EVENT, RUNNING_QUERY, RUNNING_MODULE } Running;
 
 static Running running;
-static const Map *context;
+static Envelope context;
 static Value event_domain, event_name; /* asked for by every rule */
 static Value current_rule = KRL_NULL;
 static ArrayBuilder rules_run;
 void (*write_entities)(void); /* null until a rule uses one */
 
 static void begin(const uint8_t *bytes, uint32_t byte_count, Running what) {
-    Value decoded = cbor_decode_envelope(bytes, byte_count);
-    if (!is_map(decoded)) __builtin_trap();
+    envelope_open(&context, bytes, byte_count);
+    if (!envelope_has_bytes(&context, "seed")) __builtin_trap();
     running = what;
-    context = address_of(decoded);
     current_rule = KRL_NULL;
     entities_forget();
-    if (!is_string(context_get("seed"))) __builtin_trap();
     random_forget();
     event_domain = context_get("domain");
     event_name = context_get("name");
@@ -29,9 +27,7 @@ static void begin(const uint8_t *bytes, uint32_t byte_count, Running what) {
 
 Value context_get(const char *field) {
     if (strcmp(field, "rule") == 0) return current_rule;
-    Value found = KRL_NULL;
-    if (context != NULL) map_find(context, string_from_ascii(field), &found);
-    return found;
+    return envelope_get(&context, field);
 }
 
 bool in_event(void) { return running == RUNNING_EVENT; }

@@ -90,8 +90,13 @@ uint32_t utf8_length(const String *s) {
     uint32_t byte_count = 0;
     if (!is_wide(s)) {
         const uint8_t *units = units_of(s);
-        for (uint32_t i = 0; i < s->length; i++) byte_count += 1 + (units[i] >> 7);
-        return byte_count;
+        uint32_t i = 0;
+        for (uint64_t eight; i + 8 <= s->length; i += 8) {
+            memcpy(&eight, units + i, 8);
+            byte_count += (uint32_t)__builtin_popcountll(eight & 0x8080808080808080);
+        }
+        for (; i < s->length; i++) byte_count += units[i] >> 7;
+        return s->length + byte_count;
     }
     for (uint32_t at = 0; at < s->length;) byte_count += bytes_needed(wide_code_point(s, &at));
     return byte_count;

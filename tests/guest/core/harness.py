@@ -113,7 +113,8 @@ class Guest:
         return bytes(self.memory.read(self._store, address, address + size))
 
     def write(self, address: int, data: bytes) -> None:
-        self.memory.write(self._store, data, address)
+        if data:  # wasmtime-py refuses nothing at the very end of a memory
+            self.memory.write(self._store, data, address)
 
     def memory_bytes(self) -> int:
         return self.memory.data_len(self._store)

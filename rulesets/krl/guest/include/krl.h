@@ -240,8 +240,18 @@ EXPORT(rt_each_keys) Value rt_each_keys(Value collection);
 
 /* ---- cbor_encode.c, cbor_decode.c (docs/formats/value.md), json_encode.c, json_decode.c ---- */
 Value cbor_decode(const uint8_t *bytes, uint32_t byte_count); /* traps on anything not canonical */
-/* The same, but byte strings right inside the outer map are accepted, and become narrow strings. */
-Value cbor_decode_envelope(const uint8_t *bytes, uint32_t byte_count);
+/* The outer map of a message, whose fields are decoded when they are asked for: of a dozen a rule
+ * wants two or three. Byte strings right inside it are accepted, and become narrow strings. */
+enum { ENVELOPE_FIELDS_MAX = 16 };
+typedef struct {
+    const uint8_t *name, *bytes;
+    uint32_t name_length, byte_count;
+    Value value; /* KRL_UNSET: nobody asked yet */
+} EnvelopeField;
+typedef struct { uint32_t count; EnvelopeField fields[ENVELOPE_FIELDS_MAX]; } Envelope;
+void envelope_open(Envelope *e, const uint8_t *bytes, uint32_t byte_count);
+Value envelope_get(Envelope *e, const char *name); /* KRL_NULL: there is no such field */
+bool envelope_has_bytes(Envelope *e, const char *name);
 /* Encodes as JSON would see it: functions and undefined vanish from maps, become null in arrays;
  * NaN and infinities are null; a regexp is {}. Throws when nested deeper than a decoder accepts. */
 typedef struct { uint8_t *bytes; uint32_t byte_count; } Bytes;
