@@ -108,3 +108,11 @@ def test_the_model_of_a_disk_can_tell_that_nothing_was_synced() -> None:
     )
     assert done.returncode == 1
     assert json.loads(done.stdout)["problem_count"] > 0
+
+
+def test_checking_a_short_history_costs_what_the_bench_says() -> None:
+    result = small("checking")
+    assert result["proof_bytes"] < 10 * 1024
+    assert result["transitions"] > 30 and result["head"].startswith("bafyr4i")
+    for figure in ("run_us", "verify_us", "replay_us", "export_us", "prove_ms", "audit_ms"):
+        assert result[figure] > 0

@@ -16,7 +16,7 @@ from picomesh.engine.sources import Source, cid_of, get_receipt, with_state
 from picomesh.ledger.car import encode_car
 from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
 from picomesh.ledger.cid import Cid, cid_of_block
-from picomesh.ledger.merkle import inclusion_path, leaf_hash
+from picomesh.ledger.merkle import inclusion_path, leaf_hash, root_by_way
 from picomesh.ledger.partial import Recorder
 from picomesh.ledger.proof import Links, Position, Proof, encode_proof
 from picomesh.ledger.receipt import Core, decode_core
@@ -97,7 +97,9 @@ def _position(
     rows = source.receipts(pico)
     time_ms = decode_core(rows[-1].core).time
     receipts = [cid_of(row) for row in rows]
-    data = encode_checkpoint(sign_checkpoint(pico, receipts, time_ms, signer))
+    leaves = [leaf_hash(cid) for cid in receipts]
+    path = inclusion_path(leaves, seq)
+    root = root_by_way(leaves[seq], seq, len(leaves), path)
+    data = encode_checkpoint(sign_checkpoint(pico, receipts, time_ms, signer, root))
     blocks[cid_of_block(data)] = data
-    path = inclusion_path([leaf_hash(cid) for cid in receipts], seq)
     return Position(cid_of_block(data), tuple(path))

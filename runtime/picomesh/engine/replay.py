@@ -69,37 +69,52 @@ def replay(
     where the next one finds it, so `blocks` need hold no states. Raises BrokenHistory when a
     record that is needed to run is missing or damaged.
     """
-    known = Layered(CheckedBlocks(blocks))
-    known.new = {} if made is None else made
-    last = None if before is None else _decode(before)
-    last_cid = None if before is None else _cid(before)
+    last = None if before is None else (_decode(before), _cid(before))
+    replayer = Replayer(programs, blocks, last, made)
     for row in receipts:
-        core = _decode(row)
-        divergence, new = _replay_one(programs, known, core, last, last_cid)
-        if made is not None:
-            made.update(new)
-        yield Replayed(core.seq, core.kind, core.fuel, divergence)
-        if divergence is not None:
+        replayed = replayer.run(_decode(row), row.core)
+        yield replayed
+        if replayed.divergence is not None:
             return
-        last, last_cid = core, _cid(row)
 
 
-def _replay_one(
-    programs: Programs, blocks: Blocks, core: Core, last: Core | None, last_cid: Cid | None
-) -> tuple[Divergence | None, dict[Cid, bytes]]:
-    try:
-        work = replace(
-            work_of(core, blocks),
-            seq=0 if last is None else last.seq + 1,
-            prev=last_cid,
-            pre=EMPTY_ROOT if last is None else last.post,
-        )
-        performed = perform(programs, blocks, work)
-        return compare(core, performed.core), performed.blocks
-    except (NeedsAnswer, TapeDiverged) as problem:
-        return Divergence(core.seq, "tape", "the recorded questions", str(problem)), {}
-    except (LedgerError, ModuleNotAdmitted) as problem:
-        raise BrokenHistory(core.seq, "blocks", str(problem)) from problem
+class Replayer:
+    """Runs the receipts of one pico again, one behind the other."""
+
+    def __init__(
+        self,
+        programs: Programs,
+        blocks: Blocks,
+        last: tuple[Core, Cid] | None,
+        made: dict[Cid, bytes] | None = None,
+    ) -> None:
+        """`last` is the receipt in front of the first one, and its name."""
+        self._programs = programs
+        self._known = Layered(CheckedBlocks(blocks))
+        self._last = last
+        self._made = made
+        if made is not None:
+            self._known.new = made
+
+    def run(self, core: Core, core_bytes: bytes) -> Replayed:
+        """Runs the next receipt. Raises BrokenHistory."""
+        seq, prev, pre = 0, None, EMPTY_ROOT
+        if self._last is not None:
+            seq, prev, pre = self._last[0].seq + 1, self._last[1], self._last[0].post
+        divergence: Divergence | None = None
+        try:
+            work = replace(work_of(core, self._known), seq=seq, prev=prev, pre=pre)
+            performed = perform(self._programs, self._known, work)
+            if performed.core_bytes != core_bytes:
+                divergence = compare(core, performed.core)
+            if self._made is not None:
+                self._made.update(performed.blocks)
+        except (NeedsAnswer, TapeDiverged) as problem:
+            divergence = Divergence(core.seq, "tape", "the recorded questions", str(problem))
+        except (LedgerError, ModuleNotAdmitted) as problem:
+            raise BrokenHistory(core.seq, "blocks", str(problem)) from problem
+        self._last = core, cid_of_block(core_bytes)
+        return Replayed(core.seq, core.kind, core.fuel, divergence)
 
 
 def work_of(core: Core, blocks: Blocks) -> Work:

@@ -20,7 +20,7 @@ from typing import Any
 from picomesh.engine.export import ExportedHistories, export_histories
 from picomesh.engine.inputs import Create, decode_input
 from picomesh.engine.programs import Programs
-from picomesh.engine.replay import Divergence, Replayed, replay
+from picomesh.engine.replay import Divergence, Replayed, Replayer
 from picomesh.engine.sealing import read_receipt
 from picomesh.engine.sources import Source
 from picomesh.ledger.cid import Cid
@@ -105,12 +105,12 @@ def _checked(
     before = source.receipt(pico, first - 1) if first else None
     head = None if before is None else read_receipt(before)
     chain = Chain(pico, engine, head, source)
-    again = replay(programs, source, rows, before, made)
+    replayer = Replayer(programs, source, None if head is None else (head.core, head.cid), made)
     for row in rows:
         receipt = chain.accept(row.core, row.envelope)
         if receipt.core.seq == 0:
             _check_maker(source, receipt.core.pico, receipt.envelope.engine, row.seq)
-        yield next(again)
+        yield replayer.run(receipt.core, row.core)
 
 
 def _check_maker(source: Source, pico: str, engine: bytes, seq: int) -> None:

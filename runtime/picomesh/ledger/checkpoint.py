@@ -48,9 +48,15 @@ def _entries(checkpoint: Checkpoint) -> dict[str, Block]:
     }
 
 
-def sign_checkpoint(pico: str, receipts: Sequence[Cid], time_ms: int, signer: Signer) -> Checkpoint:
-    """Signs the history that these receipts are, in order; there is at least one."""
-    root = root_of([leaf_hash(cid) for cid in receipts])
+def sign_checkpoint(
+    pico: str, receipts: Sequence[Cid], time_ms: int, signer: Signer, root: bytes | None = None
+) -> Checkpoint:
+    """Signs the history that these receipts are, in order; there is at least one.
+
+    `root` is that of the tree over them, if it is known already.
+    """
+    if root is None:
+        root = root_of([leaf_hash(cid) for cid in receipts])
     plain = Checkpoint(pico, len(receipts), receipts[-1], root, time_ms, signer.public_key)
     message = encode_block(_entries(plain))
     return replace(plain, signature=signer.sign(_DOMAIN, message))

@@ -104,11 +104,17 @@ class Receipt:
 
     __slots__ = ("_core", "_envelope", "core_bytes", "envelope_bytes")
 
-    def __init__(self, core_bytes: bytes, envelope_bytes: bytes = b"") -> None:
+    def __init__(
+        self,
+        core_bytes: bytes,
+        envelope_bytes: bytes = b"",
+        core: Core | None = None,
+        envelope: Envelope | None = None,
+    ) -> None:
         self.core_bytes = core_bytes
         self.envelope_bytes = envelope_bytes
-        self._core: Core | None = None
-        self._envelope: Envelope | None = None
+        self._core = core
+        self._envelope = envelope
 
     @property
     def core(self) -> Core:

@@ -70,7 +70,7 @@ class Chain:
         envelope = self._decode_envelope(envelope_bytes)
         self._check_envelope(core_bytes, envelope)
         self._tree = tree
-        self.head = Receipt(core_bytes, envelope_bytes)
+        self.head = Receipt(core_bytes, envelope_bytes, core, envelope)
         return self.head
 
     def _fault(self, core_bytes: bytes, envelope_bytes: bytes) -> str:

@@ -1,0 +1,147 @@
+"""What does it cost to check a history, next to running it the first time?
+
+One pico with the counter example gets N events, one after the other. Measured, each per transition:
+
+- `run`: the first execution, in memory: accept, perform, sign, keep.
+- `verify`: hashes, chain, signatures and state roots of what was kept; nothing runs.
+- `replay`: the same and every transition run again, on the same backend, by one process.
+- `prove`, `audit`: the file of one transition, made and checked; the auditor knows the module,
+  as it is after his first file. `proof_bytes` is the file besides the modules.
+- `export`, `exported_bytes`: the history as a file without states.
+
+Goals: a replay is not slower than the first execution; a proof of this pico is below 10 KB besides
+its modules, and audited in less than 10 ms.
+
+Non-goals: the disk, for which the first execution waits and a replay does not; rulesets that
+compute much, where all of these come to the same; the start of a process.
+
+    python bench/checking.py            # the figures of bench/README.md: 10,000 transitions
+    python bench/checking.py --small    # does it still run? (the test suite asks this)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pico_rulesets
+from krl.compiler import compile_source
+from krl.diagnostic import Source
+from picomesh.cli.circumstances import circumstances
+from picomesh.engine import Engine, Options
+from picomesh.engine.audit import audit
+from picomesh.engine.checked import CheckedModules
+from picomesh.engine.export import export_histories
+from picomesh.engine.history import verify_pico
+from picomesh.engine.prove import prove
+from picomesh.engine.rerun import rerun
+
+EXAMPLE = Path(pico_rulesets.__file__).parent / "examples" / "counter.krl"
+EVENTS, EVENTS_SMALL = 10_000, 30
+PROOFS, PROOFS_SMALL = 50, 3
+GOALS = {"replay_to_run": 1.0, "proof_bytes": 10 * 1024, "audit_ms": 10.0}
+
+
+def module() -> bytes:
+    text = EXAMPLE.read_text("utf-8")
+    compiled = compile_source(Source(EXAMPLE.name, text)).module
+    assert compiled is not None, "the example compiles"
+    return compiled
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def median_ms(works: list[Callable[[], object]]) -> float:
+    return statistics.median(1000 * seconds(work) for work in works)
+
+
+def live(engine: Engine, pico: str, events: int) -> None:
+    for _ in range(events):
+        engine.send(pico, "counter", "incremented")
+
+
+def measure(events: int, proofs: int) -> dict[str, Any]:
+    with Engine.ephemeral(Options()) as engine:
+        pico = engine.create("counter").pico
+        engine.install_module(pico, module())
+        live(engine, pico, 3)  # what is compiled and remembered once
+        store, key = engine.store, engine.public_key
+        run_s = seconds(lambda: live(engine, pico, events))
+        verify_s = seconds(lambda: verify_pico(store, key, pico, "counter"))
+        fresh = engine.options.programs(None)
+        replay_s = seconds(lambda: _replayed(engine, fresh, pico))
+        lean: list[bytes] = []
+        picos = [(pico, "counter")]
+        export_s = seconds(
+            lambda: lean.extend(export_histories(store, key, picos, has_states=False))
+        )
+        total = len(store.receipts(pico))
+        return {
+            "transitions": total,
+            "head": str(engine.log(pico, total - 1)[0].cid),
+            "run_us": round(1e6 * run_s / events, 1),
+            "verify_us": round(1e6 * verify_s / total, 1),
+            "replay_us": round(1e6 * replay_s / total, 1),
+            "export_us": round(1e6 * export_s / total, 1),
+            "replay_to_run": round((replay_s / total) / (run_s / events), 2),
+            "exported_bytes": sum(map(len, lean)),
+            **_proofs(engine, pico, total, proofs),
+        }
+
+
+def _replayed(engine: Engine, programs: Any, pico: str) -> None:
+    done = rerun(engine.store, engine.public_key, programs, pico)
+    assert done.is_equal, done
+
+
+def _proofs(engine: Engine, pico: str, total: int, count: int) -> dict[str, Any]:
+    """A proof of the last receipts each; the first is not measured, for it meters the module."""
+    checked = CheckedModules()
+    sandbox = engine.programs.sandbox
+    files: list[bytes] = []
+
+    def make(seq: int) -> Callable[[], object]:
+        return lambda: files.append(
+            prove(engine.store, engine.programs, pico, seq, engine.signer, has_modules=False)
+        )
+
+    whole = prove(engine.store, engine.programs, pico, total - 1, engine.signer)
+    assert audit(whole, lambda _: sandbox, checked).is_proved
+    prove_ms = median_ms([make(total - 1 - at) for at in range(count)])
+    results: list[bool] = []
+
+    def check(data: bytes) -> Callable[[], object]:
+        return lambda: results.append(audit(data, lambda _: sandbox, checked).is_proved)
+
+    audit_ms = median_ms([check(data) for data in files])
+    assert all(results) and len(results) == count
+    return {
+        "prove_ms": round(prove_ms, 2),
+        "audit_ms": round(audit_ms, 2),
+        "proof_bytes": max(map(len, files)),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--small", action="store_true", help="only: does it still run?")
+    small = parser.parse_args().small
+    found = measure(EVENTS_SMALL if small else EVENTS, PROOFS_SMALL if small else PROOFS)
+    result = {"bench": "checking", **circumstances(), "goals": GOALS, **found}
+    sys.stdout.write(json.dumps(result) + "\n")
+    missed = found["proof_bytes"] > GOALS["proof_bytes"]
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
