@@ -192,10 +192,12 @@ class Auditor {
         this.recorder = new Recorder(this.car);
         const rows = this.records.map(({ raw, metered }) => [raw, metered]);
         rows.push(...this.core.code.map(([, raw, metered]) => [raw, metered]));
+        rows.push(...this.proof.modules);
         const pairs = new Map(rows.map(([raw, metered]) => [raw.key, metered]));
         this.programs = new Programs(this.recorder, pairs);
         await this.programs.prepare([...pairs.values()]);
-        return `${this.records.length} modules; that they are metered well is not checked here`;
+        const count = this.records.length + this.proof.modules.length;
+        return `${count} modules; that they are metered well is not checked here`;
     }
 
     check_execution() {
@@ -212,6 +214,7 @@ class Auditor {
             tape: readTape(this.recorder.block(core.tape)),
         };
         this.done = this.perform(work);
+        this.checkModules();
         this.car.refuseStrangers(this.known());
         const field = CORE_FIELDS.find((name) => !isSame(core[name], this.done.core[name]));
         if (field !== undefined) {
@@ -236,6 +239,17 @@ class Auditor {
         }
     }
 
+    // The root names just the modules that the run needs besides those of state and core.
+    checkModules() {
+        const run = this.core.code.map((row) => row[1]);
+        const keys = new Set([...this.records.map(({ raw }) => raw), ...run].map((raw) => raw.key));
+        const wanted = [...this.programs.admitted].filter((key) => !keys.has(key)).sort();
+        const listed = this.proof.modules.map(([raw]) => raw.key);
+        if (JSON.stringify(listed) !== JSON.stringify(wanted)) {
+            refuse('the file names other modules than the run needs');
+        }
+    }
+
     // Nothing may be in the file but what its blocks lead to and what the run has read.
     known() {
         const { core, proof, recorder } = this;
@@ -244,7 +258,7 @@ class Auditor {
         known.push(receipt.core, receipt.envelope, ...recorder.read.values());
         known.push(...(before === null ? [] : [before.core, before.envelope]));
         known.push(...(position === null ? [] : [position.checkpoint]));
-        known.push(...this.reached.names);
+        known.push(...this.reached.names, ...proof.modules.flat());
         known.push(...this.records.flatMap(({ raw, metered }) => [raw, metered]));
         known.push(...core.code.flatMap(([, raw, metered]) => [raw, metered]));
         return known;

@@ -59,6 +59,7 @@ export class Programs {
         this.pairs = pairs;
         this.modules = new Map();
         this.manifests = new Map();
+        this.admitted = new Set();
     }
 
     /** Compiles what is there ahead of time: a page must not wait for it. */
@@ -105,6 +106,7 @@ export class Programs {
         if (metered === undefined) {
             throw new Undecided('a module whose metered form is not in the file');
         }
+        this.admitted.add(wanted.raw.key);
         const uses = new Map(before.map((item) => [item.rid, this.manifest(item.metered).uses]));
         uses.set(wanted.rid, manifest.uses);
         checkUses(uses, wanted.rid);

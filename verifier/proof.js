@@ -1,12 +1,13 @@
 // The root of a proof file (docs/formats/proof.md §2).
 
+import { compareBytes } from './bytes.js';
 import { Cid } from './cid.js';
 import { Fields, refuseUnless } from './fields.js';
 import { isHash } from './receipt.js';
 
-const FIELDS = ['v', 'kind', 'receipt', 'before', 'position'];
+const FIELDS = ['v', 'kind', 'receipt', 'before', 'position', 'modules'];
 
-/** Reads the root: {receipt, before, position}; links of a receipt are {core, envelope}. */
+/** Reads the root; links of a receipt are {core, envelope}. */
 export function decodeProof(data) {
     const fields = new Fields(data, FIELDS);
     fields.is('kind', 'picomesh proof');
@@ -16,7 +17,17 @@ export function decodeProof(data) {
         receipt: readLinks(fields.any('receipt'), 'receipt'),
         before: before === null ? null : readLinks(before, 'before'),
         position: readPosition(fields.any('position')),
+        modules: readModules(fields.rows('modules', 2)),
     };
+}
+
+function readModules(rows) {
+    rows.forEach((row, at) => {
+        const links = row.every((item) => item instanceof Cid);
+        const ordered = links && (at === 0 || compareBytes(rows[at - 1][0].raw, row[0].raw) < 0);
+        refuseUnless(ordered, 'modules', 'not [raw, metered], ascending');
+    });
+    return rows;
 }
 
 /** The two links of a receipt. */

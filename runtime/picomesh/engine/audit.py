@@ -250,6 +250,8 @@ class _Auditor:
             known |= {record.raw, record.metered}
         for code in core.code:
             known |= {code.raw, code.metered}
+        for pair in proof.modules:
+            known.update(pair)
         self.car.refuse_strangers(known)
 
     def records(self) -> list[RulesetRecord]:
@@ -271,7 +273,11 @@ class _Auditor:
             self.blocks.new[record.metered] = metered
         if isinstance(self.given, Install):
             self.metered(self.given.raw)
-        self.note("code", f"{len(self.records())} modules, metered again and checked")
+        for raw, named in self.proof.modules:
+            if cid_of_bytes(self.metered(raw)) != named:
+                raise Refused("code", f"module {raw} does not become {named}")
+        count = len(self.records()) + len(self.proof.modules)
+        self.note("code", f"{count} modules, metered again and checked")
 
     def metered(self, raw: Cid) -> bytes:
         known = self.modules.metered_of(raw)
@@ -290,6 +296,10 @@ class _Auditor:
             what = f"{type(problem).__name__}: {problem}"  # a forged state may hold anything
             raise Refused("execution", f"the run breaks down: {what}") from problem
         self.done.performed = performed
+        named = {code.raw for code in self.core.code} | {item.raw for item in self.records()}
+        wanted = sorted(programs.admitted().keys() - named)
+        if [raw for raw, _ in self.proof.modules] != wanted:
+            raise Refused("execution", "the file names other modules than the run needs")
         self.refuse_strangers()
         divergence = compare(self.core, performed.core)
         if divergence is not None:

@@ -58,6 +58,10 @@ class Programs:
         metered = self._metered[cid]
         return metered, self._manifests[cid_of_bytes(metered)]
 
+    def admitted(self) -> dict[Cid, bytes]:
+        """The metered form of every raw module that was admitted here."""
+        return dict(self._metered)
+
     def load(self, metered: bytes) -> Program:
         return self.sandbox.load(metered)
 

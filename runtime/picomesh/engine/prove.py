@@ -15,7 +15,7 @@ from picomesh.engine.replay import compare, work_of
 from picomesh.engine.sources import Source, cid_of, get_receipt, with_state
 from picomesh.ledger.car import encode_car
 from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
-from picomesh.ledger.cid import Cid, cid_of_block
+from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.merkle import inclusion_path, leaf_hash, root_by_way
 from picomesh.ledger.partial import Recorder
 from picomesh.ledger.proof import Links, Position, Proof, encode_proof
@@ -40,7 +40,7 @@ def prove(
     row = get_receipt(source, pico, seq)
     core = decode_core(row.core)
     recorder = Recorder(source)
-    _run(source, recorder, programs, core)
+    modules = _run(source, recorder, programs, core)
     kept = _without_modules(core, recorder) if not has_modules else recorder.read
     blocks = {**kept, **_receipt_blocks(row)}
     blocks |= makers_of(source, pico)
@@ -50,13 +50,15 @@ def prove(
         before = _links(row_before)
         blocks |= _receipt_blocks(row_before)
     position = _position(source, pico, seq, signer, blocks)
-    root = encode_proof(Proof(_links(row), before, position))
+    root = encode_proof(Proof(_links(row), before, position, modules))
     blocks[cid_of_block(root)] = root
     return encode_car(cid_of_block(root), blocks)
 
 
-def _run(source: Source, recorder: Recorder, programs: Programs, core: Core) -> None:
-    """Runs the transition; the recorder then has read what it needs."""
+def _run(
+    source: Source, recorder: Recorder, programs: Programs, core: Core
+) -> tuple[tuple[Cid, Cid], ...]:
+    """Runs the transition; the recorder then has read what it needs. Returns further modules."""
     fresh = Programs(programs.sandbox, programs.gate)  # one that remembers nothing reads all
     performed = perform(fresh, recorder, work_of(core, recorder))
     divergence = compare(core, performed.core)
@@ -70,6 +72,11 @@ def _run(source: Source, recorder: Recorder, programs: Programs, core: Core) -> 
     for code in core.code:  # one that has no rewriter takes new ones as they are metered
         made = performed.blocks.get(code.metered)
         recorder.read[code.metered] = source.block(code.metered) if made is None else made
+    known = {code.raw for code in core.code}
+    known |= {record.raw for record in PicoState(recorder, core.pre).rulesets()}
+    further = {raw: data for raw, data in fresh.admitted().items() if raw not in known}
+    recorder.read.update({cid_of_bytes(data): data for data in further.values()})
+    return tuple((raw, cid_of_bytes(further[raw])) for raw in sorted(further))
 
 
 def _without_modules(core: Core, recorder: Recorder) -> dict[Cid, bytes]:

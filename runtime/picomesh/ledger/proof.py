@@ -14,7 +14,7 @@ from picomesh.ledger.fields import FieldError, Fields
 
 VERSION = 1  # 1: first form
 KIND = "picomesh proof"
-_FIELDS = frozenset(["v", "kind", "receipt", "before", "position"])
+_FIELDS = frozenset(["v", "kind", "receipt", "before", "position", "modules"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One receipt, the one before it unless it is the first, and its place in a checkpoint."""
+    """One receipt, the one before it unless it is the first, and its place in a checkpoint.
+
+    `modules` are those that the transition runs and neither state nor core name: raw, metered.
+    """
 
     receipt: Links
     before: Links | None
     position: Position | None
+    modules: tuple[tuple[Cid, Cid], ...] = ()
 
 
 def encode_proof(proof: Proof) -> bytes:
@@ -55,6 +59,7 @@ def encode_proof(proof: Proof) -> bytes:
             "receipt": [proof.receipt.core, proof.receipt.envelope],
             "before": before,
             "position": position,
+            "modules": [[raw, metered] for raw, metered in proof.modules],
         }
     )
 
@@ -71,7 +76,19 @@ def decode_proof(data: bytes) -> Proof:
         receipt=read_links(fields.any("receipt"), "receipt"),
         before=None if before is None else read_links(before, "before"),
         position=_read_position(fields.any("position")),
+        modules=_read_modules(fields),
     )
+
+
+def _read_modules(fields: Fields) -> tuple[tuple[Cid, Cid], ...]:
+    modules: list[tuple[Cid, Cid]] = []
+    for row in fields.rows("modules", 2):
+        match row:
+            case [Cid() as raw, Cid() as metered] if not modules or raw > modules[-1][0]:
+                modules.append((raw, metered))
+            case _:
+                raise FieldError("modules", "not [raw, metered], ascending")
+    return tuple(modules)
 
 
 def read_links(block: Block, field: str) -> Links:
