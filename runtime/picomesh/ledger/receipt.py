@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from picomesh.ledger import pieces
 from picomesh.ledger.cid import DIGEST_BYTES, RAW, Cid, cid_of_block, digest_of
@@ -190,6 +191,7 @@ _OUTCOME, _PROFILE, _FUEL_LIMIT = (
     pieces.key(name) for name in ("outcome", "profile", "fuel_limit")
 )
 _CORE_HEAD = pieces.head(5, 18)
+_TAPE_LINK, _EVENT_LINK, _OUTBOX_LINK = _TAPE + LINK, _EVENT + LINK, _OUTBOX + LINK
 
 
 def code_block(code: Iterable[Code]) -> bytes:
@@ -229,20 +231,31 @@ def core_block(
 
     Links are given as 36 bytes, the code as the bytes that `code_block` gives.
     """
-    number, link, known_text = pieces.number, pieces.link, pieces.known_text
+    number, link = pieces.number, pieces.link
+    first, whose, last = _same_for_cores(version, kind, pico, outcome, profile, fuel_limit)
     out = [
-        _CORE_HEAD + _V + number(version) + _PRE + LINK + pre,
-        _SEQ + number(seq) + _CODE + code + _FUEL + number(fuel),
-        _KIND + known_text(kind) + _PICO + known_text(pico) + _POST + LINK + post,
-        _PREV + link(prev) + _SEED + pieces.octets(seed) + _TAPE + LINK + tape,
-        _TIME + number(time) + _EVENT + LINK + event + _OUTBOX + LINK + outbox,
-        _WRITES + pieces.head(4, len(writes)),
+        *(first, pre, _SEQ, number(seq), _CODE, code, _FUEL, number(fuel), whose, post),
+        *(_PREV, link(prev), _SEED, pieces.octets(seed), _TAPE_LINK, tape, _TIME, number(time)),
+        *(_EVENT_LINK, event, _OUTBOX_LINK, outbox, _WRITES, pieces.head(4, len(writes))),
     ]
     for path, value in writes:
-        out.append(b"\x82" + pieces.octets(path) + link(value))
-    out.append(_OUTCOME + known_text(outcome) + _PROFILE + known_text(profile))
-    out.append(_FUEL_LIMIT + number(fuel_limit))
+        out += (b"\x82", pieces.octets(path), link(value))
+    out.append(last)
     return b"".join(out)
+
+
+@lru_cache(maxsize=4096)
+def _same_for_cores(
+    version: int, kind: str, pico: str, outcome: str, profile: str, fuel_limit: int
+) -> tuple[bytes, bytes, bytes]:
+    """What is the same in many cores: up to `pre`, from `kind` up to `post`, and the end."""
+    number, text = pieces.number, pieces.text
+    return (
+        _CORE_HEAD + _V + number(version) + _PRE + LINK,
+        _KIND + text(kind) + _PICO + text(pico) + _POST + LINK,
+        b"".join((_OUTCOME, text(outcome), _PROFILE, text(profile), _FUEL_LIMIT))
+        + number(fuel_limit),
+    )
 
 
 def encode_core(core: Core) -> bytes:

@@ -363,7 +363,10 @@ class Tree:
         if not isinstance(child, Node):
             return child
         if child.cid is None:
-            links = [self._store(below, new) for below in child.children]
+            links = [
+                self._store(below, new) if isinstance(below, Node) else below
+                for below in child.children
+            ]
             block = encode_node(child, links)
             if self._cache is not None:  # the cache has them; a tree without one keeps them
                 child.children = [*links]

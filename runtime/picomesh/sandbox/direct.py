@@ -167,6 +167,7 @@ class DirectMachine:
             self._timer.cancel()
         for guest in self._guests:
             guest.close()
+        self._guests.clear()
         self._lane.library.store_delete(store)
         if not self._lane.is_broken:
             self._sandbox.give_back(self._lane)

@@ -35,18 +35,27 @@ class DirectGuest(BoundaryGuest):
     def __init__(
         self, lane: Lane, context: int, place: Place, calls: HostCalls, meter: Meter
     ) -> None:
-        super().__init__(calls, meter)
+        self.calls = calls
+        self.meter = meter
+        self.allocating = False
+        self.raised = None
         self.lane = lane
         self.context = context
         self.place = place
         self.is_out = True
-        self._find("memory", place.memory)
-        self._find("cabi_realloc", place.realloc)
-        self._find("pico-1:fuel", place.fuel)
-        self._find("pico-1:stack", place.stack)
+        instance, export = place.instance, lane.export_get
+        if not (
+            export(context, instance, b"memory", 6, place.memory)
+            and export(context, instance, b"cabi_realloc", 12, place.realloc)
+            and export(context, instance, b"pico-1:fuel", 11, place.fuel)
+            and export(context, instance, b"pico-1:stack", 12, place.stack)
+        ):
+            raise EngineFault("the module has not the exports that it had when it was loaded")
         self.fuel_at = place.fuel_at
         self.stack_at = place.stack_at
-        self._look_at_memory()
+        size: int = lane.memory_size(context, place.memory_at)
+        self.size = size
+        self.memory = lane.memories[lane.memory_data(context, place.memory_at), size]
 
     def close(self) -> None:
         self.context = 0
@@ -101,23 +110,34 @@ class DirectGuest(BoundaryGuest):
         count = len(data)
         if count > bytes_max:
             raise GuestTrap(f"{what} of {count} bytes, the limit is {bytes_max}")
-        if not self.context:
+        context, meter, place, lane = self.context, self.meter, self.place, self.lane
+        if not context:
             raise EngineFault("this guest is closed")
-        self.meter.charge(count * MESSAGE_BYTE_FUEL)
-        place = self.place
+        meter.charge(count * MESSAGE_BYTE_FUEL)
         if place.entered != name:
             self._find(name, place.function)
             place.entered = name
+        words = meter.stack_words
         self.give_meter()
-        address = self.give_bytes(data)
-        lane = self.lane
-        numbers = lane.numbers
-        numbers[0] = address
-        numbers[4] = count
-        self._call(place.function_at, 2)
+        before, lane.guest = lane.guest, self
+        try:
+            numbers = lane.numbers
+            numbers[0] = self.give_bytes(data)
+            numbers[4] = count
+            error = lane.call(context, place.function_at, lane.numbers_at, 2, lane.trap_at)
+        finally:
+            lane.guest = before
+        if error is not None or lane.trap[0]:
+            self._failed(error)
+        if self.raised is not None:
+            raise EngineFault("an exception in a host function was lost") from self.raised
         address = numbers[0]
-        self.take_meter()
-        self.meter.check()
+        lane.global_get(context, self.fuel_at, lane.fuel_at)
+        meter.fuel = fuel = lane.fuel[0]
+        meter.stack_words = words  # every frame gave its own back
+        self.is_out = True
+        if fuel < 0:
+            meter.check()
         return self._lift(address)
 
     def _lift(self, address: int) -> bytes:
@@ -199,17 +219,21 @@ class DirectGuest(BoundaryGuest):
         self.is_out = True
 
     def give_bytes(self, data: bytes) -> int:
-        """Copies bytes into the guest while its meter stays where it is; returns the address."""
+        """Copies bytes into the guest while its meter stays where it is; returns the address.
+
+        For the guest that the lane knows to be running.
+        """
         count = len(data)
-        numbers = self.lane.numbers
+        lane = self.lane
+        numbers = lane.numbers
         numbers[0] = numbers[4] = 0
         numbers[8] = 1
         numbers[12] = count
         self.allocating = True
-        try:
-            self._call(self.place.realloc_at, 4)
-        finally:
-            self.allocating = False
+        error = lane.call(self.context, self.place.realloc_at, lane.numbers_at, 4, lane.trap_at)
+        self.allocating = False
+        if error is not None or lane.trap[0]:
+            self._failed(error)
         address = numbers[0]
         end = address + count
         if end > self.size:

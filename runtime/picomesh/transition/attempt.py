@@ -96,6 +96,12 @@ class Attempt:
         self._calls: dict[tuple[str, ...], Calls] = {}
         self._entered = 0
 
+    def close(self) -> None:
+        """Frees what guests hold, and lets go of them: they know this run, and it knows them."""
+        self.machine.close()
+        self._guests.clear()
+        self._calls.clear()
+
     def result(self, outcome: str, message: str, answer: bytes) -> Transition:
         fuel = self.given.fuel_limit - max(self.meter.fuel, 0)
         tape = tuple(self.given.tape[: self.asked]) if self.asked else ()

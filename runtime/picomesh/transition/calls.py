@@ -8,6 +8,7 @@ from pico_abi.limits import EFFECTS_MAX
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import Value, decode_plain, encode_value
 from picomesh.sandbox.interface import GuestTrap, Thrown
+from picomesh.transition.known import is_known_directive, learn_directive
 from picomesh.transition.model import (
     Directive,
     Effect,
@@ -86,12 +87,16 @@ class Calls:
         self.attempt.emitted += 1
         if self.attempt.emitted > EFFECTS_MAX:
             raise GuestTrap(f"more than {EFFECTS_MAX} effects")
+        if is_known_directive(effect):
+            self._directive(effect)
+            return
         try:
             message = decode_plain(effect)
         except CodecError as problem:
             raise GuestTrap(f"an effect that is not a message: {problem}") from problem
         if message.get("kind") == "directive":
-            self._directive(effect, message)
+            self._directive(effect)
+            learn_directive(effect, message)
             return
         match message:
             case {"kind": "throw", "message": text}:
@@ -122,13 +127,13 @@ class Calls:
         line = LogLine(rid, _text(rule), _text(level), _text(text), value)
         self.attempt.logs.append(line)
 
-    def _directive(self, effect: bytes, message: dict[str, Value]) -> None:
+    def _directive(self, effect: bytes) -> None:
         attempt = self.attempt
-        self._writable()
+        if not attempt.may_write:
+            raise GuestTrap("a query cannot change the pico")
         host_rid = self.key[0]  # a module's directive carries the rid of who uses it
         attempt.effects.append(Effect("directive", host_rid, effect))
-        rule = self.rule if self.rule is not None else message.get("rule")
-        attempt.told.append(Directive(message, host_rid, rule, attempt.eid))
+        attempt.told.append(Directive(effect, host_rid, self.rule, attempt.eid))
 
     def _raise(self, domain: str, name: str, attrs: Value, only: Value) -> None:
         attempt = self.attempt

@@ -16,6 +16,8 @@ _HOST, _NAME, _PICO, _SEED, _TIME = (key(name) for name in ("host", "name", "pic
 _ARGS, _ATTRS, _KIND = key("args"), key("attrs"), key("kind")
 _CONFIG, _DOMAIN = key("config"), key("domain")
 
+SEED_BYTES = 32
+
 
 def text(value: str) -> bytes:
     data = utf8(value)
@@ -42,18 +44,23 @@ def event_message(
 ) -> bytes:
     """What `handle` is given."""
     eid_text = text(eid)
-    return b"".join(
-        (
-            b"\xac" + _ECI,
-            known_text(eci),
-            _EID + eid_text + _TXN,
-            eid_text if txn == eid else text(txn),
-            _URL + known_text(url) + _HOST + known_text(host) + _NAME + known_text(name) + _PICO,
-            known_text(pico),
-            _SEED + octets(seed) + _TIME + number(time_ms) + _ATTRS,
-            attrs,
-            _CONFIG + config + _DOMAIN + known_text(domain),
-        )
+    txn_text = eid_text if txn == eid else text(txn)
+    first, second, last = _same_for_events(eci, url, host, name, pico, config, domain)
+    time = number(time_ms)
+    parts = (first, eid_text, _TXN, txn_text, second, seed, _TIME, time, _ATTRS, attrs, last)
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _same_for_events(
+    eci: str, url: str, host: str, name: str, pico: str, config: bytes, domain: str
+) -> tuple[bytes, bytes, bytes]:
+    """What is the same for every event of a kind: up to its eid, up to its seed, and the end."""
+    return (
+        b"\xac" + _ECI + text(eci) + _EID,
+        b"".join((_URL, text(url), _HOST, text(host), _NAME, text(name), _PICO, text(pico)))
+        + (_SEED + head(2, SEED_BYTES)),
+        _CONFIG + config + _DOMAIN + text(domain),
     )
 
 

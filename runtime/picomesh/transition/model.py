@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from picomesh.ledger.value import Value, encode_value
+from picomesh.ledger.value import Value, decode_plain, encode_value
 from picomesh.sandbox.interface import Program
 
 if TYPE_CHECKING:
@@ -157,16 +157,18 @@ class LogLine:
 class Directive:
     """What a rule tells whoever waits for the event, as it was emitted."""
 
-    message: dict[str, Value]
+    effect: bytes
     rid: str
-    rule: Value
+    rule: Value  # of the user of the module that it comes from; or else the effect names one
     eid: str
 
     def shown(self) -> dict[str, Value]:
         """As the reference shows it."""
+        message = decode_plain(self.effect)
         shown: dict[str, Value] = {"type": "directive"}
-        shown |= {key: self.message[key] for key in ("name", "options") if key in self.message}
-        shown["meta"] = {"rid": self.rid, "rule_name": self.rule, "txnId": self.eid}
+        shown |= {key: message[key] for key in ("name", "options") if key in message}
+        rule = self.rule if self.rule is not None else message.get("rule")
+        shown["meta"] = {"rid": self.rid, "rule_name": rule, "txnId": self.eid}
         return shown
 
 

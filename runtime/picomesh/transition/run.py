@@ -19,7 +19,7 @@ def run(
     except GuestStop as stop:
         return attempt.result(stop.outcome, str(stop), b"")
     finally:
-        attempt.machine.close()
+        attempt.close()
     return attempt.result("ok", "", b"")
 
 
@@ -45,7 +45,7 @@ def _finish(attempt: Attempt, work: Query | None) -> Transition:
     except GuestStop as stop:
         outcome, message = stop.outcome, str(stop)
     finally:
-        attempt.machine.close()
+        attempt.close()
     return attempt.result(outcome, message, answer)
 
 
