@@ -13,6 +13,7 @@ from differential.compare import differences, same_insides, same_result
 from differential.engines import Answers
 from differential.events import select_case
 from differential.expressions import expression_case
+from differential.mutate import mutant_case
 from differential.reduce import reduce_text
 from differential.rulesets import ruleset_case
 from krl.compiler import check_source
@@ -32,6 +33,7 @@ KINDS: dict[str, Callable[[Random], Case]] = {
     "expressions": _expressions,
     "rulesets": ruleset_case,
     "selects": select_case,
+    "mutants": mutant_case,
 }
 
 

@@ -9,9 +9,12 @@ from random import Random
 from typing import Any
 
 from differential import words
+from differential.compare import MUTANT
 from differential.reduce import tokens_of
 from differential.rulesets import ruleset_case
 from differential.words import chance, pick
+from krl.compiler import check_source
+from krl.diagnostic import Source
 from krl.syntax.lexer import Tokens
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +57,7 @@ _LIKE: tuple[tuple[str, ...], ...] = (
     ("function", "defaction"),
 )
 CHANGES_MAX = 4
+MUTANT_STEPS = 6
 SOUP_TOKENS_MAX = 60
 
 
@@ -61,9 +65,16 @@ SOUP_TOKENS_MAX = 60
 def seeds() -> tuple[str, ...]:
     """The example rulesets, and those of the recorded scenarios."""
     examples = sorted((_ROOT / "rulesets/pico_rulesets/examples").glob("*.krl"))
-    recorded = json.loads((_ROOT / "tests/conformance/rules.json").read_text("utf-8"))
     texts = [path.read_text("utf-8") for path in examples]
-    return (*texts, *(krl for scenario in recorded["scenarios"] for krl in scenario["krl"]))
+    different = {row["scenario"] for row in _recorded("differences.json")["scenarios"]}
+    for scenario in _recorded("rules.json")["scenarios"]:
+        if scenario["name"] not in different:
+            texts += scenario["krl"]
+    return tuple(texts)
+
+
+def _recorded(name: str) -> Any:
+    return json.loads((_ROOT / "tests/conformance" / name).read_text("utf-8"))
 
 
 def good_text(random: Random) -> str:
@@ -143,3 +154,22 @@ def noise(random: Random) -> str:
 
 def attributes(random: Random) -> dict[str, Any]:
     return {name: words.json_value(random) for name in ("x", "y", "name", "id", "n", "a", "b")}
+
+
+def mutant_case(random: Random) -> dict[str, Any]:
+    """A ruleset that was broken and still compiles, with events and queries of all its kinds."""
+    while True:
+        text = mutated(random, good_text(random))
+        program = check_source(Source("case.krl", text)).program
+        if program is not None and "random:" not in text:
+            break
+    events = sorted({kind for rule in program.rules for kind in rule.events or [("a", "b")]})
+    steps: list[dict[str, Any]] = []
+    for _ in range(MUTANT_STEPS):
+        if events:
+            domain, name = pick(random, events)
+            attrs = attributes(random)
+            steps.append({"event": {"domain": domain, "name": name, "attrs": attrs}})
+        share = pick(random, program.shares)
+        steps.append({"query": {"rid": program.rid, "name": share.name, "args": {}}})
+    return {"name": MUTANT, "rulesets": [{"krl": text}], "steps": steps}

@@ -212,6 +212,8 @@ class Rulesets:
         made = []
         for _ in range(self.random.randrange(1, 5)):
             made.append(self.statement(inside, domain))
+        for name in inside.own - scope.own:
+            scope.names.pop(name, None)  # what it means in a later block, the reference mixes up
         scope.own |= inside.own
         return "; ".join(made)
 

@@ -48,13 +48,15 @@ def _queries(ruleset: tree.Ruleset) -> Iterator[dict[str, Any]]:
 
 
 def _events(rule: tree.Rule) -> list[_Event]:
-    """Each event once. A foreach's collection is read last, as the reference has it."""
+    """Each event once, domain by domain. A foreach's collection is read last, as the reference
+    has it."""
     events: list[_Event] = []
     if isinstance(rule.select, tree.SelectWhen):
         _walk_select(rule.select.event, events)
         for part in (rule.prelude, rule.block, rule.postlude, rule.foreach):
             _walk(part, events)
-    return events
+    domains = list(dict.fromkeys(event.domain for event in events))
+    return sorted(events, key=lambda event: domains.index(event.domain))
 
 
 def _walk_select(node: tree.EventExpression, events: list[_Event]) -> None:
