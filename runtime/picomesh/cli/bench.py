@@ -106,6 +106,7 @@ def fuel(
     steps = sequence(ctx)
     if steps and ruleset is None:
         raise fail("an event without a ruleset", "picomesh bench fuel RULESET.krl --event …")
+    _save(rows, out, svg)  # a name that cannot be written is told before the work, not behind it
     with one_core():
         if ruleset is not None:
             _ruleset(ruleset, steps, backends or DEFAULT_BACKENDS[:1], note, as_json)

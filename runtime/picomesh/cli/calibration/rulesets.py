@@ -92,9 +92,9 @@ class Bench:
         work = work if fuel is None else replace(work, fuel_limit=fuel)
         best_ns = 0
         for _ in range(tries):
-            started_ns = time.perf_counter_ns()
+            started_ns = time.thread_time_ns()
             perform(programs, self.engine.store, work)
-            elapsed_ns = time.perf_counter_ns() - started_ns
+            elapsed_ns = time.thread_time_ns() - started_ns
             best_ns = min(best_ns or elapsed_ns, elapsed_ns)
         return best_ns
 
