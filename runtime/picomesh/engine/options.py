@@ -24,6 +24,7 @@ class Options:
     backend: str = "cranelift"
     kill_after_ms: int | None = None
     plain: bool = False  # by wasmtime's own Python API: slower, same results
+    compile_ms_max: int | None = None  # compile in a process of its own, no longer than this
     compile: Compile | None = None
     world: World = field(default_factory=RealWorld)
     answerer: Answerer = field(default_factory=Answerer)
@@ -39,5 +40,5 @@ class Options:
         return Library(fetch, self.compile)
 
     def programs(self, cache: Path | None) -> Programs:
-        backend = BackendOptions(self.backend, self.kill_after_ms, self.plain)
+        backend = BackendOptions(self.backend, self.kill_after_ms, self.plain, self.compile_ms_max)
         return Programs(open_sandbox(backend, cache), self.gate)

@@ -76,6 +76,7 @@ class BackendOptions:
     backend: str = "cranelift"
     kill_after_ms: int | None = None
     plain: bool = False
+    compile_ms_max: int | None = None  # compiles in a process of its own, no longer than this
 
 
 def create_engine(options: BackendOptions, *, pooled: bool = False) -> wasmtime.Engine:

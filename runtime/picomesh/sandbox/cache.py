@@ -17,7 +17,8 @@ import wasmtime
 
 from picomesh.ledger.cid import DIGEST_BYTES, digest_of
 from picomesh.sandbox.backends import WASMTIME_VERSION, BackendOptions
-from picomesh.sandbox.interface import EngineFault
+from picomesh.sandbox.compiling import compile_apart
+from picomesh.sandbox.interface import CompilerRefused
 
 MODULES_IN_MEMORY_MAX = 256
 
@@ -33,6 +34,7 @@ class ModuleCache:
         variant: str = "",
     ) -> None:
         self._engine = engine
+        self._options = options
         self._memory: OrderedDict[bytes, wasmtime.Module] = OrderedDict()
         epoch = "" if options.kill_after_ms is None else "-epoch"
         name = f"wasmtime-{WASMTIME_VERSION}-{options.backend}{epoch}{variant}"
@@ -49,9 +51,13 @@ class ModuleCache:
 
     def _compile(self, key: bytes, metered: bytes) -> wasmtime.Module:
         try:
-            module = wasmtime.Module(self._engine, metered)
+            if self._options.compile_ms_max is None:
+                module = wasmtime.Module(self._engine, metered)
+            else:
+                code = compile_apart(metered, self._options, self._options.compile_ms_max)
+                module = wasmtime.Module.deserialize(self._engine, code)
         except wasmtime.WasmtimeError as problem:
-            raise EngineFault(f"the compiler refused a module: {problem}") from problem
+            raise CompilerRefused(f"the compiler refused a module: {problem}") from problem
         if self._folder is not None:
             write_private(self._folder / f"{key.hex()}.cwasm", bytes(module.serialize()))
         return module

@@ -16,6 +16,7 @@ from pico_abi import contract
 from picomesh.sandbox.backends import WASMTIME_VERSION, BackendOptions, create_engine
 from picomesh.sandbox.cache import ModuleCache
 from picomesh.sandbox.direct_guest import DirectGuest
+from picomesh.sandbox.guest import instance_fault
 from picomesh.sandbox.interface import (
     EngineFault,
     Guest,
@@ -48,7 +49,7 @@ class DirectProgram:
             try:
                 prepared = lane.linker.instantiate_pre(self.module)
             except wasmtime.WasmtimeError as problem:
-                raise EngineFault(f"an instance could not be made: {problem}") from problem
+                raise instance_fault(problem) from problem
             known = self.prepared[lane] = (address_of(prepared.ptr()), prepared)
         return known[0]
 
@@ -153,7 +154,7 @@ class DirectMachine:
             problem = take_problem(error, trap)
             if isinstance(problem, wasmtime.Trap):  # a data segment does not fit
                 raise GuestTrap(str(problem)) from problem
-            raise EngineFault(f"an instance could not be made: {problem}") from problem
+            raise instance_fault(problem) from problem
         guest = DirectGuest(lane, self._context, place, calls, self._meter)
         guests.append(guest)
         return guest

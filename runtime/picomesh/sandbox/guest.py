@@ -22,15 +22,19 @@ from picomesh.sandbox.interface import (
     GuestTrap,
     HostCalls,
     Meter,
+    NativeStackEnded,
+    NoMemory,
     OutOfFuel,
     OutOfStack,
+    TimedOut,
 )
 
-_FAULT_CODES = (
-    wasmtime.TrapCode.STACK_OVERFLOW,  # the native stack: its depth differs between backends
-    wasmtime.TrapCode.INTERRUPT,  # the operator's kill switch
-    wasmtime.TrapCode.OUT_OF_FUEL,  # native fuel, which is off
-)
+_FAULTS: dict[wasmtime.TrapCode | None, type[EngineFault]] = {
+    wasmtime.TrapCode.STACK_OVERFLOW: NativeStackEnded,  # its depth differs between backends
+    wasmtime.TrapCode.INTERRUPT: TimedOut,  # the operator's kill switch
+    wasmtime.TrapCode.OUT_OF_FUEL: EngineFault,  # native fuel, which is off
+    None: EngineFault,
+}
 
 
 def raise_stop(problem: BaseException, meter: Meter) -> NoReturn:
@@ -43,9 +47,21 @@ def raise_stop(problem: BaseException, meter: Meter) -> NoReturn:
         raise OutOfFuel("out of fuel") from problem
     if meter.stack_words < 0:
         raise OutOfStack("out of stack") from problem
-    if problem.trap_code is None or problem.trap_code in _FAULT_CODES:
-        raise EngineFault(str(problem)) from problem
-    raise GuestTrap(problem.trap_code.name.lower().replace("_", " ")) from problem
+    code = problem.trap_code
+    if code is None or code in _FAULTS:
+        raise _FAULTS[code](str(problem)) from problem
+    raise GuestTrap(code.name.lower().replace("_", " ")) from problem
+
+
+def instance_fault(problem: BaseException) -> EngineFault:
+    """An instance that could not be made, by what it lacked."""
+    text = f"an instance could not be made: {problem}"
+    lacks_memory = any(word in text.lower() for word in _NO_MEMORY)
+    return NoMemory(text) if lacks_memory else EngineFault(text)
+
+
+# How wasmtime and the systems below it say so.
+_NO_MEMORY = ("cannot allocate memory", "out of memory", "failed to allocate", "os error 12")
 
 
 _TRAPS = {  # how the processor says that WASM trapped; a blocked one ends the process
@@ -88,7 +104,7 @@ class WasmtimeGuest(BoundaryGuest):
         try:
             instance = wasmtime.Instance(store, module, self._imports(module))
         except wasmtime.WasmtimeError as problem:
-            raise EngineFault(f"an instance could not be made: {problem}") from problem
+            raise instance_fault(problem) from problem
         except wasmtime.Trap as trap:  # a data segment does not fit
             raise GuestTrap(str(trap)) from trap
         self._exports = instance.exports(store)

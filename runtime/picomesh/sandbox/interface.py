@@ -14,6 +14,34 @@ class EngineFault(Exception):
     """This engine could not carry on; the event stays queued and no receipt is written."""
 
 
+class TimedOut(EngineFault):
+    """The operator's kill switch: the guest took longer than this machine gives it."""
+
+
+class NoMemory(EngineFault):
+    """The system has no memory for an instance."""
+
+
+class NativeStackEnded(EngineFault):
+    """The native stack ended before the profile's own did, which a larger one would not."""
+
+
+class CompilerFault(EngineFault):
+    """The WASM engine's compiler did not compile a module that the gate admitted."""
+
+
+class CompilerRefused(CompilerFault):
+    """It says why; another release or backend may compile it."""
+
+
+class CompilerCrashed(CompilerFault):
+    """It ended, killed by the system or by itself."""
+
+
+class CompilerTooSlow(CompilerFault):
+    """It took longer than the operator gives it."""
+
+
 class GuestStop(Exception):
     """The guest ended its transition; `outcome` is the class that the receipt records."""
 
