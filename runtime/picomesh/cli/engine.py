@@ -21,6 +21,22 @@ KILL_AFTER_MS = 60_000
     help="Folder from which picos may install by file: URLs. Default: none.",
 )
 @click.option("--admin-from-anywhere", is_flag=True, help="Not only from this machine.")
+@click.option(
+    "--kill-after",
+    "kill_after_ms",
+    type=click.IntRange(min=1),
+    metavar="MS",
+    default=KILL_AFTER_MS,
+    show_default=True,
+    help="Kill a transition that takes longer, and try its event again later.",
+)
+@click.option(
+    "--compile-apart",
+    "compile_ms_max",
+    type=click.IntRange(min=1),
+    metavar="MS",
+    help="Compile modules in a process of its own, no longer than this.",
+)
 @home_option
 @backend_option
 def engine(
@@ -29,6 +45,8 @@ def engine(
     base_url: str | None,
     rulesets: Path | None,
     admin_from_anywhere: bool,
+    kill_after_ms: int,
+    compile_ms_max: int | None,
     home: Path | None,
     backend: str,
 ) -> None:
@@ -48,6 +66,7 @@ def engine(
         backend=backend,
         host=base_url or f"http://localhost:{port}",
         files=rulesets,
-        kill_after_ms=KILL_AFTER_MS,
+        kill_after_ms=kill_after_ms,
+        compile_ms_max=compile_ms_max,
     )
     serve(home or default_home(), options, Address(host, port, admin_from_anywhere))
