@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -542,38 +539,3 @@ def test_a_ruleset_that_asks_without_end_is_stopped_and_blocks_nobody() -> None:
         assert (done.outcome, len(done.tape)) == ("trap", QUESTIONS_MAX)
         assert engine.send("me", "b", "c").transition.outcome == "ok"
         check_history(engine)
-
-
-OUT_OF_MEMORY = """
-import resource
-from picomesh.engine import Engine, Options
-from picomesh.sandbox.interface import EngineFault
-from wat_guests import counter
-# A pool has its memory already; the plain way asks the system for each instance.
-with Engine.ephemeral(Options(plain=True)) as engine:
-    engine.create("me")
-    engine.install_module("me", counter().build())
-    engine.send("me", "a", "b")
-    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, most))
-    try:
-        engine.send("me", "a", "b")
-    except EngineFault:
-        print("fault", len(engine.log("me")), len(engine.store.waiting()))
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    engine.process_waiting()
-    print("count", engine.query("me", "t", "n"))
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux to limit memory")
-def test_out_of_memory_is_a_fault_and_the_event_is_run_when_there_is_some() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", OUT_OF_MEMORY],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "fault 3 1\ncount 2\n"

@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Iterable
 
-from picomesh.engine.trace import Answer, Call
+from picomesh.engine.trace import Call
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import Value, decode_plain, decode_value
+from picomesh.sandbox.recording import Answer
 
 _TEXT_MAX = 200  # characters of a value that are shown
 

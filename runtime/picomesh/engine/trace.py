@@ -8,7 +8,6 @@ guest's next basic block then finds no fuel, on every engine at the same place (
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from picomesh.ledger.cid import digest_of
 from picomesh.sandbox.backends import BackendOptions
@@ -24,9 +23,11 @@ from picomesh.sandbox.interface import (
     Sandbox,
 )
 from picomesh.sandbox.machine import WasmtimeSandbox
+from picomesh.sandbox.noted import NotedCalls
+from picomesh.sandbox.recording import Answer
 from picomesh.transition.calls import Calls
 
-Answer: TypeAlias = "bytes | list[tuple[bytes, bytes]] | None"
+_WITH_PATH = ("get", "put", "delete", "scan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,8 @@ class _Machine:
 
     def start(self, program: Program, calls: HostCalls) -> Guest:
         assert isinstance(calls, Calls), "a transition's guests have no other"
-        watched = _Calls(calls, self._meter, self._trace)
-        guest = self._inner.start(program, watched)
+        notes = _Notes(calls.ruleset.rid, self._meter, self._trace)
+        guest = self._inner.start(program, NotedCalls(calls, self._meter, notes.note))
         self._guests.append(guest)
         return _Guest(guest, calls.ruleset.rid, self._trace)
 
@@ -161,66 +162,27 @@ class _Guest:
             self._trace.stopped, self._trace.stopped_in = stop, self._rid
 
 
-class _Calls:
-    """The host functions of a guest, noted."""
+class _Notes:
+    """Adds the calls of a ruleset's guest to the trace, and stops the run where it says."""
 
-    def __init__(self, inner: Calls, meter: Meter, trace: Trace) -> None:
-        self._inner = inner
+    def __init__(self, rid: str, meter: Meter, trace: Trace) -> None:
+        self._rid = rid
         self._meter = meter
         self._trace = trace
 
-    def _full(self, path: bytes) -> bytes:
-        space, _, rest = path.partition(b"/")
-        return space + b"/" + self._inner.ruleset.rid.encode() + b"/" + rest
-
-    def _note(
-        self,
-        function: str,
-        arguments: tuple[bytes | int, ...],
-        answer: Answer,
-        fuel_left: int,
-        path: bytes | None = None,
+    def note(
+        self, function: str, arguments: tuple[bytes | int, ...], answer: Answer, fuel_left: int
     ) -> None:
-        rid = self._inner.ruleset.rid
-        full = None if path is None else self._full(path)
-        self._trace.calls.append(Call(rid, function, arguments, answer, fuel_left, full))
+        path = self._full(arguments[0]) if function in _WITH_PATH else None
+        call = Call(self._rid, function, arguments, answer, fuel_left, path)
+        self._trace.calls.append(call)
         if self._trace.stop_behind == len(self._trace.calls) - 1:
             self._meter.fuel = _answer_price(answer)
 
-    def get(self, path: bytes) -> bytes | None:
-        fuel_left, answer = self._meter.fuel, self._inner.get(path)
-        self._note("get", (path,), answer, fuel_left, path)
-        return answer
-
-    def put(self, path: bytes, value: bytes) -> None:
-        fuel_left = self._meter.fuel
-        self._inner.put(path, value)
-        self._note("put", (path, value), None, fuel_left, path)
-
-    def delete(self, path: bytes) -> None:
-        fuel_left = self._meter.fuel
-        self._inner.delete(path)
-        self._note("delete", (path,), None, fuel_left, path)
-
-    def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        fuel_left, answer = self._meter.fuel, self._inner.scan(prefix, after, limit)
-        self._note("scan", (prefix, after, limit), answer, fuel_left, prefix)
-        return answer
-
-    def emit(self, effect: bytes) -> None:
-        fuel_left = self._meter.fuel
-        self._inner.emit(effect)
-        self._note("emit", (effect,), None, fuel_left)
-
-    def ask(self, question: bytes) -> bytes:
-        fuel_left, answer = self._meter.fuel, self._inner.ask(question)
-        self._note("ask", (question,), answer, fuel_left)
-        return answer
-
-    def call(self, request: bytes) -> bytes:
-        fuel_left, answer = self._meter.fuel, self._inner.call(request)
-        self._note("call", (request,), answer, fuel_left)
-        return answer
+    def _full(self, path: bytes | int) -> bytes:
+        assert isinstance(path, bytes), "a path comes first"
+        space, _, rest = path.partition(b"/")
+        return space + b"/" + self._rid.encode() + b"/" + rest
 
 
 def _answer_price(answer: Answer) -> int:

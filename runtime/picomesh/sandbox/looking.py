@@ -19,6 +19,7 @@ from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.guest import WasmtimeGuest
 from picomesh.sandbox.interface import EngineFault, Guest, HostCalls, Machine, Meter, Program
 from picomesh.sandbox.machine import WasmtimeMachine, WasmtimeSandbox
+from picomesh.sandbox.noted import NotedCalls
 from picomesh.sandbox.recording import Answer
 
 
@@ -39,6 +40,11 @@ class SeenGuest:
     memory: bytes = b""
     globals: tuple[int, ...] = ()
     calls: list[SeenCall] = field(default_factory=list)
+
+    def note(
+        self, function: str, arguments: tuple[bytes | int, ...], answer: Answer, fuel_left: int
+    ) -> None:
+        self.calls.append(SeenCall(function, arguments, answer, fuel_left))
 
     def digest(self) -> bytes:
         """One hash of all that is seen here."""
@@ -90,7 +96,7 @@ class _Machine:
 
     def start(self, program: Program, calls: HostCalls) -> Guest:
         seen = SeenGuest()
-        guest = self._inner.start(program, _Calls(calls, self._meter, seen))
+        guest = self._inner.start(program, NotedCalls(calls, self._meter, seen.note))
         if not isinstance(guest, WasmtimeGuest):
             raise EngineFault("a guest that cannot be looked into")
         self._guests.append((guest, seen))
@@ -102,52 +108,3 @@ class _Machine:
             seen.globals = guest.own_globals()
         self._see([seen for _, seen in self._guests])
         self._inner.close()
-
-
-class _Calls:
-    """The host functions of a guest, noted."""
-
-    def __init__(self, inner: HostCalls, meter: Meter, seen: SeenGuest) -> None:
-        self._inner = inner
-        self._meter = meter
-        self._seen = seen
-
-    def _note(
-        self, function: str, arguments: tuple[bytes | int, ...], answer: Answer, fuel_left: int
-    ) -> None:
-        self._seen.calls.append(SeenCall(function, arguments, answer, fuel_left))
-
-    def get(self, path: bytes) -> bytes | None:
-        fuel_left, answer = self._meter.fuel, self._inner.get(path)
-        self._note("get", (path,), answer, fuel_left)
-        return answer
-
-    def put(self, path: bytes, value: bytes) -> None:
-        fuel_left = self._meter.fuel
-        self._inner.put(path, value)
-        self._note("put", (path, value), None, fuel_left)
-
-    def delete(self, path: bytes) -> None:
-        fuel_left = self._meter.fuel
-        self._inner.delete(path)
-        self._note("delete", (path,), None, fuel_left)
-
-    def scan(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        fuel_left, answer = self._meter.fuel, self._inner.scan(prefix, after, limit)
-        self._note("scan", (prefix, after, limit), answer, fuel_left)
-        return answer
-
-    def emit(self, effect: bytes) -> None:
-        fuel_left = self._meter.fuel
-        self._inner.emit(effect)
-        self._note("emit", (effect,), None, fuel_left)
-
-    def ask(self, question: bytes) -> bytes:
-        fuel_left, answer = self._meter.fuel, self._inner.ask(question)
-        self._note("ask", (question,), answer, fuel_left)
-        return answer
-
-    def call(self, request: bytes) -> bytes:
-        fuel_left, answer = self._meter.fuel, self._inner.call(request)
-        self._note("call", (request,), answer, fuel_left)
-        return answer
