@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from picomesh.engine.cron import CronError, parse_cron
+from picomesh.engine.cron import CronError, next_after
 from picomesh.engine.inputs import Event
 from picomesh.engine.records import PicoState
 from picomesh.ledger.value import Value, decode_value, encode_value
@@ -108,7 +108,7 @@ class Schedules:
         known = (pico, rid, key, timespec)
         if known not in self._next_ms:
             try:
-                at_ms = parse_cron(timespec).next_after(now_ms)
+                at_ms = next_after(timespec, now_ms)
             except CronError:
                 return None
             if at_ms is None:
