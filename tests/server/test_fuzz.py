@@ -26,6 +26,7 @@ _OPERATIONS = [
     (path, method)
     for path, methods in describe_api()["paths"].items()  # type: ignore[attr-defined]
     for method in methods
+    if not path.endswith("/feed")  # it never ends
 ]
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 _VALUES = st.recursive(

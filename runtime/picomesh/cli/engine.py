@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -69,4 +70,12 @@ def engine(
         kill_after_ms=kill_after_ms,
         compile_ms_max=compile_ms_max,
     )
-    serve(home or default_home(), options, Address(host, port, admin_from_anywhere))
+    address = Address(host, port, admin_from_anywhere)
+    serve(home or default_home(), options, address, lambda port, token: _say(host, port, token))
+
+
+def _say(host: str, port: int, token: str) -> None:
+    """Where the developer's page is; the token is for the eyes at a terminal, not for a log."""
+    shown = f"[{host}]" if ":" in host else host
+    page = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else shown}:{port}/"
+    click.echo(page + (f"#token={token}" if sys.stdout.isatty() else ""))

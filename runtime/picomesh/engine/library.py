@@ -14,7 +14,7 @@ from picomesh.engine.errors import OperatorError
 from picomesh.engine.network import Network, NetworkError
 
 SOURCE_BYTES_MAX = 4 * 1024 * 1024
-_MAGIC = b"\0asm"
+MODULE_START = b"\0asm"
 
 Compile = Callable[[str], bytes]
 Fetch = Callable[[str], bytes]
@@ -36,11 +36,15 @@ class Library:
         self._compile = compile_text or compile_krl
         self._found: dict[str, Found] = {}
 
+    def fetch(self, url: str) -> bytes:
+        """What is behind a URL now, as it is. Raises OperatorError."""
+        return self._fetch(url)
+
     def find(self, url: str, fresh: bool) -> Found:
         """What is behind a URL; fetched again when it must be fresh. Raises OperatorError."""
         if fresh or url not in self._found:
             content = self._fetch(url)
-            if content.startswith(_MAGIC):
+            if content.startswith(MODULE_START):
                 self._found[url] = Found(content, None)
             else:
                 self._found[url] = Found(self._compile(_text(content, url)), content)

@@ -7,16 +7,20 @@ to other engines wait in the store; deleting and moving picos are transitions li
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 
 from picomesh.engine.answers import AnswerLater
+from picomesh.engine.commit import Batch
 from picomesh.engine.delivery import TRIES_MAX
 from picomesh.engine.engine import Engine, Response
 from picomesh.engine.errors import NotFound, OperatorError
 from picomesh.engine.family import children_of, parent_of
 from picomesh.engine.inputs import Adopt, Delete, Event, decode_input, encode_input
-from picomesh.engine.perform import Work
+from picomesh.engine.perform import Performed, Work
+from picomesh.engine.records import Layered
 from picomesh.engine.schedules import FAILED, Due
 from picomesh.ledger.cid import cid_of_bytes
+from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.value import Value, decode_value, encode_value
 from picomesh.store.held import Sent
 from picomesh.store.store import Accepted, Outgoing
@@ -31,6 +35,8 @@ class Service(Engine):
     _given_up: frozenset[_Entry] = frozenset()
     _next_ms: int = 0
 
+    watcher: Callable[[list[Receipt]], None] | None = None  # is told of every commit
+
     def now_ms(self) -> int:
         return self._world.now_ms()
 
@@ -39,6 +45,19 @@ class Service(Engine):
         super().forget()
         self._firing = None
         self._next_ms = 0
+
+    def _keep(
+        self,
+        done: Sequence[tuple[Work, Performed, int]],
+        layered: Layered,
+        batch: Batch,
+        arrival: int | None = None,
+        name: str | None = None,
+    ) -> list[Receipt]:
+        receipts = super()._keep(done, layered, batch, arrival, name)
+        if self.watcher is not None:
+            self.watcher(receipts)
+        return receipts
 
     # -- schedules
 
@@ -128,6 +147,10 @@ class Service(Engine):
         return "" if self.store.is_gone(pico) else self.eci(pico)
 
     # -- what the operator may do
+
+    def library_fetch(self, url: str) -> bytes:
+        """What is behind a URL now, in any thread."""
+        return self._library.fetch(url)
 
     def install_from(self, pico: str, url: str, config: dict[str, Value]) -> Response:
         """Installs what is behind a URL."""

@@ -63,7 +63,7 @@ def error_response(problem: Exception) -> HttpResponse:
     headers: dict[str, str] = {}
     match problem:
         case BadRequest():
-            status, body = problem.status, {"error": str(problem)}
+            status, body = problem.status, {"error": str(problem), **problem.more}
         case NotFound():
             status = 404
         case NotAllowed():

@@ -27,8 +27,8 @@ from picomesh.ledger.cid import parse_cid
 from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.value import decode_value
-from picomesh.server.answering import EventFailed, error_response, json_response
-from picomesh.server.given import BadRequest, Limits, read_body
+from picomesh.server.answering import error_response, json_response
+from picomesh.server.given import BadRequest, Limits, read_body, whole_number
 from picomesh.server.openapi import describe_api
 from picomesh.server.worker import Worker
 
@@ -73,7 +73,6 @@ class Api:
             self._route(f"{pico}/receipts/{{seq:int}}", GET=self._receipt),
             self._route(f"{pico}/logs", GET=self._logs),
             self._route(f"{pico}/parent", PUT=self._adopt),
-            self._route(f"{pico}/rulesets", POST=self._install),
             self._route(f"{pico}/rulesets/{{rid}}", DELETE=self._uninstall),
             self._route("/api/v1/blocks/{cid}", GET=self._block),
             self._route("/api/ui-context", GET=self._ui_context),
@@ -187,7 +186,7 @@ class Api:
     async def _state(self, request: Request) -> HttpResponse:
         prefix = request.query_params.get("prefix", "").encode()
         after = request.query_params.get("after", "").encode()
-        limit = _number(request, "limit", 100, PAGE_MAX)
+        limit = whole_number(request, "limit", 100, PAGE_MAX)
 
         def look(engine: Service) -> list[dict[str, object]]:
             state = engine.state(engine.pico_or_missing(request.path_params["pico"]))
@@ -199,12 +198,12 @@ class Api:
         return json_response(await self._ask(look))
 
     async def _receipts(self, request: Request) -> HttpResponse:
-        first = _number(request, "first", 0, 2**53)
-        limit = _number(request, "limit", 100, PAGE_MAX)
+        first = whole_number(request, "first", 0, 2**53)
+        limit = whole_number(request, "limit", 100, PAGE_MAX)
 
         def look(engine: Service) -> list[dict[str, object]]:
             pico = engine.pico_or_missing(request.path_params["pico"])
-            return [_receipt(item) for item in engine.log(pico, first, first + limit - 1)]
+            return [receipt_shown(item) for item in engine.log(pico, first, first + limit - 1)]
 
         return json_response(await self._ask(look))
 
@@ -216,12 +215,12 @@ class Api:
             last = engine.store.recorded_head(pico)
             if last is None or seq > last:
                 raise NotFound(f"this pico has no receipt {seq}")
-            return _receipt(engine.receipt(pico, seq))
+            return receipt_shown(engine.receipt(pico, seq))
 
         return json_response(await self._ask(look))
 
     async def _logs(self, request: Request) -> HttpResponse:
-        since_ms = _number(request, "since", 0, 2**53)
+        since_ms = whole_number(request, "since", 0, 2**53)
 
         def look(engine: Service) -> list[dict[str, Any]]:
             pico = engine.pico_or_missing(request.path_params["pico"])
@@ -231,29 +230,13 @@ class Api:
 
     # -- rulesets
 
-    async def _install(self, request: Request) -> HttpResponse:
-        given = await self._json(request)
-        url, config = given.get("url"), given.get("config") or {}
-        if not isinstance(url, str) or not isinstance(config, dict):
-            raise BadRequest(400, "Error: an install needs a url, and config is a map")
-        await asyncio.to_thread(self._worker.engine.library_find, url, False)
-
-        def install(engine: Service) -> Response:
-            pico = engine.pico_or_missing(request.path_params["pico"])
-            return engine.install_from(pico, url, config)
-
-        response = await self._ask(install)
-        if response.transition.outcome != "ok":
-            raise EventFailed(response)
-        return json_response(_receipt(response.receipt), 201)
-
     async def _uninstall(self, request: Request) -> HttpResponse:
         def uninstall(engine: Service) -> Response:
             pico = engine.pico_or_missing(request.path_params["pico"])
             return engine.uninstall(pico, request.path_params["rid"])
 
         response = await self._ask(uninstall)
-        return json_response(_receipt(response.receipt))
+        return json_response(receipt_shown(response.receipt))
 
     async def _flush(self, request: Request) -> HttpResponse:
         url = request.query_params.get("url", "")
@@ -291,15 +274,6 @@ class Api:
 _Handler = Callable[[Request], Awaitable[HttpResponse]]
 
 
-def _number(request: Request, name: str, default: int, most: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > most:
-        raise BadRequest(400, f"Error: {name} must be a number from 0 to {most}")
-    return int(text)
-
-
 def _shown(path: bytes, data: bytes) -> object:
     """Values as JSON; what is a block and no value, as its bytes in hex."""
     try:
@@ -308,7 +282,7 @@ def _shown(path: bytes, data: bytes) -> object:
         return data.hex()
 
 
-def _receipt(receipt: Receipt) -> dict[str, object]:
+def receipt_shown(receipt: Receipt) -> dict[str, object]:
     core, envelope = receipt.core, receipt.envelope
     return {
         "cid": str(receipt.cid),

@@ -20,11 +20,15 @@ _CHANNELS_MAX = 10_000
 
 
 class BadRequest(Exception):
-    """A request that cannot be served as it is; `status` says why in HTTP's words."""
+    """A request that cannot be served as it is; `status` says why in HTTP's words.
 
-    def __init__(self, status: int, text: str) -> None:
+    `more` is what the answer says beside the error.
+    """
+
+    def __init__(self, status: int, text: str, **more: Any) -> None:
         super().__init__(text)
         self.status = status
+        self.more = more
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,15 @@ def _fields(text: str) -> dict[str, Value]:
     for name, value in pairs:
         found.setdefault(name.removesuffix("[]"), []).append(value)
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def whole_number(request: Request, name: str, default: int, most: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > most:
+        raise BadRequest(400, f"Error: {name} must be a number from 0 to {most}")
+    return int(text)
 
 
 class RateLimiter:

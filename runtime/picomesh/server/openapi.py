@@ -9,7 +9,10 @@ import picomesh
 _ERROR = {"description": "an error: {error: text}"}
 _TEXT = {"type": "string"}
 _MAP = {"type": "object"}
-
+_FRESH = {"type": "boolean"}
+_INSTALL: dict[str, object] = {"url": _TEXT, "source": _TEXT, "config": _MAP, "fresh": _FRESH}
+_SEND: dict[str, object] = {"domain": _TEXT, "name": _TEXT, "attrs": _MAP, "eci": _TEXT}
+_ASK: dict[str, object] = {"rid": _TEXT, "name": _TEXT, "args": _MAP, "eci": _TEXT}
 
 # path: method, summary, query parameters, status, body
 _ADMINISTRATION: list[tuple[str, str, str, list[str], str, dict[str, object] | None]] = [
@@ -22,8 +25,20 @@ _ADMINISTRATION: list[tuple[str, str, str, list[str], str, dict[str, object] | N
     ("/picos/{pico}/receipts/{seq}", "get", "one receipt", [], "200", None),
     ("/picos/{pico}/logs", "get", "what its rules logged", ["since"], "200", None),
     ("/picos/{pico}/parent", "put", "another parent", [], "200", {"parent": _TEXT}),
-    ("/picos/{pico}/rulesets", "post", "install", [], "201", {"url": _TEXT, "config": _MAP}),
+    ("/picos/{pico}/rulesets", "get", "its rulesets and what they declare", [], "200", None),
+    ("/picos/{pico}/rulesets", "post", "install", [], "201", _INSTALL),
+    ("/picos/{pico}/rulesets/{rid}", "get", "a ruleset with its source", [], "200", None),
     ("/picos/{pico}/rulesets/{rid}", "delete", "uninstall a ruleset", [], "200", None),
+    ("/picos/{pico}/entities", "get", "its entity variables, by ruleset", [], "200", None),
+    ("/picos/{pico}/schedules", "get", "what is scheduled", [], "200", None),
+    ("/picos/{pico}/timeline", "get", "receipts, newest first", ["before", "limit"], "200", None),
+    ("/picos/{pico}/receipts/{seq}/rules", "get", "what each rule did", [], "200", None),
+    ("/picos/{pico}/receipts/{seq}/replay", "post", "run it again", ["backend"], "200", None),
+    ("/picos/{pico}/events", "post", "send an event", [], "200", _SEND),
+    ("/picos/{pico}/queries", "post", "ask a ruleset", [], "200", _ASK),
+    ("/compile", "post", "diagnostics of a text", [], "200", {"source": _TEXT, "url": _TEXT}),
+    ("/tree", "get", "every pico with its children", [], "200", None),
+    ("/feed", "get", "receipts as they become durable", [], "200", None),
     ("/blocks/{cid}", "get", "a block's bytes", [], "200", None),
 ]
 _OPEN: list[tuple[str, str, str, dict[str, object] | None]] = [
@@ -39,6 +54,7 @@ _OPEN: list[tuple[str, str, str, dict[str, object] | None]] = [
 ]
 _KINDS = {
     "/api/v1/metrics": "text/plain",
+    "/api/v1/feed": "text/event-stream",
     "/api/v1/blocks/{cid}": "application/octet-stream",
 }
 
@@ -81,6 +97,6 @@ def _operation(
 
 
 def _schema(name: str) -> dict[str, object]:
-    if name in ("seq", "first", "limit", "since"):
+    if name in ("seq", "first", "limit", "since", "before"):
         return {"type": "integer", "minimum": 0}
     return {"type": "string", "minLength": 1} if name not in ("prefix", "after") else {**_TEXT}

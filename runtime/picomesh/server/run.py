@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,7 +18,12 @@ from starlette.applications import Starlette
 from picomesh.engine.options import Options
 from picomesh.engine.service import Service
 from picomesh.server.api import Admission, Api
+from picomesh.server.doing import Doing
+from picomesh.server.feed import Feed
 from picomesh.server.given import Limits
+from picomesh.server.looker import Looker
+from picomesh.server.looking import Looking
+from picomesh.server.page import page_routes
 from picomesh.server.reference import ReferencePaths
 from picomesh.server.worker import Worker
 
@@ -37,6 +44,22 @@ class Address:
 
 class _Server(uvicorn.Server):
     """Stops at SIGTERM and SIGINT, and has then done what it was told: it ends with 0."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None], feed: Feed) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._feed = feed
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        listening = [item.getsockname()[1] for server in self.servers for item in server.sockets]
+        if listening:
+            self._ready(listening[0])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Pages that watch would else be waited for."""
+        super().handle_exit(sig, frame)
+        self._feed.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -69,21 +92,39 @@ def build_application(worker: Worker, address: Address, token: str) -> Starlette
         try:
             yield
         finally:
+            feed.close()
+            looker.close()
+            doing.close()
             worker.stop()
 
     admission = Admission(token, address.admin_from_anywhere)
+    doing = Doing(worker, address.limits, admission)
+    looker, feed = Looker(worker), Feed(worker)
     routes = [
+        *page_routes(),
         *ReferencePaths(worker, address.limits).routes(),
         *Api(worker, address.limits, admission).routes(),
+        *doing.routes(),
+        *Looking(worker, admission, looker, feed).routes(),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    application = Starlette(routes=routes, lifespan=lifespan)
+    application.state.feed = feed
+    return application
 
 
-def serve(folder: Path, options: Options, address: Address) -> None:
-    """Serves the engine of a home until it is told to stop."""
+def serve(
+    folder: Path,
+    options: Options,
+    address: Address,
+    ready: Callable[[int, str], None] = lambda port, token: None,
+) -> None:
+    """Serves the engine of a home until it is told to stop.
+
+    `ready` is told the port and the token once requests are answered.
+    """
     engine = Service.open(folder, options)
-    worker = Worker(engine)
-    application = build_application(worker, address, load_token(folder))
+    worker, token = Worker(engine), load_token(folder)
+    application = build_application(worker, address, token)
     config = uvicorn.Config(
         application,
         host=address.host,
@@ -94,4 +135,4 @@ def serve(folder: Path, options: Options, address: Address) -> None:
         timeout_graceful_shutdown=STOP_S,
         server_header=False,
     )
-    _Server(config).run()
+    _Server(config, lambda port: ready(port, token), application.state.feed).run()

@@ -23,6 +23,7 @@ from picomesh.engine.delivery import Delivered, answer_event, deliver, wait_ms
 from picomesh.engine.errors import NotFound, Overloaded, QueryFailed
 from picomesh.engine.inputs import encode_input
 from picomesh.engine.service import Service
+from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.value import Value, decode_plain, decode_value
 from picomesh.server.counts import Counts
 from picomesh.store.errors import StoreError
@@ -109,6 +110,14 @@ class Worker:
         future: Future[Value] = Future()
         self._put(lambda: self._query(run, [], future))
         return future
+
+    def watch(self, tell: Callable[[list[Receipt]], None] | None) -> None:
+        """Has receipts told in the engine's thread once they are durable; None: no more."""
+        told = None if tell is None else partial(self._durable, tell)
+        self.engine.watcher = told
+
+    def _durable(self, tell: Callable[[list[Receipt]], None], receipts: list[Receipt]) -> None:
+        self._told.append((partial(tell, receipts), lambda problem: None))
 
     def _put(self, job: _Job) -> None:
         try:

@@ -1,0 +1,87 @@
+"""What the rules of a ruleset select, as their author wrote it: for people who ask why.
+
+A module says only which events its rules may react to. What else an event must be (attributes that
+match, a `where`, its place among other events) stands in the source, if the ruleset came with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from krl.diagnostic import Source
+    from krl.syntax.tree import EventBase, EventExpression, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One event of a select: the attributes that must match, and its `where`."""
+
+    domain: str
+    name: str
+    attributes: tuple[tuple[str, str], ...]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """The select of one rule; `text` is its source, `line` where the rule begins."""
+
+    text: str
+    line: int
+    active: bool
+    is_single: bool  # one event, and not several in some order
+    wanted: tuple[Wanted, ...]
+
+
+@lru_cache(maxsize=64)
+def selects_of(source: str) -> dict[str, Select]:
+    """The selects of a ruleset by rule; none for what is not KRL that is understood here."""
+    from krl.diagnostic import Diagnostics, Source
+    from krl.syntax.parser import parse
+
+    text = Source("ruleset", source)
+    try:
+        ruleset = parse(text, Diagnostics())
+    except RecursionError:
+        return {}
+    return {} if ruleset is None else {rule.name: _select(text, rule) for rule in ruleset.rules}
+
+
+def _select(source: Source, rule: Rule) -> Select:
+    from krl.syntax.tree import EventBase, SelectWhen
+
+    line, _ = source.position(rule.span.start)
+    select = rule.select
+    if select is None:
+        return Select("", line, rule.active, True, ())
+    text = " ".join(source.text[select.span.start : select.span.end].split())
+    if not isinstance(select, SelectWhen):
+        return Select(text, line, rule.active, True, ())
+    wanted = tuple(_wanted(source.text, base) for base in _bases(select.event))
+    return Select(text, line, rule.active, isinstance(select.event, EventBase), wanted)
+
+
+def _wanted(text: str, base: EventBase) -> Wanted:
+    matches = tuple(
+        (item.name, f"re#{item.pattern.source}#{item.pattern.flags}") for item in base.matches
+    )
+    where = "" if base.where is None else text[base.where.span.start : base.where.span.end]
+    return Wanted(base.domain, base.type, matches, " ".join(where.split()))
+
+
+def _bases(expression: EventExpression) -> Iterator[EventBase]:
+    """The events of an expression, in the order of the source."""
+    from krl.syntax.tree import EventBase, EventGroup, EventOperator
+
+    match expression:
+        case EventBase():
+            yield expression
+        case EventGroup(operand=operand):
+            yield from _bases(operand)
+        case EventOperator(operands=operands):
+            for operand in operands:
+                yield from _bases(operand)
