@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from picomesh.engine.errors import OperatorError
 from picomesh.engine.network import Network, NetworkError
+from picomesh.engine.system import is_system, read_system
 
 SOURCE_BYTES_MAX = 4 * 1024 * 1024
 MODULE_START = b"\0asm"
@@ -43,7 +44,10 @@ class Library:
     def find(self, url: str, fresh: bool) -> Found:
         """What is behind a URL; fetched again when it must be fresh. Raises OperatorError."""
         if fresh or url not in self._found:
-            content = self._fetch(url)
+            content = read_system(url) if is_system(url) else self._fetch(url)
+            known = self._found.get(url)
+            if known is not None and content == (known.source or known.raw):
+                return known
             if content.startswith(MODULE_START):
                 self._found[url] = Found(content, None)
             else:

@@ -16,6 +16,7 @@ from picomesh.engine.family import (
 from picomesh.engine.inputs import Spawn, encode_input
 from picomesh.engine.installing import Prepared, Wanted, prepare, users_of
 from picomesh.engine.records import RULESETS
+from picomesh.engine.system import is_system
 from picomesh.ledger.cid import Cid, cid_of_block
 from picomesh.ledger.codec import Block
 from picomesh.ledger.value import Value, encode_plain, encode_value
@@ -153,17 +154,28 @@ def flush(scene: Scene) -> Plan:
 
 
 def _module(scene: Scene, url: Value, config: Value, fresh: bool = False) -> Wanted:
-    """The module behind a URL, pinned by its hash from the tape."""
+    """The module behind a URL, pinned by its hash from the tape.
+
+    A system ruleset that the pico has itself is meant as it has it: nobody is asked.
+    """
     if not isinstance(url, str) or not url.strip():
         raise ActError("a ruleset needs a url")
+    if is_system(url) and not fresh:
+        own = next((item for item in scene.installed().values() if item.url == url), None)
+        if own is not None:
+            return Wanted(own.rid, own.raw, own.source, url, _settings(config))
     found = scene.acts.from_tape(scene, "ctx:module", [url, fresh])
     match found:
         case {"rid": str(rid), "raw": str(raw), "source": source, "url": str(where)}:
             text = None if source is None else Cid(bytes.fromhex(str(source)))
-            settings = encode_value(config if isinstance(config, dict) else {})
-            return Wanted(str(rid), Cid(bytes.fromhex(str(raw))), text, str(where), settings)
+            module = Cid(bytes.fromhex(str(raw)))
+            return Wanted(str(rid), module, text, str(where), _settings(config))
         case _:
             raise ActError(f"no module behind {url!r}")
+
+
+def _settings(config: Value) -> bytes:
+    return encode_value(config if isinstance(config, dict) else {})
 
 
 def event(scene: Scene) -> Plan:
