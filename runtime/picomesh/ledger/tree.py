@@ -10,7 +10,7 @@ written back by `flush`, all new ones at once.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol, TypeAlias
@@ -39,7 +39,9 @@ class Blocks(Protocol):
 class Node:
     """Paths of one layer, ascending, and the trees before, between and behind them.
 
-    Never changed once made; `cid` is remembered when it becomes known.
+    Never changed once made; `cid` is remembered when it becomes known. `parts` are the pieces of
+    its block: two, and then three for each path (`_parts`). A node that differs from another one
+    in a value or a child takes over the pieces of the rest.
     """
 
     layer: int
@@ -47,7 +49,7 @@ class Node:
     values: list[Cid]
     children: list[Child]
     cid: Cid | None = field(default=None, compare=False)
-    stems: list[bytes] | None = field(default=None, compare=False)
+    parts: list[bytes] | None = field(default=None, compare=False)
 
 
 Child: TypeAlias = Node | Cid | None
@@ -65,26 +67,26 @@ def encode_node(node: Node, links: list[Cid | None]) -> bytes:
 
     Raises TreeTooWide.
     """
+    return b"".join(_parts(node, links))
+
+
+def _parts(node: Node, links: Sequence[Cid | None]) -> list[bytes]:
+    """The pieces of a node's block: its head and first tree, then stem, value and tree of each
+    path; a stem is an entry up to the CID of its value."""
     if len(node.paths) > NODE_PATHS_MAX:
         raise TreeTooWide(f"a tree node of more than {NODE_PATHS_MAX} paths")
-    stems = node.stems
-    if stems is None:
-        stems = node.stems = _stems(node.paths)
-    out = [pieces.head(4, len(stems) + 1), pieces.NULL if links[0] is None else LINK + links[0].raw]
-    for stem, value, link in zip(stems, node.values, links[1:], strict=True):
-        out += (stem, value.raw, pieces.NULL if link is None else LINK + link.raw)
-    return b"".join(out)
-
-
-def _stems(paths: list[bytes]) -> list[bytes]:
-    """Each entry up to the CID of its value: what a new value does not change."""
-    stems: list[bytes] = []
+    parts = [pieces.head(4, len(node.paths) + 1), _link_part(links[0])]
     before = b""
-    for path in paths:
+    for path, value, link in zip(node.paths, node.values, links[1:], strict=True):
         shared = _shared_length(before, path)
-        stems.append(b"\x84" + pieces.number(shared) + pieces.octets(path[shared:]) + LINK)
+        parts.append(b"\x84" + pieces.number(shared) + pieces.octets(path[shared:]) + LINK)
+        parts += (value.raw, _link_part(link))
         before = path
-    return stems
+    return parts
+
+
+def _link_part(link: Cid | None) -> bytes:
+    return pieces.NULL if link is None else LINK + link.raw
 
 
 def decode_node(data: bytes) -> Node:
@@ -148,7 +150,7 @@ EMPTY_ROOT = cid_of_block(EMPTY_ROOT_BLOCK)
 
 
 NODES_IN_MEMORY_MAX = 65_536
-NodeCache: TypeAlias = dict[Cid, Node]
+NodeCache: TypeAlias = dict[bytes, Node]  # by the 36 bytes of their names
 
 
 class Tree:
@@ -157,13 +159,14 @@ class Tree:
     Nodes never change, so trees may share a cache of those that were read and checked.
     """
 
-    __slots__ = ("_blocks", "_cache", "_root")
+    __slots__ = ("_blocks", "_cache", "_root", "replaced")
 
     def __init__(
         self, blocks: Blocks, root: Cid = EMPTY_ROOT, cache: NodeCache | None = None
     ) -> None:
         self._blocks = blocks
         self._cache = cache
+        self.replaced: list[Cid] = []  # stored nodes in whose place others stand; some of them
         self._root: Child = None if root == EMPTY_ROOT else root
 
     def copy(self) -> Tree:
@@ -185,7 +188,37 @@ class Tree:
 
     def put(self, path: bytes, value: Cid) -> None:
         """Sets a path."""
-        self._root = self._put(self._root, path, value, layer_of(path))
+        layer = layer_of(path)
+        way: list[tuple[Node, int]] = []
+        node = self._load(self._root)
+        while node is not None and node.layer > layer:
+            at = bisect_left(node.paths, path)
+            way.append((node, at))
+            node = self._load(node.children[at])
+        if node is not None and node.layer == layer:
+            at = bisect_left(node.paths, path)
+            if at < len(node.paths) and node.paths[at] == path:
+                self._replace(way, node, at, value)
+                return
+        self._root = self._put(self._root, path, value, layer)
+
+    def _replace(self, way: list[tuple[Node, int]], node: Node, at: int, value: Cid) -> None:
+        """A new value at a path that is there: the shape of the tree stays as it is."""
+        values = node.values.copy()
+        values[at] = value
+        parts = node.parts
+        if parts is not None:
+            parts = parts.copy()
+            parts[3 * at + 3] = value.raw
+        new = Node(node.layer, node.paths, values, node.children, None, parts)
+        replaced = self.replaced
+        if node.cid is not None:
+            replaced.append(node.cid)
+        for above, at in reversed(way):
+            new = _with_child(above, at, new)
+            if above.cid is not None:
+                replaced.append(above.cid)
+        self._root = new
 
     def delete(self, path: bytes) -> None:
         """Removes a path, if it is there."""
@@ -225,9 +258,9 @@ class Tree:
     # -- reading
 
     def _load(self, child: Child) -> Node | None:
-        if not isinstance(child, Cid):
-            return child
-        known = None if self._cache is None else self._cache.get(child)
+        if type(child) is not Cid:
+            return child  # type: ignore[return-value]  # a node or None
+        known = None if self._cache is None else self._cache.get(child.raw)
         if known is not None:
             return known
         node = decode_node(self._blocks.block(child))
@@ -241,7 +274,7 @@ class Tree:
         if self._cache is not None and node.cid is not None:
             if len(self._cache) >= NODES_IN_MEMORY_MAX:
                 self._cache.clear()
-            self._cache[node.cid] = node
+            self._cache[node.cid.raw] = node
 
     def _walk(self, child: Child, start: bytes) -> Iterator[tuple[bytes, Cid]]:
         node = self._load(child)
@@ -305,7 +338,7 @@ class Tree:
         if at < len(node.paths) and node.paths[at] == path:
             values = node.values.copy()
             values[at] = value
-            return Node(layer, node.paths, values, node.children, None, node.stems)
+            return Node(layer, node.paths, values, node.children)
         left, right = self._split(node.children[at], path)
         return Node(
             layer,
@@ -360,16 +393,23 @@ class Tree:
         )
 
     def _store(self, child: Child, new: dict[Cid, bytes]) -> Cid | None:
-        if not isinstance(child, Node):
-            return child
+        if type(child) is not Node:
+            return child  # type: ignore[return-value]  # a name or None
         if child.cid is None:
-            links = [
-                self._store(below, new) if isinstance(below, Node) else below
-                for below in child.children
-            ]
-            block = encode_node(child, links)
+            children, parts = child.children, child.parts
+            links: list[Cid | None] = children  # type: ignore[assignment]  # when the loop is done
+            for at, below in enumerate(children):
+                if type(below) is Node:
+                    if links is children:
+                        links = children.copy()  # type: ignore[assignment]
+                    cid = links[at] = self._store(below, new)
+                    if parts is not None:
+                        parts[3 * at + 1] = _link_part(cid)
+            if parts is None:
+                parts = child.parts = _parts(child, links)
             if self._cache is not None:  # the cache has them; a tree without one keeps them
-                child.children = [*links]
+                child.children = links  # type: ignore[assignment]
+            block = b"".join(parts)
             child.cid = cid_of_block(block)
             new[child.cid] = block
             self._remember(child)
@@ -377,9 +417,11 @@ class Tree:
 
 
 def _with_child(node: Node, at: int, child: Child) -> Node:
+    """The node with another tree at a place; what is stored writes its name into the pieces."""
     children = node.children.copy()
     children[at] = child
-    return Node(node.layer, node.paths, node.values, children, None, node.stems)
+    parts = node.parts.copy() if node.parts and type(child) is Node else None
+    return Node(node.layer, node.paths, node.values, children, None, parts)
 
 
 def _node(layer: int, paths: list[bytes], values: list[Cid], children: list[Child]) -> Child:
