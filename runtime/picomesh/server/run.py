@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from picomesh.engine.options import Options
 from picomesh.engine.service import Service
+from picomesh.engine.system import begin
 from picomesh.server.api import Admission, Api
 from picomesh.server.doing import Doing
 from picomesh.server.feed import Feed
@@ -123,6 +124,7 @@ def serve(
     `ready` is told the port and the token once requests are answered.
     """
     engine = Service.open(folder, options)
+    begin(engine)
     worker, token = Worker(engine), load_token(folder)
     application = build_application(worker, address, token)
     config = uvicorn.Config(
