@@ -8,7 +8,7 @@ import { isSigned } from './ed25519.js';
 import { Fields, isWhole, refuseUnless } from './fields.js';
 import { leafOf, rootByWay } from './merkle.js';
 
-export const KINDS = ['create', 'install', 'uninstall', 'event', 'delete', 'adopt'];
+export const KINDS = ['create', 'install', 'uninstall', 'event', 'delete', 'adopt', 'import'];
 export const OUTCOMES = ['ok', 'throw', 'trap', 'out-of-fuel', 'out-of-stack'];
 const PATH_BYTES_MAX = 4096;
 const BATCH_SIZE_MAX = 65536;

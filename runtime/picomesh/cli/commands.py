@@ -28,6 +28,11 @@ COMMANDS = {
     "replay": ("replay", "replay", "Run histories again and compare."),
     "export": ("export", "export", "Write histories to a file."),
     "import": ("export", "import_", "Take exported histories into a home."),
+    "import-engine": (
+        "import_engine",
+        "import_engine",
+        "Bring picos of a reference engine into a home.",
+    ),
     "prove": ("prove", "prove", "Write the proof of one receipt."),
     "audit": ("prove", "audit", "Check a proof, with nothing but the file."),
     "verifier": ("verifier", "verifier", "Write the page that audits proofs in a browser."),

@@ -52,6 +52,7 @@ def _what(engine: Engine, receipt: Receipt) -> str:
         Create,
         Delete,
         Event,
+        Import,
         Install,
         Spawn,
         Uninstall,
@@ -69,6 +70,8 @@ def _what(engine: Engine, receipt: Receipt) -> str:
             return part
         case Spawn(parent=parent):
             return f"child of {parent}"
+        case Import(was=was, entities=entities):
+            return was or f"{len(entities)} entity variables"
         case Delete():
             return ""
 

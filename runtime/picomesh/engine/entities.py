@@ -1,7 +1,7 @@
 """Entity variables as a person or a program wants them: whole (docs/formats/entity.md).
 
 The guest library spreads large collections over many paths; here they are put together again, for
-showing. Nothing in a transition depends on this.
+showing, and spread in the same way where a variable comes from elsewhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from picomesh.ledger.value import Value, decode_value
 ENTITIES = b"ent/"
 _MAP, _ARRAY = 1, 2
 _INDEX_KEYS_END = 2**32 - 1
+_SPREAD_ENTRIES_MIN = 64  # as in the guest library
+_KEY_UNITS_MAX = 200
 
 
 def read_entities(items: Iterable[tuple[bytes, bytes]]) -> dict[str, dict[str, Value]]:
@@ -22,6 +24,34 @@ def read_entities(items: Iterable[tuple[bytes, bytes]]) -> dict[str, dict[str, V
         _, rid, name = path.decode("utf-8", "backslashreplace").split("/", 2)
         stored.setdefault(rid, {})[name] = decode_value(data)
     return {rid: _joined(variables) for rid, variables in stored.items()}
+
+
+def spread(name: str, value: Value) -> list[tuple[str, Value]]:
+    """The paths and values that a variable is kept as, entity.md §3; null is kept as nothing."""
+    match value:
+        case None:
+            return []
+        case list() if len(value) >= _SPREAD_ENTRIES_MIN and not name.startswith("_"):
+            return _spread(name, _ARRAY, [(f"{at:010}", item) for at, item in enumerate(value)])
+        case dict() if len(value) >= _SPREAD_ENTRIES_MIN and not name.startswith("_"):
+            ordered = _in_map_order(value)
+            if all(_fits(key) for key in ordered):
+                return _spread(name, _MAP, list(ordered.items()))
+    return [(name, value)]
+
+
+def _spread(name: str, kind: int, rows: list[tuple[str, Value]]) -> list[tuple[str, Value]]:
+    header: list[Value] = [kind, len(rows), len(rows)]
+    entries = [(f"{name}/:{key}", [order, item]) for order, (key, item) in enumerate(rows)]
+    return [(f"{name}/", header), *((path, [*row]) for path, row in entries)]
+
+
+def _fits(key: str) -> bool:
+    """Whether a key can be part of a path."""
+    try:
+        return len(key.encode("utf-16-le")) <= 2 * _KEY_UNITS_MAX
+    except UnicodeEncodeError:  # a surrogate without its partner
+        return False
 
 
 def _joined(stored: dict[str, Value]) -> dict[str, Value]:

@@ -66,11 +66,15 @@ def children_of(state: Readable) -> list[Relative]:
 def child_joins(state: Readable, child: Relative) -> list[Write]:
     """What a parent writes when it gets a child."""
     position = 1 + max((item.position for item in children_of(state)), default=-1)
-    record = Relative(child.eci, child.pico, child.their_eci, position)
+    return child_record(Relative(child.eci, child.pico, child.their_eci, position))
+
+
+def child_record(child: Relative) -> list[Write]:
+    """A child at its place among its siblings."""
     channel = family_channel(child.their_eci, "parent", child.pico)
     return [
         (CHANNELS + child.their_eci.encode(), encode_value(channel)),
-        (CHILDREN + child.eci.encode(), _encode(record)),
+        (CHILDREN + child.eci.encode(), _encode(child)),
     ]
 
 

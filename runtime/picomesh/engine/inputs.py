@@ -74,6 +74,20 @@ class Uninstall:
     rid: str
 
 
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What a pico had elsewhere becomes its own, as it was (docs/migration.md).
+
+    Rulesets are installed before; a pico with much gets it in several of these.
+    """
+
+    was: str  # the pico's name there; empty in all but the first
+    parent: list[Block] | None  # [eci, pico, their eci]
+    children: list[list[Block]]
+    channels: list[bytes] | None  # records, instead of those that are there; None: they stay
+    entities: list[list[Block]]  # [rid, name, value]
+
+
 @dataclass(slots=True)
 class Event:
     """An event from outside."""
@@ -87,7 +101,7 @@ class Event:
     schedule: list[Block] | None = None  # [rid, entry]: what fired it
 
 
-Input: TypeAlias = Create | Spawn | Delete | Adopt | Install | Uninstall | Event
+Input: TypeAlias = Create | Spawn | Delete | Adopt | Install | Uninstall | Import | Event
 
 _FIELDS = {
     "create": frozenset(["v", "kind", "engine", "nonce", "name"]),
@@ -96,6 +110,7 @@ _FIELDS = {
     "adopt": frozenset(["v", "kind", "part", "child", "parent", "eci", "parent_eci"]),
     "install": frozenset(["v", "kind", "rid", "raw", "source", "url", "config"]),
     "uninstall": frozenset(["v", "kind", "rid"]),
+    "import": frozenset(["v", "kind", "was", "parent", "children", "channels", "entities"]),
     "event": frozenset(["v", "kind", "eci", "domain", "name", "attrs", "eid", "host", "schedule"]),
 }
 
@@ -171,6 +186,8 @@ def decode_input(data: bytes) -> Input:
             )
         case "uninstall":
             return Uninstall(fields.text("rid"))
+        case "import":
+            return _import(fields)
         case _:
             return Event(
                 fields.text("eci"),
@@ -194,6 +211,33 @@ def _spawn(fields: Fields) -> Spawn:
     nonce = fields.octets("nonce", NONCE_BYTES)
     eci, parent_eci = fields.text("eci"), fields.text("parent_eci")
     return Spawn(fields.text("parent"), nonce, eci, parent_eci, rows)
+
+
+def _import(fields: Fields) -> Import:
+    family = list(fields.rows("children", 3))
+    parent, channels = fields.any("parent"), fields.any("channels")
+    if parent is not None:
+        if not isinstance(parent, list) or len(parent) != 3:
+            raise FieldError("parent", "not [eci, pico, their eci]")
+        family.append(parent)
+    if not all(isinstance(item, str) for row in family for item in row):
+        raise FieldError("children", "not [eci, pico, their eci]")
+    records: list[bytes] | None = None
+    if channels is not None:
+        if not isinstance(channels, list):
+            raise FieldError("channels", "not a list")
+        records = [item for item in channels if isinstance(item, bytes)]
+        if len(records) != len(channels):
+            raise FieldError("channels", "not bytes")
+    entities = fields.rows("entities", 3)
+    for row in entities:
+        match row:
+            case [str(), str(), bytes()]:
+                pass
+            case _:
+                raise FieldError("entities", "not [rid, name, value]")
+    was, children = fields.text("was"), fields.rows("children", 3)
+    return Import(was, parent, children, records, entities)
 
 
 def _schedule(fields: Fields) -> list[Block] | None:

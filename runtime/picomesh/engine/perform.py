@@ -15,6 +15,7 @@ from picomesh import transition
 from picomesh.channels import CHANNELS, allow_all
 from picomesh.engine.acting.young import Young
 from picomesh.engine.acts import PicoActs
+from picomesh.engine.bringing import bring
 from picomesh.engine.errors import ModuleNotAdmitted
 from picomesh.engine.family import Relative, child_joins, child_leaves, parent_is
 from picomesh.engine.inputs import (
@@ -22,6 +23,7 @@ from picomesh.engine.inputs import (
     Create,
     Delete,
     Event,
+    Import,
     Input,
     Install,
     Spawn,
@@ -201,6 +203,8 @@ def _run(programs: Programs, blocks: Layered, state: PicoState, work: Work) -> T
             return _delete(state)
         case Adopt():
             return _adopt(state, work.given)
+        case Import():
+            return bring(state, work.pico, work.given)
         case Create():
             path = CHANNELS + first_eci(work.seed).encode()
             return Transition(
