@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from picomesh.channels import CHANNELS, family_channel
@@ -47,9 +48,15 @@ def everything(state: Readable, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def channels_of(state: Readable, pico: str) -> list[dict[str, Value]]:
     """Every channel of a pico, its own one among them, sorted by identifier."""
-    decoded = [decode_value(data) for _, data in everything(state, CHANNELS)]
-    found = [item for item in decoded if isinstance(item, dict)]
+    found = [_channel(data) for _, data in everything(state, CHANNELS)]
     return sorted([*found, family_channel(pico, "self", pico)], key=lambda item: str(item["id"]))
+
+
+@lru_cache(maxsize=4096)  # the same records are read again and again, and never changed
+def _channel(data: bytes) -> dict[str, Value]:
+    channel = decode_value(data)
+    assert isinstance(channel, dict), "the host writes these records"
+    return channel
 
 
 def parent_of(state: Readable) -> Relative | None:
@@ -106,6 +113,7 @@ def _encode(relative: Relative) -> bytes:
     )
 
 
+@lru_cache(maxsize=4096)
 def _relative(data: bytes) -> Relative:
     match decode_value(data):
         case {

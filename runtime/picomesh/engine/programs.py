@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pico_abi
 from pico_abi.refused import ModuleRefused
+from picomesh.engine.ahead import Ahead
 from picomesh.engine.errors import ModuleNotAdmitted
 from picomesh.engine.records import PicoState, RulesetRecord
 from picomesh.engine.views import Views
@@ -36,6 +37,7 @@ class Programs:
         self.sandbox = sandbox
         self.nodes: NodeCache = {}
         self.views = Views()
+        self.ahead = Ahead()
         self.gate = gate
         self._rulesets: dict[RulesetRecord, Ruleset] = {}
         self._metered: dict[Cid, bytes] = {}

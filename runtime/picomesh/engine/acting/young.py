@@ -107,25 +107,29 @@ class Young:
         data = encode_input(spawn)
         at = next(at for at, effect in enumerate(effects) if effect.data == data)
         work = spawn_work(self._work, at, spawn)
-        root = self._step(scene, layered, work)
+        done = self._step(scene, layered, work)
         for at, event in enumerate(effects):
             sent = self._event(event, eci, scene.calls.attempt.given.host)
             if sent is not None:
                 seed = derived_seed(self._work, "send", at)
-                work = replace(work, seq=work.seq + 1, given=sent, seed=seed, pre=root)
-                root = self._step(scene, layered, work)
-        return work, root
+                seq, prev, pre = work.seq + 1, done.cid, done.post
+                work = replace(work, seq=seq, prev=prev, given=sent, seed=seed, pre=pre, tape=())
+                done = self._step(scene, layered, work)
+        return work, done.post
 
-    def _step(self, scene: Scene, layered: Layered, work: Work) -> Cid:
+    def _step(self, scene: Scene, layered: Layered, work: Work) -> Performed:
+        programs = scene.acts.programs
         while True:
+            performed = programs.ahead.get(work)
             try:
-                performed = self._perform(scene.acts.programs, layered, work)
+                performed = performed or self._perform(programs, layered, work)
                 break
             except NeedsAnswer as need:
                 work = replace(work, tape=(*work.tape, self._module(scene, need)))
+        programs.ahead.keep(work, performed)
         layered.new.update(performed.blocks)
         self._pay(scene, performed.transition)
-        return performed.core.post
+        return performed
 
     def _module(self, scene: Scene, need: NeedsAnswer) -> Answer:
         """A module that a child wants is asked for by its parent; nothing else can be."""
