@@ -203,7 +203,7 @@ def test_every_error_has_an_error_field_and_an_honest_status(run: Run) -> None:
             (f"{base}/query/api/toString", 404, "does not have query function"),
             (f"{base}/query/api/boom", 422, "cannot be subtracted"),
             (f"{base}/query/api/number.txt", 422, "TypeError"),
-            (f"{base}/query/api/again", 422, "deep"),
+            (f"{base}/query/api/again", 422, "cannot ask itself"),
             (f"{base}/query/api/spin", 422, "out of stack"),
             (f"{base}/event-wait/t/bad", 422, "cannot be subtracted"),
             (f"{base}/event-wait/%20/hi", 400, "missing event.domain"),

@@ -16,21 +16,13 @@ from picomesh.engine.network import Network, NetworkError, UrllibNetwork
 from picomesh.engine.system import is_system
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import Value, decode_plain, encode_plain
-from picomesh.transition import NeedsAnswer
 
 ANSWER_BYTES_MAX = 1024 * 1024
 
 
+KEY_HEADER = "idempotency-key"  # a crash may ask again: who is asked can tell by it
+_HARMLESS = ("GET", "HEAD", "OPTIONS")
 _SLOW = ("http:", "ctx:module")
-
-
-class AnswerLater(Exception):
-    """A question whose answer takes long; it is found elsewhere, and the event runs again."""
-
-    def __init__(self, pico: str, need: NeedsAnswer) -> None:
-        super().__init__(str(need))
-        self.pico = pico
-        self.need = need
 
 
 def is_slow(question: bytes) -> bool:
@@ -89,6 +81,7 @@ class Question:
     rid: str
     function: str
     args: list[Value]
+    key: str = ""  # under which something outside is done once
 
     def argument(self, at: int) -> Value:
         return self.args[at] if at < len(self.args) else None
@@ -100,16 +93,21 @@ class Answerer:
     def __init__(self, network: Network | None = None) -> None:
         self.network = network or UrllibNetwork()
 
-    def answer(self, engine: Asked, pico: str, rid: str, question: bytes) -> bytes:
+    def answer(self, engine: Asked, pico: str, rid: str, question: bytes, key: str = "") -> bytes:
         """The answer's bytes: always an answer, for a question that is none as well."""
         try:
-            asked = _read(engine, pico, rid, question)
+            asked = _read(engine, pico, rid, question, key)
             answer = encode_plain({"ok": self._find(asked)})
             if len(answer) > ANSWER_BYTES_MAX:
                 raise Unanswerable(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
         except (Unanswerable, NetworkError, OperatorError, CodecError) as problem:
             return encode_plain({"error": str(problem)})
         return answer
+
+    def failure(self, problem: Exception) -> bytes:
+        """The answer when there is none; what is not for the author is not told."""
+        known = isinstance(problem, NetworkError | OperatorError)
+        return encode_plain({"error": str(problem) if known else "the ruleset cannot be had"})
 
     def answer_known_module(self, engine: Asked, question: bytes) -> bytes:
         """The answer to `ctx:module` from what was fetched already."""
@@ -135,21 +133,25 @@ class Answerer:
         method, url, headers = (request.get(key) for key in ("method", "url", "headers"))
         if not isinstance(method, str) or not isinstance(url, str):
             raise Unanswerable("a request needs a method and a url")
-        named = headers if isinstance(headers, dict) else {}
+        given = headers if isinstance(headers, dict) else {}
+        named = {key: _header(value) for key, value in given.items()}
+        if asked.key and method.upper() not in _HARMLESS:
+            known = {key.lower() for key in named}
+            named |= {} if KEY_HEADER in known else {KEY_HEADER: asked.key}
         body = request.get("body")
         return self.network.request(
             method,
             url,
-            {key: _header(value) for key, value in named.items()},
+            named,
             body if isinstance(body, str) else None,
             request.get("redirect") != "manual",
         )
 
 
-def _read(engine: Asked, pico: str, rid: str, question: bytes) -> Question:
+def _read(engine: Asked, pico: str, rid: str, question: bytes, key: str) -> Question:
     match decode_plain(question):
         case {"fn": str(function), "args": list(args)}:
-            return Question(engine, pico, rid, str(function), args)
+            return Question(engine, pico, rid, str(function), args, key)
         case _:
             raise Unanswerable("a question needs fn and args")
 

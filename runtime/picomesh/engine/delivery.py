@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from picomesh.engine.answers import KEY_HEADER as KEY_HEADER
 from picomesh.engine.inputs import Event
 from picomesh.engine.network import Network, NetworkError
 from picomesh.engine.perform import Work
@@ -23,7 +24,6 @@ from picomesh.transition import Effect, Transition
 TRIES_MAX = 12  # about an hour and a half, then it is dropped and counted
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 15 * 60 * 1_000
-KEY_HEADER = "idempotency-key"
 _RETRY_STATUS = 500  # from here on the other side has not understood, or has no room
 
 

@@ -10,33 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
-from picomesh.engine.answers import AnswerLater, is_slow
 from picomesh.engine.commit import Batch, channel_changes, follow_up, timed_picos
-from picomesh.engine.errors import OperatorError, Overloaded, QueryFailed
+from picomesh.engine.errors import OperatorError, Overloaded
 from picomesh.engine.inputs import (
     Create,
     Delete,
     Event,
-    Input,
     Install,
     Uninstall,
     decode_input,
     encode_input,
 )
-from picomesh.engine.logs import LOGS_MS, logs_of
-from picomesh.engine.lookup import Head, Lookup
+from picomesh.engine.lookup import Head
 from picomesh.engine.model import GIVEN_BYTES_MAX as GIVEN_BYTES_MAX
 from picomesh.engine.model import Response as Response
 from picomesh.engine.model import Sending as Sending
 from picomesh.engine.model import encode_given
 from picomesh.engine.options import Options
-from picomesh.engine.perform import Performed, Work, acts_of, perform
+from picomesh.engine.perform import Performed, Work, perform
 from picomesh.engine.programs import Programs
+from picomesh.engine.questions import Questions
 from picomesh.engine.records import Layered
 from picomesh.engine.schedules import Due, Schedules
 from picomesh.engine.sealing import Sealer
@@ -45,22 +43,22 @@ from picomesh.ledger.receipt import (
     Receipt,
 )
 from picomesh.ledger.signature import SEED_BYTES, Signer
-from picomesh.ledger.tree import EMPTY_ROOT
-from picomesh.ledger.value import Value, decode_value, encode_value
+from picomesh.ledger.value import Value, encode_value
 from picomesh.sandbox.interface import EngineFault
 from picomesh.store.errors import StoreError
 from picomesh.store.held import NewReceipt, Sent
 from picomesh.store.home import Home, load_signer, open_home
 from picomesh.store.store import Accepted, Commit, Store
-from picomesh.transition import Circumstances, NeedsAnswer, Transition
+from picomesh.transition import NeedsAnswer, TapeDiverged
 
-WAITING_EVENTS_MAX = 10_000  # accepted from outside and not run yet
+WAITING_EVENTS_MAX = 100_000  # accepted and not run yet, of all picos
+PICO_EVENTS_MAX = 10_000  # of one pico; a sender outside has to come back later
+WAITING_BYTES_MAX = 512 * 1024 * 1024
+PICO_BYTES_MAX = 64 * 1024 * 1024  # of one pico; past it, also what picos send it is dropped
 SETTLE_EVENTS_MAX = 1_000  # that picos send each other behind one event
-QUESTION_DEPTH_MAX = 8  # queries that ask queries of other picos
-_EID_BYTES = 12
 
 
-class Engine(Lookup):
+class Engine(Questions):
     """Many picos in one process. Make one with `Engine.open` or `Engine.ephemeral`."""
 
     def __init__(
@@ -78,9 +76,7 @@ class Engine(Lookup):
         store.seal = self._sealer.seal
         self._home = home
         self._schedules = Schedules()
-        self._library = options.library()
-        self.can_wait = False  # for slow answers: whoever runs the engine finds them elsewhere
-        self._answering: list[str] = []  # picos whose transitions wait for an answer
+        self.dropped = 0  # events between picos that there was no room for
 
     @classmethod
     def ephemeral(cls, options: Options | None = None) -> Self:
@@ -212,9 +208,33 @@ class Engine(Lookup):
             eid=eid or self.new_eid(),
             host=self.host,
         )
-        if sender is not None and self.store.waiting_count() >= WAITING_EVENTS_MAX:
-            raise Overloaded(f"{WAITING_EVENTS_MAX} events wait already", "send it again later")
+        if sender is not None:
+            self._check_room(pico)
         return self.store.accept(self._sent(pico, event), key, event.eid)
+
+    def _check_room(self, pico: str) -> None:
+        """Raises Overloaded when so much waits that a sender has to come back later."""
+        store = self.store
+        if store.waiting_count(pico) >= PICO_EVENTS_MAX or self._is_full(pico):
+            raise Overloaded("too many events wait for this pico", "send it again later")
+        if store.waiting_count() >= WAITING_EVENTS_MAX:
+            raise Overloaded("too many events wait for this engine", "send it again later")
+
+    def _is_full(self, pico: str) -> bool:
+        """Whether no memory is left for what waits."""
+        total = self.store.waiting_bytes()
+        if total < PICO_BYTES_MAX:
+            return False
+        return total >= WAITING_BYTES_MAX or self.store.waiting_bytes(pico) >= PICO_BYTES_MAX
+
+    def _with_room(self, sent: list[Sent]) -> list[Sent]:
+        """What picos send each other, but for what a full inbox has no room for.
+
+        A pico that multiplies its own events would otherwise fill the memory of all.
+        """
+        kept = [item for item in sent if not self._is_full(item.pico)]
+        self.dropped += len(sent) - len(kept)
+        return kept
 
     def _sent(self, pico: str, event: Event) -> Sent:
         return Sent(pico, encode_input(event), self._world.now_ms(), self._seed(), event)
@@ -285,24 +305,7 @@ class Engine(Lookup):
         self._heads.clear()
         self._living.clear()
         self._sealer.forget()
-
-    def send_now(
-        self,
-        pico: str,
-        domain: str,
-        name: str,
-        attrs: dict[str, Value],
-        *,
-        eci: str,
-        sender: str,
-    ) -> None:
-        """An event of a pico whose transition waits until it is done (`ctx:eventQuery`)."""
-        if pico in self._answering:
-            raise OperatorError("a pico cannot wait for an event to itself")
-        arrival = self.accept(pico, domain, name, attrs, eci=eci, sender=sender)
-        response = self._run_up_to(pico, arrival)
-        if response.transition.outcome != "ok":
-            raise OperatorError(response.transition.message or response.transition.outcome)
+        self.asking.forget()
 
     def _run_up_to(self, pico: str, arrival: int) -> Response:
         response: Response | None = None
@@ -344,6 +347,7 @@ class Engine(Lookup):
         if not self.store.is_gone(accepted.pico):
             return self.process(accepted)
         self.store.drop(accepted.arrival)
+        self.asking.happened(accepted.arrival, "gone", "the pico is deleted")
         return None
 
     # -- schedules
@@ -383,142 +387,35 @@ class Engine(Lookup):
         return responses
 
     def process(self, accepted: Accepted) -> Response:
-        """Runs an accepted event until it has a receipt."""
+        """Runs an accepted event until it has a receipt. Raises Postponed."""
         given = accepted.given
         if not isinstance(given, Event):
             given = decode_input(accepted.event)
-        tape = [transition.Answer(*row) for row in self.store.answers(accepted.arrival)]
+        arrival = accepted.arrival
+        tape = [transition.Answer(*row) for row in self.store.answers(arrival)]
+        began_us = self._world.elapsed_us() if tape else 0
         while True:
+            self.asking.begins(arrival)
             work = self._work(accepted.pico, given, accepted.time_ms, accepted.seed, tuple(tape))
             work.given_bytes = accepted.event
             try:
-                return self._commit(work, arrival=accepted.arrival)
+                response = self._commit(work, arrival=arrival)
             except NeedsAnswer as need:
-                answer = self._answer(accepted.pico, need)
-                self.store.keep_answer(accepted.arrival, need.position, need.question, answer)
+                asker = self.asking.event(arrival, partial(self._asker_of, accepted))
+                answer = self._answer(asker, accepted.pico, need, True)
+                self.store.keep_answer(arrival, need.position, need.question, answer)
                 tape.append(transition.Answer(need.question, answer))
-
-    def _answer(self, pico: str, need: NeedsAnswer) -> bytes:
-        if len(self._answering) >= QUESTION_DEPTH_MAX:
-            raise OperatorError(f"queries ask each other more than {QUESTION_DEPTH_MAX} deep")
-        if self.can_wait and not self._answering and is_slow(need.question):
-            raise AnswerLater(pico, need)
-        if is_slow(need.question):  # what happens outside cannot be undone with a group
-            self.store.sync()
-        self._answering.append(pico)
-        try:
-            return self.options.answerer.answer(self, pico, need.rid, need.question)
-        finally:
-            self._answering.pop()
-
-    def library_find(self, url: str, fresh: bool) -> None:
-        """Fetches and compiles in any thread, so that `module` finds it ready."""
-        self._library.find(url, fresh)
-
-    def module(self, url: str, fresh: bool = False) -> Value:
-        """The module behind a URL by its hashes, kept where transitions find it."""
-        found = self._library.find(url, fresh)
-        _, manifest = self.programs.admit(found.raw)
-        blocks = {cid_of_bytes(data): data for data in (found.raw, found.source) if data}
-        self.store.keep_blocks(blocks)
-        source = None if found.source is None else cid_of_bytes(found.source).raw.hex()
-        raw = cid_of_bytes(found.raw).raw.hex()
-        return {"rid": manifest.rid, "raw": raw, "source": source, "url": url}
-
-    def recent_logs(self, pico: str) -> Value:
-        """What the rules of a pico logged in the last twelve hours."""
-        since_ms = self._world.now_ms() - LOGS_MS
-        return [line.as_value() for line in logs_of(self.store, pico, since_ms)]
-
-    # -- queries
-
-    def query(
-        self,
-        pico: str,
-        rid: str,
-        name: str,
-        args: Mapping[str, Value] | None = None,
-        *,
-        eci: str | None = None,
-        sender: str | None = None,
-    ) -> Value:
-        """The answer of a shared function. Raises QueryFailed."""
-        done = self.run_query(pico, rid, name, args, eci=eci, sender=sender)
-        if done.outcome != "ok":
-            raise QueryFailed(done.outcome, done.message)
-        return decode_value(done.answer)
-
-    def run_query(
-        self,
-        pico: str,
-        rid: str,
-        name: str,
-        args: Mapping[str, Value] | None = None,
-        *,
-        eci: str | None = None,
-        sender: str | None = None,
-        tape: list[transition.Answer] | None = None,
-    ) -> Transition:
-        """Runs a query to its end, whatever it is. `tape` holds what was answered before."""
-        pico = self.find(pico)
-        state = self.state(pico)
-        blocks = Layered(self.store)
-        rulesets = [self.programs.ruleset(record, blocks) for record in state.rulesets()]
-        eci = eci or self.eci(pico)
-        self._check_policy(pico, eci, "query", rid, name, sender)
-        given_args = encode_given(args, "the arguments")
-        query = transition.Query(eci, rid, name, given_args, self.new_eid())
-        tape = [] if tape is None else tape
-        time_ms, seed = self._world.now_ms(), self._seed()
-        asked = Event(eci, rid, name, given_args, query.eid, self.host)
-        while True:
-            given = Circumstances(
-                pico,
-                self.host,
-                time_ms,
-                seed,
-                self.options.fuel_limit,
-                STACK_WORDS_MAX,
-                tape,
-                acts_of(self.programs, blocks, self._work(pico, asked, time_ms, seed)),
-            )
-            try:
-                return transition.ask(self.programs.sandbox, state, query, rulesets, given)
-            except NeedsAnswer as need:
-                tape.append(transition.Answer(need.question, self._answer(pico, need)))
+                began_us = began_us or self._world.elapsed_us()
+                self._take_turns(asker, began_us)
+            except TapeDiverged:  # the pico was changed since, so it asks something else
+                self.store.forget_answers(arrival)
+                tape.clear()
+            else:
+                done = response.transition
+                self.asking.happened(arrival, done.outcome, done.message)
+                return response
 
     # -- inside
-
-    def _seed(self) -> bytes:
-        return self._world.random_bytes(SEED_BYTES)
-
-    def new_eid(self) -> str:
-        return self._world.random_bytes(_EID_BYTES).hex()
-
-    def next_work(self, pico: str, given: Input, time_ms: int, seed: bytes) -> Work:
-        """The work of a pico's next transition."""
-        return self._work(pico, given, time_ms, seed)
-
-    def _work(
-        self,
-        pico: str,
-        given: Input,
-        time_ms: int,
-        seed: bytes,
-        tape: tuple[transition.Answer, ...] = (),
-    ) -> Work:
-        head = self._head(pico)
-        return Work(
-            pico=pico,
-            seq=0 if head is None else head.seq + 1,
-            prev=None if head is None else head.cid,
-            given=given,
-            time_ms=time_ms,
-            seed=seed,
-            fuel_limit=self.options.fuel_limit,
-            pre=EMPTY_ROOT if head is None else head.post,
-            tape=tape,
-        )
 
     def _commit(
         self,
@@ -563,7 +460,7 @@ class Engine(Lookup):
             rows,
             new,
             arrival,
-            batch.sent,
+            self._with_room(batch.sent) if batch.sent else batch.sent,
             batch.outgoing,
             channel_changes(done),
             timed_picos(done),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
-from picomesh.engine.answers import AnswerLater
+from picomesh.engine.asking import AnswerLater
 from picomesh.engine.commit import Batch
 from picomesh.engine.delivery import TRIES_MAX
 from picomesh.engine.engine import Engine, Response

@@ -17,6 +17,7 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
 from picomesh.engine import Engine, Response
+from picomesh.engine.asking import Asker
 from picomesh.engine.diagnosing import Diagnosed, diagnose
 from picomesh.engine.library import MODULE_START
 from picomesh.engine.service import Service
@@ -30,7 +31,7 @@ from picomesh.server.api import Admission, receipt_shown
 from picomesh.server.given import BadRequest, Limits, read_body
 from picomesh.server.reference import OUTSIDE
 from picomesh.server.worker import Worker
-from picomesh.transition import Answer, Transition
+from picomesh.transition import Transition
 
 _UNPROCESSABLE = 422
 _T = TypeVar("_T")
@@ -160,13 +161,13 @@ class Doing:
             raise BadRequest(400, "Error: a query needs a rid and a name; args is a map")
         pico, eci = request.path_params["pico"], _text(given, "eci")
 
-        def run(engine: Engine, tape: list[Answer]) -> Transition:
+        def run(engine: Engine, asker: Asker) -> Transition:
             found, sender = self._found(engine, pico), None if eci is None else OUTSIDE
             return engine.run_query(
-                found, rid, name, args, eci=eci or found, sender=sender, tape=tape
+                found, rid, name, args, eci=eci or found, sender=sender, asker=asker
             )
 
-        answer = await asyncio.wrap_future(self._worker.query(run))
+        answer = await asyncio.wrap_future(self._worker.query(eci or pico, run))
         return json_response({"answer": answer})
 
     def _found(self, engine: Engine, pico: str) -> str:

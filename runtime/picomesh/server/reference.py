@@ -10,13 +10,14 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
 from picomesh.engine import Engine, Response
+from picomesh.engine.asking import Asker
 from picomesh.engine.delivery import KEY_HEADER
 from picomesh.engine.errors import NotFound
 from picomesh.ledger.value import Value
 from picomesh.server.answering import CORS, EventFailed, error_response, json_response
 from picomesh.server.given import BadRequest, Limits, RateLimiter, read_given
 from picomesh.server.worker import Worker
-from picomesh.transition import Answer, Transition
+from picomesh.transition import Transition
 
 OUTSIDE = ""  # who sends over HTTP is no pico
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -133,11 +134,11 @@ class ReferencePaths:
         ending = next((end for end in _TYPES if name.endswith(end)), "")
         name = name.removesuffix(ending)
 
-        def run(engine: Engine, tape: list[Answer]) -> Transition:
+        def run(engine: Engine, asker: Asker) -> Transition:
             pico = _pico(engine, eci)
-            return engine.run_query(pico, rid, name, args, eci=eci, sender=OUTSIDE, tape=tape)
+            return engine.run_query(pico, rid, name, args, eci=eci, sender=OUTSIDE, asker=asker)
 
-        answer = await asyncio.wrap_future(self._worker.query(run))
+        answer = await asyncio.wrap_future(self._worker.query(eci, run))
         if not ending:
             return HttpResponse(b"", 200, CORS) if answer is None else json_response(answer)
         if not isinstance(answer, str):

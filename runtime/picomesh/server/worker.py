@@ -9,16 +9,16 @@ their picos wait and all others go on.
 from __future__ import annotations
 
 import contextlib
-import queue
+import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
 
 from picomesh.engine import Engine, Response
-from picomesh.engine.answers import AnswerLater
+from picomesh.engine.asking import AnswerLater, Asker, HadItsTurn, Postponed, WaitsFor
 from picomesh.engine.delivery import Delivered, answer_event, deliver, wait_ms
 from picomesh.engine.errors import NotFound, Overloaded, QueryFailed
 from picomesh.engine.inputs import encode_input
@@ -26,13 +26,13 @@ from picomesh.engine.service import Service
 from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.value import Value, decode_plain, decode_value
 from picomesh.server.counts import Counts
+from picomesh.server.errands import Errands
+from picomesh.server.jobs import Job, Jobs
 from picomesh.store.errors import StoreError
 from picomesh.store.held import Sent
 from picomesh.store.store import Outgoing
-from picomesh.transition import Answer, NeedsAnswer, Transition
+from picomesh.transition import Answer, Transition
 
-JOBS_MAX = 2_000
-NETWORK_THREADS = 16
 IDLE_S = 0.5
 SEEN_MS = 7 * 24 * 60 * 60 * 1000  # how long the keys of events are known
 TIDY_MS = 60 * 60 * 1000
@@ -41,9 +41,7 @@ ANSWER_S = 600.0  # until an answer from the network is given up
 HELD_S = 30.0  # how long a pico rests after this machine failed it
 
 _T = TypeVar("_T")
-
-
-_Job = Callable[[], None]
+_log = logging.getLogger("picomesh.engine")
 
 
 class Worker:
@@ -52,12 +50,13 @@ class Worker:
     def __init__(self, engine: Service) -> None:
         self.engine = engine
         self.counts = Counts()
-        self._jobs: queue.Queue[_Job] = queue.Queue(JOBS_MAX)
+        self._jobs = Jobs()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="picomesh engine")
-        self._pool = ThreadPoolExecutor(NETWORK_THREADS, "picomesh network")
+        self._errands = Errands()
         self._waiters: dict[int, Future[Response]] = {}
         self._held: dict[str, int] = {}  # picos that cannot go on, until when
+        self._followers: dict[int, str] = {}  # picos that wait for an event to another one
         self._in_flight: set[int] = set()
         self._tidy_ms = 0
         self._rest_until_ms: dict[int, int] = {}
@@ -71,10 +70,10 @@ class Worker:
     def stop(self) -> None:
         """Ends after the transition that runs now; what waits is durable."""
         self._stopping.set()
-        with contextlib.suppress(queue.Full):
-            self._jobs.put_nowait(lambda: None)
+        with contextlib.suppress(Overloaded):
+            self._jobs.put(lambda: None)
         self._thread.join()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._errands.stop()
         self.engine.close()
 
     @property
@@ -105,10 +104,15 @@ class Worker:
         self._put(run)
         return future
 
-    def query(self, run: Callable[[Engine, list[Answer]], Transition]) -> Future[Value]:
-        """A query; one that asks the network runs again when the answer is there."""
+    def query(self, eci: str, run: Callable[[Engine, Asker], Transition]) -> Future[Value]:
+        """A query over a channel; one that asks the network runs again when the answer is there."""
         future: Future[Value] = Future()
-        self._put(lambda: self._query(run, [], future))
+
+        def begin() -> None:
+            pico = self.engine.pico_of(eci) or ""
+            self._take_turn(pico, run, self.engine.asker_of_query(pico), future)
+
+        self._put(begin)
         return future
 
     def watch(self, tell: Callable[[list[Receipt]], None] | None) -> None:
@@ -119,19 +123,16 @@ class Worker:
     def _durable(self, tell: Callable[[list[Receipt]], None], receipts: list[Receipt]) -> None:
         self._told.append((partial(tell, receipts), lambda problem: None))
 
-    def _put(self, job: _Job) -> None:
-        try:
-            if self._stopping.is_set():
-                raise queue.Full
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            raise Overloaded("the engine has too much to do", "try it again later") from None
+    def _put(self, job: Job) -> None:
+        if self._stopping.is_set():
+            raise Overloaded("the engine is stopping", "try it again later")
+        self._jobs.put(job)
 
-    def post(self, run: _Job) -> None:
+    def post(self, run: Job) -> None:
         """From threads that wait for the network: there is always room for an answer."""
         while not self._stopping.is_set():
-            with contextlib.suppress(queue.Full):
-                self._jobs.put(run, timeout=IDLE_S)
+            with contextlib.suppress(Overloaded):
+                self._jobs.put(run, IDLE_S)
                 return
 
     # -- in the engine's thread
@@ -139,13 +140,20 @@ class Worker:
     def _loop(self) -> None:
         busy = True
         while not self._stopping.is_set():
-            job: _Job | None = None
-            with contextlib.suppress(queue.Empty):
-                job = self._jobs.get(timeout=0 if busy else IDLE_S)
+            job = self._jobs.get(0 if busy else IDLE_S)
             busy = self._round(job)
-            self._deliver()
+            try:
+                self._deliver()
+            except Exception as problem:  # the store, most likely: it may be there again later
+                self._fault("deliveries", problem)
+                busy = False
 
-    def _round(self, job: _Job | None) -> bool:
+    def _fault(self, what: str, problem: Exception) -> None:
+        """Something that should not be, and that only the operator can do something about."""
+        _log.error("%s: %s: %s", what, type(problem).__name__, problem)
+        self.counts.fault(f"{what}: {problem}")
+
+    def _round(self, job: Job | None) -> bool:
         """Does some of what waits, durable together; says what came of it when it is.
 
         Returns False when there is nothing more to do now.
@@ -159,13 +167,13 @@ class Worker:
                     if job is not None:
                         job()
                     stepped = self._step()
-                    job = self._next_job()
+                    job = self._jobs.get(0)
                     busy = stepped or job is not None
                 if job is not None:
                     job()
         except Exception as problem:  # the store failed, or we did: nothing of this happened
+            self._fault("a round of work was undone", problem)
             self.engine.forget()
-            self.counts.fault(str(problem))
             for _, undo in self._told:
                 undo(problem)
             return False
@@ -173,34 +181,38 @@ class Worker:
             tell()
         return busy
 
-    def _next_job(self) -> _Job | None:
-        try:
-            return self._jobs.get_nowait()
-        except queue.Empty:
-            return None
-
     def _step(self) -> bool:
         """Something of what waits; False when nothing can be done now."""
         self.engine.fire_due()
         now_ms = self.engine.now_ms()
-        self._held = {pico: until for pico, until in self._held.items() if until > now_ms}
-        accepted = self.engine.store.next_waiting(list(self._held))
+        if self._held:
+            self._held = {pico: until for pico, until in self._held.items() if until > now_ms}
+        accepted = self.engine.store.next_waiting(self._held)
         if accepted is None:
             return False
         try:
             response = self.engine.run_waiting(accepted)
-        except AnswerLater as later:
-            self._hold(accepted.pico, ANSWER_S)
-            self._find_answer(later, partial(self._answered, accepted.arrival))
+        except Postponed as later:
+            self._postpone(later)
         except StoreError:
             raise
         except Exception as problem:  # whatever it is, the others go on
             self._hold(accepted.pico, HELD_S)
-            self.counts.fault(str(problem))
+            self._fault(f"an event of {accepted.pico} waits", problem)
             self._tell(accepted.arrival, None, problem)
         else:
             self._tell(accepted.arrival, response, None)
         return True
+
+    def _postpone(self, later: Postponed) -> None:
+        """A pico waits for an answer, or for another pico."""
+        match later:
+            case AnswerLater():
+                self._hold(later.pico, ANSWER_S)
+                self._find_answer(later, self._answered)
+            case WaitsFor():
+                self._hold(later.pico, ANSWER_S)
+                self._followers[later.arrival] = later.pico
 
     def _hold(self, pico: str, seconds: float) -> None:
         self._held[pico] = self.engine.now_ms() + int(seconds * 1000)
@@ -208,6 +220,9 @@ class Worker:
     def _tell(self, arrival: int, response: Response | None, problem: Exception | None) -> None:
         if response is not None:
             self.counts.transition(response)
+        follower = self._followers.pop(arrival, None)
+        if follower is not None:
+            self._held.pop(follower, None)
         future = self._waiters.pop(arrival, None)
         if future is None:
             return
@@ -244,48 +259,71 @@ class Worker:
         self, later: AnswerLater, done: Callable[[AnswerLater, bytes | None], None]
     ) -> None:
         def find() -> None:
-            data = self._look_outside(later.pico, later.need)
+            data = self._look_outside(later)
             self.post(lambda: done(later, data))
 
-        self._told.append((lambda: self._pool.submit(find), lambda problem: None))
+        self._told.append((lambda: self._errands.submit(later.pico, find), lambda problem: None))
 
-    def _look_outside(self, pico: str, need: NeedsAnswer) -> bytes | None:
+    def _look_outside(self, later: AnswerLater) -> bytes | None:
         """An answer from the network; None when it is ready for the engine to give itself."""
-        question = decode_plain(need.question)
-        match question:
+        need, answerer = later.need, self.engine.options.answerer
+        match decode_plain(need.question):
             case {"fn": "ctx:module", "args": [str(url), bool(fresh)]}:
-                with contextlib.suppress(Exception):
-                    self.engine.library_find(url, fresh)
-                    return None
-        answerer = self.engine.options.answerer
-        return answerer.answer(self.engine, pico, need.rid, need.question)
+                try:
+                    self.engine.library_find(url.strip(), fresh)
+                except Exception as problem:
+                    return answerer.failure(problem)
+                return None
+        return answerer.answer(self.engine, later.asks, need.rid, need.question, later.key)
 
-    def _answered(self, arrival: int, later: AnswerLater, data: bytes | None) -> None:
+    def _answered(self, later: AnswerLater, data: bytes | None) -> None:
+        """An answer is there: it is kept where the next run of the one that asks finds it."""
         answer = data if data is not None else self.engine.answer_module(later)
-        need = later.need
-        self.engine.store.keep_answer(arrival, need.position, need.question, answer)
+        asker, need = later.asker, later.need
+        if not later.is_own:
+            asker.found[later.key] = answer
+        elif asker.arrival is not None:
+            self.engine.store.keep_answer(asker.arrival, need.position, need.question, answer)
+        else:
+            asker.tape.append(Answer(need.question, answer))
         self._held.pop(later.pico, None)
+
+    # -- queries
+
+    def _take_turn(
+        self,
+        pico: str,
+        run: Callable[[Engine, Asker], Transition],
+        asker: Asker,
+        future: Future[Value],
+    ) -> None:
+        try:
+            self._jobs.put_turn(pico, lambda: self._query(pico, run, asker, future))
+        except Overloaded as problem:
+            self._fail(future, problem)
 
     def _query(
         self,
-        run: Callable[[Engine, list[Answer]], Transition],
-        tape: list[Answer],
+        pico: str,
+        run: Callable[[Engine, Asker], Transition],
+        asker: Asker,
         future: Future[Value],
     ) -> None:
         def again(later: AnswerLater, data: bytes | None) -> None:
-            answer = data if data is not None else self.engine.answer_module(later)
-            self._query(run, [*tape, Answer(later.need.question, answer)], future)
+            self._answered(later, data)
+            self._take_turn(pico, run, asker, future)
 
         try:
-            done = run(self.engine, list(tape))
+            done = run(self.engine, asker)
         except AnswerLater as later:
             self._find_answer(later, again)
-            return
+        except HadItsTurn:
+            self._take_turn(pico, run, asker, future)
         except Exception as problem:
             self._fail(future, problem)
-            return
-        self.counts.queries += 1
-        self._settle(future, lambda: _answer_of(done))
+        else:
+            self.counts.queries += 1
+            self._settle(future, lambda: _answer_of(done))
 
     # -- deliveries
 
@@ -298,7 +336,7 @@ class Worker:
             ready = self._rest_until_ms.get(item.position, 0) <= now_ms
             if ready and item.position not in self._in_flight:
                 self._in_flight.add(item.position)
-                self._pool.submit(self._try, item)
+                self._errands.submit(item.pico, partial(self._try, item))
 
     def _try(self, item: Outgoing) -> None:
         done = deliver(self.engine.options.answerer.network, item)

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from picomesh.ledger.cid import Cid, is_named
 from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.store.errors import DamagedStore, StoreError
 from picomesh.store.held import Held, NewReceipt, Sent, row_hash
+from picomesh.store.inbox import Accepted as Accepted
+from picomesh.store.inbox import Inbox
 from picomesh.store.schema import prepare
 
 BLOCKS_IN_MEMORY_MAX = 4096
@@ -33,18 +35,6 @@ class StoredReceipt:
     seq: int
     core: bytes
     envelope: bytes
-
-
-@dataclass(slots=True)
-class Accepted:
-    """An event that was accepted and has no receipt yet; `given` as in `Sent`."""
-
-    arrival: int
-    pico: str
-    event: bytes
-    time_ms: int
-    seed: bytes
-    given: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +101,7 @@ class Store:
     def _forget(self) -> None:
         """Drops what is remembered of the tables."""
         self._held = Held()
-        self._inbox: dict[int, Accepted] | None = None
+        self._inbox: Inbox | None = None
         self._answered: set[int] = set()
         self._last_arrival = 0
         self._gone: set[str] | None = None
@@ -357,20 +347,18 @@ class Store:
         inbox = self._waiting()
         self._last_arrival = arrival = self._last_arrival + 1
         self._held.inbox[arrival] = sent
-        inbox[arrival] = Accepted(
-            arrival, sent.pico, sent.event, sent.time_ms, sent.seed, sent.given
-        )
+        inbox.add(Accepted(arrival, sent.pico, sent.event, sent.time_ms, sent.seed, sent.given))
         return arrival
 
     def _remove(self, arrival: int) -> None:
-        self._waiting().pop(arrival, None)
+        self._waiting().remove(arrival)
         self._answered.discard(arrival)
         self._held.remove(arrival)
 
-    def _waiting(self) -> dict[int, Accepted]:
+    def _waiting(self) -> Inbox:
         """The inbox, which only this process writes."""
         if self._inbox is None:
-            inbox = {item.arrival: item for item in self.waiting()}
+            inbox = Inbox(self.waiting())
             self._answered = self.arrivals_with_answers()
             rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'inbox'")
             self._last_arrival = max([int(row[0]) for row in rows], default=0)
@@ -387,23 +375,43 @@ class Store:
         return [Accepted(*checked_row("inbox", row)) for row in rows]
 
     def next_waiting(self, skip: Collection[str] = ()) -> Accepted | None:
-        """The first accepted event, but for picos that cannot go on now."""
-        return next((item for item in self._waiting().values() if item.pico not in skip), None)
+        """An accepted event to run now: the first of the pico whose turn it is.
+
+        Picos take turns, so that one that gets much holds up no other; `skip` cannot go on now.
+        """
+        return self._waiting().take_turn(skip)
 
     def waiting_for(self, pico: str) -> list[Accepted]:
         """The accepted events of one pico, as they are remembered."""
-        return [item for item in self._waiting().values() if item.pico == pico]
+        return self._waiting().of(pico)
 
-    def waiting_count(self) -> int:
-        return len(self._waiting())
+    def waiting_count(self, pico: str | None = None) -> int:
+        inbox = self._waiting()
+        return len(inbox) if pico is None else inbox.count_of(pico)
+
+    def waiting_bytes(self, pico: str | None = None) -> int:
+        """How much waits, of one pico or of all."""
+        inbox = self._waiting()
+        return inbox.size_bytes if pico is None else inbox.bytes_of(pico)
 
     def keep_answer(self, arrival: int, position: int, question: bytes, answer: bytes) -> None:
-        """Makes an answer durable before the event that asked runs again."""
-        self._waiting()
+        """Makes an answer durable before the event that asked runs again.
+
+        One for an event that is done with, or that has it already, comes too late.
+        """
+        if arrival not in self._waiting():
+            return
         with self.transaction() as database:
             row = (arrival, position, question, answer)
-            database.execute("INSERT INTO answer VALUES (?, ?, ?, ?, ?)", (*row, row_hash(*row)))
+            statement = "INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?)"
+            database.execute(statement, (*row, row_hash(*row)))
         self._answered.add(arrival)
+
+    def forget_answers(self, arrival: int) -> None:
+        """They are to questions that are not asked any more."""
+        with self.transaction() as database:
+            database.execute("DELETE FROM answer WHERE arrival = ?", (arrival,))
+        self._answered.discard(arrival)
 
     def answers(self, arrival: int) -> list[tuple[bytes, bytes]]:
         self._waiting()
