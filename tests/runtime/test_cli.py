@@ -8,13 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from picomesh import cli
+from command_line import Run, runner
 from picomesh.cli.commands import COMMANDS, picomesh
 from wat_guests import Guest, counter, thrower
 
@@ -34,41 +33,12 @@ HELLO = """ruleset hello {
 """
 
 
-class Result:
-    """What one command printed, and its exit code."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code = code
-        self.out = out
-        self.err = err
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Run = Callable[..., Result]
-
-
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command in a fresh folder with a home of its own; no traceback may show."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PICOMESH_HOME", str(tmp_path / "home"))
     (tmp_path / "hello.krl").write_text(HELLO)
     (tmp_path / "count.wasm").write_bytes(counter().build())
-
-    def run(*arguments: str) -> Result:
-        code = cli.execute(list(arguments))
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return Result(code, out, err)
-
-    return run
+    return runner(tmp_path, monkeypatch, capsys)
 
 
 def test_run_prints_directives_fuel_and_receipt_of_each_event(run: Run) -> None:

@@ -1,16 +1,16 @@
-"""Comparing two histories: of two homes, two files, or one of each."""
+"""Comparing two histories: of homes, files or engines that run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from picomesh.cli.arguments import json_option
-from picomesh.cli.histories import Histories, open_histories
+from picomesh.cli.backends import BACKENDS
+from picomesh.cli.histories import Histories, open_place
 from picomesh.cli.output import print_json, visible
 from picomesh.cli.problems import Answered, fail
 
@@ -19,18 +19,29 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a")
+@click.argument("b")
 @click.option("--pico", help="The pico to compare. Default: all that both have.")
-@click.option("--backend-a", default="cranelift", show_default=True, help="What runs A again.")
-@click.option("--backend-b", default="cranelift", show_default=True, help="What runs B again.")
+@click.option(
+    "--backend-a",
+    type=click.Choice(BACKENDS),
+    default=BACKENDS[0],
+    show_default=True,
+    help="What runs A again.",
+)
+@click.option(
+    "--backend-b",
+    type=click.Choice(BACKENDS),
+    default=BACKENDS[0],
+    show_default=True,
+    help="What runs B again.",
+)
 @json_option
-def bisect(
-    a: Path, b: Path, pico: str | None, backend_a: str, backend_b: str, as_json: bool
-) -> None:
+def bisect(a: str, b: str, pico: str | None, backend_a: str, backend_b: str, as_json: bool) -> None:
     """Find where two histories of a pico part, down to the line of source.
 
-    A and B are homes, or files that `picomesh export` wrote. Finds the first receipt that
+    A and B are homes, files that `picomesh export` wrote, or URLs of engines that run
+    (`http://:TOKEN@host:port`, or the token in PICOMESH_TOKEN). Finds the first receipt that
     differs, runs it again from each side's own record, and says who does not come to what it
     recorded, the first host call that is another one, the fuel up to which they agree, and the
     rule and line that made the call. Exits with 1 when the histories differ.
@@ -51,52 +62,52 @@ def bisect(
             print_json(finding_json(finding))
         else:
             _print(finding)
-    if any(finding.seq is not None for finding in findings):
+    if not all(is_same(finding) for finding in findings):
         raise Answered
 
 
 @contextmanager
 def both(
-    a: Path, b: Path, backend_a: str = "cranelift", backend_b: str = "cranelift"
+    a: str, b: str, backend_a: str = "cranelift", backend_b: str = "cranelift"
 ) -> Iterator[tuple[Histories, Histories]]:
-    """Two homes, two files, or one of each."""
+    """Two places, whatever each is."""
     with ExitStack() as stack:
-        opened = [
-            stack.enter_context(
-                open_histories(path, None, backend)
-                if path.is_dir()
-                else open_histories(None, path, backend)
-            )
-            for path, backend in ((a, backend_a), (b, backend_b))
-        ]
-        yield opened[0], opened[1]
+        first = stack.enter_context(open_place(a, backend_a))
+        yield first, stack.enter_context(open_place(b, backend_b))
 
 
 def common_picos(a: Histories, b: Histories, pico: str | None) -> list[str]:
     """The picos that both have, or the one that is asked for."""
-    known = {item for item, _ in b.source.picos()}
+    known = {item for item, _ in b.known}
     if pico is not None:
         found = a.find(pico)
         if found not in known:
             raise fail(f"B has no pico {found}")
         return [found]
-    common = [item for item, _ in a.source.picos() if item in known]
+    common = [item for item, _ in a.known if item in known]
     if not common:
         raise fail("A and B have no pico in common", "a pico is the same one by its id")
     return common
+
+
+def is_same(finding: Finding) -> bool:
+    """Whether the two histories were compared, and one is the other or continues it."""
+    return finding.seq is None and not finding.is_apart
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
     """A comparison for a program."""
     row: dict[str, Any] = {
         "pico": finding.pico,
-        "ok": finding.seq is None,
+        "ok": is_same(finding),
+        "first": list(finding.starts),
         "receipts": list(finding.receipts),
         "looks": finding.looks,
     }
     if finding.seq is None:
         return row
     row |= {"seq": finding.seq, "field": finding.differs_in, "values": list(finding.values)}
+    row["earlier"] = finding.is_older
     row["given"] = list(finding.given)
     if finding.sides is not None:
         row["sides"] = [_side_json(side) for side in finding.sides]
@@ -120,13 +131,14 @@ def _side_json(side: Side) -> dict[str, Any]:
 
 
 def _print(finding: Finding) -> None:
-    a, b = finding.receipts
     click.echo(f"pico {finding.pico}")
     if finding.seq is None:
-        words = "the same history" if a == b else "one continues the other"
-        click.echo(f"  {words}: A has {a} receipts, B has {b}")
+        click.echo(f"  {_agreement(finding)}")
         return
-    click.echo(f"  the first {finding.seq} receipts are the same ({finding.looks} looks)")
+    if finding.is_older:
+        click.echo(f"  they part before receipt {finding.seq}, the first that both have")
+    else:
+        click.echo(f"  the first {finding.seq} receipts are the same ({finding.looks} looks)")
     click.echo(f"  receipt {finding.seq} differs in {finding.differs_in}")
     for label, value in zip("AB", finding.values, strict=True):
         click.echo(visible(f"    {label} {value}"))
@@ -140,6 +152,18 @@ def _print(finding: Finding) -> None:
         return
     where = "" if found.where is None else f"{found.where}: "
     click.echo(visible(f"agree until fuel {found.fuel:,}; {where}A {found.a}, B {found.b}"))
+
+
+def _agreement(finding: Finding) -> str:
+    sides = list(zip("AB", finding.starts, finding.receipts, strict=True))
+    if any(finding.starts):
+        has = ", ".join(f"{label} has receipts {first} to {n - 1}" for label, first, n in sides)
+    else:
+        has = ", ".join(f"{label} has {count} receipts" for label, _, count in sides)
+    if finding.is_apart:
+        return f"no receipt that both have: {has}"
+    a, b = finding.receipts
+    return f"{'the same history' if a == b else 'one continues the other'}: {has}"
 
 
 def _verdict(side: Side) -> str:

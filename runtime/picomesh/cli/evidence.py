@@ -9,6 +9,7 @@ import click
 
 from picomesh.cli.arguments import json_option
 from picomesh.cli.bisect import both, common_picos
+from picomesh.cli.files import new_file
 from picomesh.cli.output import print_json
 from picomesh.cli.problems import Answered
 
@@ -22,24 +23,25 @@ def evidence() -> None:
 
 
 @evidence.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a")
+@click.argument("b")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write."
 )
 @click.option("--pico", help="The pico to compare. Default: all that both have.")
 @json_option
-def make(a: Path, b: Path, output: Path, pico: str | None, as_json: bool) -> None:
+def make(a: str, b: str, output: Path, pico: str | None, as_json: bool) -> None:
     """Compare two histories and write evidence of the first two receipts that contradict.
 
-    A and B are homes, or files that `picomesh export` wrote. Exits with 1 if there is nothing to
-    prove: the histories agree, or one of the receipts was not signed by the pico's engine.
+    A and B are homes, exported files or URLs of running engines. Exits with 1 if there is nothing
+    to prove: the histories agree, or one of the receipts was not signed by the pico's engine.
     """
     with both(a, b) as (first, second):
         for name in common_picos(first, second, pico):
             data = _contradiction(first, second, name)
             if data is not None:
-                output.write_bytes(data)
+                with new_file(output) as file:
+                    file.write(data)
                 _print(output, data, as_json)
                 return
     if as_json:

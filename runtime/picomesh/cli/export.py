@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from picomesh.cli.arguments import home_option, json_option
-from picomesh.cli.histories import history_option, open_histories
+from picomesh.cli.files import new_file
+from picomesh.cli.histories import history_option, open_histories, read_histories
 from picomesh.cli.homes import open_engine
 from picomesh.cli.output import print_json
 from picomesh.cli.problems import fail
@@ -36,7 +37,7 @@ def export(
     last: int | None,
     without_states: bool,
     home: Path | None,
-    history: Path | None,
+    history: str | None,
     as_json: bool,
 ) -> None:
     """Write the histories of picos to a file that others can replay. Without PICOS, all.
@@ -52,7 +53,7 @@ def export(
         if not chosen:
             raise fail("there are no picos", "`picomesh new` makes one")
         total = sum(len(histories.source.receipts(pico, first, last)) for pico, _ in chosen)
-        with output.open("wb") as file, progress_bar(total, "exporting", as_json) as progress:
+        with new_file(output) as file, progress_bar(total, "exporting", as_json) as progress:
             for part in export_histories(
                 histories.source,
                 histories.engine,
@@ -82,10 +83,9 @@ def import_(file: Path, home: Path | None, as_json: bool) -> None:
     and name that with --home. Others may have seen receipts that the file has not: a home that
     goes on without them signs two pasts, and can be convicted of it.
     """
-    from picomesh.engine.export import ExportedHistories
     from picomesh.engine.restore import restore
 
-    histories = ExportedHistories(file.read_bytes())
+    histories = read_histories(file)
     total = sum(len(histories.receipts(pico)) for pico, _ in histories.picos())
     with open_engine(home) as engine, progress_bar(total, "importing", as_json) as progress:
         done = restore(engine, histories, progress)

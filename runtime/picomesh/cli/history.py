@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from picomesh.cli.arguments import home_option, json_option, utf8
+from picomesh.cli.histories import Histories, history_option, open_histories
 from picomesh.cli.homes import open_engine
 from picomesh.cli.output import print_entries, print_json, receipt_json, state_json
 from picomesh.cli.problems import Answered
 
 if TYPE_CHECKING:
     from picomesh.engine import Engine
+    from picomesh.engine.history import Problem
     from picomesh.ledger.receipt import Receipt
 
 
@@ -128,30 +130,29 @@ def _details(engine: Engine, receipt: Receipt) -> dict[str, Any]:
 @click.command()
 @click.argument("pico", required=False)
 @home_option
+@history_option
 @json_option
-def verify(pico: str | None, home: Path | None, as_json: bool) -> None:
+def verify(pico: str | None, home: Path | None, history: str | None, as_json: bool) -> None:
     """Check every stored byte: hashes, chain, signatures, state roots. Runs nothing.
 
-    Without PICO, all of a home. Says the place of what is wrong and exits with 1.
+    Without PICO, all of a home or file. Says the receipt and field of the first thing in each
+    history that is wrong, and by whose fault, and exits with 1.
     """
-    from picomesh.engine.history import Problem, verify_home, verify_pico
-    from picomesh.ledger.errors import BrokenHistory
+    from picomesh.engine.history import verify_home
+    from picomesh.store.store import Store
 
-    with open_engine(home) as engine:
+    with open_histories(home, history) as histories:
         problems: list[Problem] = []
-        if pico is None:
-            checked = verify_home(engine.store, engine.public_key)
+        if pico is None and isinstance(histories.source, Store):
+            checked = verify_home(histories.source, histories.engine)
             problems += checked.problems
             receipts = checked.receipts
         else:
-            found = engine.find(utf8(pico, "the pico"))
-            name = dict(engine.store.picos())[found]
-            try:
-                receipts = verify_pico(engine.store, engine.public_key, found, name)
-            except BrokenHistory as problem:
-                receipts = problem.seq
-                place = f"receipt {problem.seq}, {problem.field}"
-                problems.append(Problem(place, problem.text, problem.fault))
+            receipts = 0
+            for found, name in histories.picos(pico):
+                good, problem = _verify_one(histories, found, name)
+                receipts += good
+                problems += [] if problem is None else [problem]
     if as_json:
         rows = [{"place": item.place, "text": item.text, "fault": item.fault} for item in problems]
         print_json({"ok": not problems, "receipts": receipts, "problems": rows})
@@ -163,3 +164,19 @@ def verify(pico: str | None, home: Path | None, as_json: bool) -> None:
         click.echo(f"{receipts} receipts {'good' if not problems else 'before the damage good'}")
     if problems:
         raise Answered
+
+
+def _verify_one(histories: Histories, pico: str, name: str) -> tuple[int, Problem | None]:
+    """How many receipts of a pico are good, and what is wrong with the next."""
+    from picomesh.engine.history import Problem, verify_pico, verify_run
+    from picomesh.ledger.errors import BrokenHistory
+    from picomesh.store.store import Store
+
+    source = histories.source
+    try:
+        if isinstance(source, Store):
+            return verify_pico(source, histories.engine, pico, name), None
+        return verify_run(source, histories.engine, pico, name), None
+    except BrokenHistory as broken:
+        place = f"pico {pico}, receipt {broken.seq}, {broken.field}"
+        return broken.seq, Problem(place, broken.text, broken.fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,11 @@ import click
 
 from picomesh.cli.arguments import backend_option, home_option, json_option
 from picomesh.cli.histories import history_option, open_histories
-from picomesh.cli.output import print_entries, print_json, state_json, to_json, visible
-from picomesh.cli.problems import Answered
+from picomesh.cli.output import print_entries, print_json, state_json, visible
+from picomesh.cli.problems import Answered, fail
 
 if TYPE_CHECKING:
     from picomesh.engine.fork import Difference, Forked
-    from picomesh.engine.inputs import Input
     from picomesh.engine.moment import Moment
 
 
@@ -33,7 +33,7 @@ def at(
     seq: int,
     fuel: int | None,
     home: Path | None,
-    history: Path | None,
+    history: str | None,
     backend: str,
     as_json: bool,
 ) -> None:
@@ -133,7 +133,7 @@ def fork(
     replay: bool,
     last: int | None,
     home: Path | None,
-    history: Path | None,
+    history: str | None,
     backend: str,
     as_json: bool,
 ) -> None:
@@ -149,6 +149,8 @@ def fork(
     from picomesh.engine.fork import Fork
 
     module = load_module(ruleset)
+    if last is not None and last < seq:
+        raise fail(f"--to {last} is before --at {seq}")
     with open_histories(home, history, backend) as histories:
         made = Fork(histories.source, histories.programs, histories.find(pico), seq)
         installed = made.install(module.raw, module.source, module.url)
@@ -179,7 +181,9 @@ def fork(
 
 def forked_json(item: Forked) -> dict[str, Any]:
     """One event of a fork for a program."""
-    row: dict[str, Any] = {"seq": item.seq, "given": _given_text(item.given), "ok": item.is_same}
+    from picomesh.engine.telling import given_text
+
+    row: dict[str, Any] = {"seq": item.seq, "given": given_text(item.given), "ok": item.is_same}
     row |= {"skipped": item.skipped, "was": {"outcome": item.core.outcome, "fuel": item.core.fuel}}
     if item.performed is not None:
         now = item.performed.core
@@ -196,18 +200,9 @@ def difference_json(item: Difference) -> dict[str, Any]:
     return {"path": path, "was": value_text(item.past), "is": value_text(item.forked)}
 
 
-def _given_text(given: Input) -> str:
-    from picomesh.engine.inputs import Event, kind_of
-    from picomesh.ledger.value import decode_value
-
-    if isinstance(given, Event):
-        return f"{given.domain}:{given.name} {to_json(decode_value(given.attrs))}"
-    return f"{kind_of(given)} {getattr(given, 'rid', '')}".rstrip()
-
-
 def _lines(item: Forked) -> list[str]:
     """What differs in an event of a fork."""
-    from picomesh.engine.telling import effect_text, name_of, value_text
+    from picomesh.engine.telling import name_of, value_text
 
     assert item.performed is not None, "it was run"
     done, lines = item.performed.transition, []
@@ -218,17 +213,38 @@ def _lines(item: Forked) -> list[str]:
     now = {write.path: write.value for write in item.performed.core.writes}
     values = dict(done.writes)
     for path in sorted(was.keys() | now.keys()):
-        if path not in now:
-            lines.append(f"{name_of(path)} is not written, was")
-        elif path not in was or was[path] != now[path]:
-            lines.append(f"{name_of(path)} = {value_text(values[path])}")
+        if was.get(path, "") == now.get(path, ""):
+            continue
+        text = f"{name_of(path)} = {value_text(values[path])}" if path in now else ""
+        text = text or f"{name_of(path)} is not written"
+        if path not in was:
+            lines.append(f"{text}, was not written")
+        elif path in item.past.values:
+            lines.append(f"{text}, was {value_text(item.past.values[path])}")
+        else:
+            lines.append(f"{text}, was another")
     if item.core.outbox != item.performed.core.outbox:
-        lines += [effect_text(effect.data) for effect in done.effects] or ["no effects"]
+        lines += _effect_lines(item.past.effects, [effect.data for effect in done.effects])
     return lines
 
 
+def _effect_lines(past: list[bytes] | None, now: list[bytes]) -> list[str]:
+    """Effects that are others; of a past that is not known, all that would have been."""
+    from picomesh.engine.telling import effect_text
+
+    lines: list[str] = []
+    for was, after in zip_longest(past or [], now):
+        if was != after:
+            text = "sends nothing" if after is None else effect_text(after)
+            before = "" if past is None else "nothing" if was is None else effect_text(was)
+            lines.append(f"{text}, was: {before}" if before else text)
+    return lines or ["no effects, was another"]
+
+
 def _print_forked(item: Forked) -> None:
-    given = _given_text(item.given)
+    from picomesh.engine.telling import given_text
+
+    given = given_text(item.given)
     if item.performed is None:
         click.echo(visible(f"receipt {item.seq}, {given}: left out, {item.skipped}"))
     elif not item.is_same:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 from picomesh.cli.arguments import home_option, json_option, utf8
 from picomesh.cli.backends import BACKENDS
 from picomesh.cli.cache import cache_folder
+from picomesh.cli.files import new_file
 from picomesh.cli.histories import history_option, open_histories
 from picomesh.cli.output import print_json, to_json, visible
 from picomesh.cli.problems import Answered, fail
@@ -40,7 +42,7 @@ def prove(
     output: Path | None,
     without_modules: bool,
     home: Path | None,
-    history: Path | None,
+    history: str | None,
     as_json: bool,
 ) -> None:
     """Write the proof of one receipt: a file with which anybody can check it.
@@ -62,7 +64,8 @@ def prove(
             has_modules=not without_modules,
         )
     path = output or Path(f"{name.replace('/', '_')}-{seq}.car")
-    path.write_bytes(data)
+    with new_file(path) as file:
+        file.write(data)
     if as_json:
         print_json({"file": str(path), "bytes": len(data), "seq": seq})
     else:
@@ -130,10 +133,11 @@ def audit(
 
 
 def _key(text: str | None) -> bytes | None:
-    try:
-        return None if text is None else bytes.fromhex(text)
-    except ValueError as problem:
-        raise fail(f"--engine {text} is not a key", "write its 64 hexadecimal digits") from problem
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise fail(f"--engine {text} is not a key", "write its 64 hexadecimal digits")
+    return bytes.fromhex(text)
 
 
 def _add_modules(checked: CheckedModules, modules: tuple[Path, ...]) -> None:

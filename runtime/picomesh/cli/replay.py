@@ -40,7 +40,7 @@ def replay(
     last: int | None,
     jobs: int,
     home: Path | None,
-    history: Path | None,
+    history: str | None,
     backend: str,
     as_json: bool,
 ) -> None:
@@ -75,10 +75,11 @@ def _run(
     last: int | None,
     jobs: int,
     backend: str,
-    history: Path | None,
+    history: str | None,
     progress: Any,
 ) -> Iterator[Rerun]:
     from picomesh.cli.cache import cache_folder
+    from picomesh.engine.export import ExportedHistories
     from picomesh.engine.rerun import Job, as_files, run_jobs
 
     source, engine = histories.source, histories.engine
@@ -90,8 +91,8 @@ def _run(
         yield from (_one(histories, item, first, last, progress) for item, _ in good)
         return
     cache = str(cache_folder())
-    if history is not None:
-        files = [Job(str(history), item, first, last, backend, cache) for item, _ in good]
+    if isinstance(source, ExportedHistories) and history is not None:
+        files = [Job(history, item, first, last, backend, cache) for item, _ in good]
         yield from run_jobs(files, jobs, progress)
         return
     with as_files(source, engine, good, first, last) as paths:

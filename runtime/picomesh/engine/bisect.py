@@ -8,12 +8,15 @@ does not come to what it recorded is wrong; and where both do, their host calls 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 
 from picomesh.engine.explain import Explained, explain_claim, explain_traces
+from picomesh.engine.inputs import decode_input
 from picomesh.engine.perform import Performed
 from picomesh.engine.programs import Programs
-from picomesh.engine.replay import Divergence, compare, describe_field, work_of
+from picomesh.engine.replay import Divergence, compare, decode_tape, describe_field, work_of
 from picomesh.engine.sources import Source, cid_of, get_receipt, with_state
+from picomesh.engine.telling import given_text, tape_answer_text
 from picomesh.engine.trace import Trace
 from picomesh.engine.watch import Watcher
 from picomesh.ledger.errors import LedgerError
@@ -57,6 +60,7 @@ class Finding:
 
     pico: str
     receipts: tuple[int, int]
+    starts: tuple[int, int]  # the first that each side has: a file may begin late
     looks: int = 0
     seq: int | None = None  # of the first receipt that differs; None: one continues the other
     differs_in: str = ""
@@ -65,18 +69,31 @@ class Finding:
     sides: tuple[Side, Side] | None = None
     explained: Explained | None = None
 
+    @property
+    def is_apart(self) -> bool:
+        """The two have no receipt of one place, so nothing can be said."""
+        return max(self.starts) >= min(self.receipts)
+
+    @property
+    def is_older(self) -> bool:
+        """They part before the first receipt that both have."""
+        sides = self.sides or ()
+        prevs = {side.core.prev for side in sides if side.core is not None}
+        return self.seq == max(self.starts) and len(prevs) > 1
+
 
 def bisect(a: Side, b: Side, pico: str) -> Finding:
     """Compares two histories of a pico. Raises OperatorError when one has none."""
     heads = [_length(side.source, pico) for side in (a, b)]
-    finding = Finding(pico, (heads[0], heads[1]))
+    starts = [_start(side.source, pico) for side in (a, b)]
+    finding = Finding(pico, (heads[0], heads[1]), (starts[0], starts[1]))
     finding.seq, finding.looks = first_difference(a.source, b.source, pico)
     if finding.seq is None:
         return finding
     for side in (a, b):
         side.core = decode_core(get_receipt(side.source, pico, finding.seq).core)
     assert a.core is not None and b.core is not None, "both were just read"
-    _compare_fields(finding, a.core, b.core)
+    _compare_fields(finding, a.core, b.core, (a.source, b.source))
     for side in (a, b):
         _run_again(side)
     finding.sides = (a, b)
@@ -114,7 +131,7 @@ def _start(source: Source, pico: str) -> int:
     return first[0].seq if first else 0
 
 
-def _compare_fields(finding: Finding, a: Core, b: Core) -> None:
+def _compare_fields(finding: Finding, a: Core, b: Core, blocks: tuple[Source, Source]) -> None:
     differing = [
         item.name for item in fields(Core) if getattr(a, item.name) != getattr(b, item.name)
     ]
@@ -122,8 +139,30 @@ def _compare_fields(finding: Finding, a: Core, b: Core) -> None:
     results = [name for name in differing if name not in (*GIVEN, "prev")]
     order = [*finding.given, *_by_weight(results), *differing]
     finding.differs_in = order[0]
-    values = [describe_field(getattr(core, finding.differs_in)) for core in (a, b)]
-    finding.values = (values[0], values[1])
+    finding.values = _values(finding.differs_in, a, b, blocks)
+
+
+def _values(field: str, a: Core, b: Core, blocks: tuple[Source, Source]) -> tuple[str, str]:
+    """What each side has in a field: of a link what it leads to, if that is there."""
+    sides = list(zip(blocks, (a, b), strict=True))
+    try:
+        match field:
+            case "event":
+                given = [decode_input(side.block(core.event)) for side, core in sides]
+                texts = [given_text(item) for item in given]
+                if texts[0] != texts[1]:
+                    return texts[0], texts[1]
+            case "tape":
+                tapes = [decode_tape(side.block(core.tape)) for side, core in sides]
+                pairs = zip_longest(*tapes)
+                first, second = next(pair for pair in pairs if pair[0] != pair[1])
+                return tape_answer_text(first), tape_answer_text(second)
+            case _:
+                pass
+    except LedgerError:  # that is said when the side is run again
+        pass
+    values = [describe_field(getattr(core, field)) for core in (a, b)]
+    return values[0], values[1]
 
 
 def _by_weight(results: list[str]) -> list[str]:
@@ -147,8 +186,10 @@ def _run_again(side: Side) -> None:
 
 def _explain(finding: Finding, a: Side, b: Side) -> Explained | None:
     """The first host call in which the two differ, or in which the wrong one contradicts it."""
+    if "kind" in finding.given:
+        return None  # they did not do the same thing, so no call of the one is the other's
     if a.reproduces and b.reproduces:
-        return explain_traces(a, b)
+        return explain_traces(a, b, not finding.given)
     right = next((side for side in (a, b) if side.reproduces), None)
     wrong = b if right is a else a
     if right is None or finding.given or wrong.core is None:

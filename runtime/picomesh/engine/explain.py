@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from picomesh.engine.places import Place
 from picomesh.engine.records import PicoState, RulesetRecord
-from picomesh.engine.replay import work_of
+from picomesh.engine.replay import decode_outbox, work_of
 from picomesh.engine.telling import (
     answer_text,
     call_text,
@@ -20,7 +20,6 @@ from picomesh.engine.telling import (
 )
 from picomesh.engine.trace import Call, Trace
 from picomesh.ledger.cid import Cid
-from picomesh.ledger.codec import Block, decode_block
 from picomesh.ledger.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -51,8 +50,12 @@ class Explained:
     b: str
 
 
-def explain_traces(a: Side, b: Side) -> Explained | None:
-    """Both sides were run: the first host call that is another one, or answered otherwise."""
+def explain_traces(a: Side, b: Side, is_given_same: bool) -> Explained | None:
+    """Both sides were run: the first host call that is another one, or answered otherwise.
+
+    What their guests hold is compared only when both were given the same: else it differs from
+    the first instruction on.
+    """
     assert a.trace is not None and b.trace is not None, "both were run"
     count = max(len(a.trace.calls), len(b.trace.calls))
     for at in range(count):
@@ -60,7 +63,8 @@ def explain_traces(a: Side, b: Side) -> Explained | None:
         if first is not None and second is not None:
             if not first.same_question(second):
                 texts = call_text(first), call_text(second)
-                return _narrowed(a, b, at, *texts) or _parting(a, b, at, *texts)
+                narrowed = _narrowed(a, b, at, *texts) if is_given_same else None
+                return narrowed or _parting(a, b, at, *texts)
             if first.answer != second.answer:
                 told = [
                     f"{call_text(item)}: {answer_text(item.answer)}" for item in (first, second)
@@ -95,7 +99,7 @@ def _narrowed(a: Side, b: Side, at: int, a_text: str, b_text: str) -> Explained 
     watched = a.watcher.run_to_fuel(a.source, work[0], low)
     record = record_of(a, watched.trace.stopped_in)
     place = None if record is None else a.watcher.place(a.source, record, watched)
-    where = None if record is None or place is None else where_of(record, place)
+    where = where_of(record, place) if record and place else locate(a, at)[0]
     return Explained(max(low - 1, 0), at, where, a_text, b_text)
 
 
@@ -178,10 +182,9 @@ def _contradicted_effect(right: Side, wrong: Side) -> _Found | None:
     if right.core.outbox == wrong.core.outbox:
         return None
     try:
-        rows = decode_block(wrong.source.block(wrong.core.outbox))
+        theirs = decode_outbox(wrong.source.block(wrong.core.outbox))
     except LedgerError:
         return None
-    theirs = [_effect(row) for row in rows] if isinstance(rows, list) else []
     ours = [effect.data for effect in right.performed.transition.effects]
     at = next(
         (at for at, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]),
@@ -192,10 +195,6 @@ def _contradicted_effect(right: Side, wrong: Side) -> _Found | None:
     ]
     calls = [number for number, call in enumerate(right.trace.calls) if _emits(call, ours, at)]
     return (calls[0] if calls else None), texts[0], texts[1]
-
-
-def _effect(row: Block) -> bytes:
-    return row[2] if isinstance(row, list) and len(row) == 3 and isinstance(row[2], bytes) else b""
 
 
 def _emits(call: Call, effects: list[bytes], at: int) -> bool:

@@ -7,15 +7,17 @@ home keeps, so that any receipt can be proved, shown or bisected without a repla
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from picomesh.engine.errors import OperatorError
+from picomesh.engine.makers import makers_of
 from picomesh.engine.replay import decode_tape
 from picomesh.engine.sources import Source, has_state
 from picomesh.ledger.car import CarFile, car_parts
 from picomesh.ledger.cid import DAG_CBOR, Cid, cid_of_block
 from picomesh.ledger.codec import decode_block
-from picomesh.ledger.errors import CodecError
+from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.ledger.export import (
     PAGE_RECEIPTS_MAX,
     Export,
@@ -89,9 +91,7 @@ class _Gathering:
                 continue
             match row:
                 case {"fn": "ctx:module"}, {"ok": {"raw": raw, "source": source}}:
-                    yield Cid(bytes.fromhex(str(raw)))
-                    if source is not None:
-                        yield Cid(bytes.fromhex(str(source)))
+                    yield from (_cid(item) for item in (raw, source) if item is not None)
                 case _:
                     continue
 
@@ -129,6 +129,8 @@ def _gather_pico(
     rows = gathering.source.receipts(pico, first, last)
     if not rows:
         raise OperatorError(f"there are no receipts from {first}", "`picomesh log` lists them")
+    with suppress(MissingBlock):  # a file made by another may leave them out
+        gathering.found |= makers_of(gathering.source, pico).keys()
     before = None
     if first:
         row = gathering.source.receipt(pico, first - 1)
@@ -144,6 +146,13 @@ def _gather_pico(
     starts = range(0, len(links), PAGE_RECEIPTS_MAX)
     pages = [gathering.make(encode_page(links[at : at + PAGE_RECEIPTS_MAX])) for at in starts]
     return ExportedPico(pico, name, first, len(rows), before, tuple(pages))
+
+
+def _cid(text: object) -> Cid:
+    try:
+        return Cid(bytes.fromhex(str(text)))
+    except ValueError as problem:
+        raise CodecError("an answer names a module that is none") from problem
 
 
 def linked_blocks(source: Source, rows: list[StoredReceipt]) -> dict[Cid, bytes]:

@@ -8,21 +8,31 @@ of the past; one that nobody asked then has no answer, and its event is left out
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from picomesh.engine.inputs import Input, Install, Uninstall, decode_input
 from picomesh.engine.moment import source_behind, state_behind
 from picomesh.engine.perform import Performed, Work, perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import RULESETS, Layered, PicoState
-from picomesh.engine.replay import decode_tape, work_of
+from picomesh.engine.replay import decode_outbox, decode_tape, work_of
 from picomesh.engine.sources import Source, get_receipt
-from picomesh.ledger.cid import cid_of_bytes
+from picomesh.ledger.cid import Cid, cid_of_bytes
+from picomesh.ledger.errors import MissingBlock
 from picomesh.ledger.receipt import Core, decode_core
 from picomesh.store.store import StoredReceipt
 from picomesh.transition import Answer, NeedsAnswer, TapeDiverged
 
 ATTEMPTS_MAX = 200  # of one event; each brings one more answer
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an event of the past wrote and sent, as far as the source has kept it."""
+
+    values: dict[bytes, bytes | None]
+    effects: list[bytes] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,7 @@ class Forked:
     core: Core
     performed: Performed | None
     skipped: str = ""  # why it was not run
+    past: Past = field(default_factory=lambda: Past({}, None))
 
     @property
     def is_same(self) -> bool:
@@ -106,7 +117,11 @@ class Fork:
 
     def replay(self, last: int | None = None) -> Iterator[Forked]:
         """Runs what came behind the beginning, in order."""
-        for row in self._source.receipts(self.pico, self._seq + 1, last):
+        head = self._source.head(self.pico)
+        end = head.seq if last is None and head is not None else last
+        assert end is not None, "the fork began behind a receipt"
+        self._source = source_behind(self._source, self.programs, self.pico, end)
+        for row in self._source.receipts(self.pico, self._seq + 1, end):
             yield self._one(row)
 
     def _one(self, row: StoredReceipt) -> Forked:
@@ -119,7 +134,20 @@ class Fork:
             performed = self._answered(work, list(decode_tape(self._blocks.block(core.tape))))
         except _Unanswered as problem:
             return Forked(row.seq, given, core, None, str(problem))
-        return Forked(row.seq, given, core, self._take(performed))
+        return Forked(row.seq, given, core, self._take(performed), "", self._past(core))
+
+    def _past(self, core: Core) -> Past:
+        values: dict[bytes, bytes | None] = {}
+        for write in core.writes:
+            with suppress(MissingBlock):  # of a file that was made by somebody else
+                values[write.path] = None if write.value is None else self._get(write.value)
+        try:
+            return Past(values, decode_outbox(self._get(core.outbox)))
+        except MissingBlock:
+            return Past(values, None)
+
+    def _get(self, cid: Cid) -> bytes:
+        return self._source.block(cid)
 
     def _answered(self, work: Work, past: list[Answer]) -> Performed:
         """Runs an event, and again with one more answer, until it asks nothing new."""

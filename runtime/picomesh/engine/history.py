@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from picomesh.engine.inputs import Create, Install, decode_input
+from picomesh.engine.makers import check_maker
 from picomesh.engine.records import PicoState
-from picomesh.engine.replay import CheckedBlocks, decode_tape
+from picomesh.engine.replay import CheckedBlocks, decode_outbox, decode_tape
+from picomesh.engine.sealing import read_receipt
+from picomesh.engine.sources import Source, has_state
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.codec import decode_block
 from picomesh.ledger.errors import BrokenHistory, CodecError, LedgerError
 from picomesh.ledger.receipt import Code, Receipt, decode_core
-from picomesh.ledger.tree import Tree
+from picomesh.ledger.tree import Blocks, Tree
 from picomesh.ledger.verify import Chain
 from picomesh.store.errors import DamagedStore
 from picomesh.store.store import Store
@@ -88,7 +91,36 @@ def verify_pico(store: Store, engine: bytes, pico: str, name: str | None = None)
     return len(rows)
 
 
-def _check_links(blocks: CheckedBlocks, receipt: Receipt, name: str | None) -> None:
+def verify_run(source: Source, engine: bytes, pico: str, name: str) -> int:
+    """Checks the receipts of a pico that a file or another engine has, and what they lead to.
+
+    States are checked where the source has them; by the writes alone every root is. Returns the
+    number of receipts. Raises BrokenHistory.
+    """
+    rows, known = source.receipts(pico), set[Cid]()
+    if not rows:
+        raise BrokenHistory(0, "seq", "the pico has no receipts")
+    first = rows[0].seq
+    before = source.receipt(pico, first - 1) if first else None
+    check_maker(source, pico, engine, first)
+    try:
+        chain = Chain(pico, engine, None if before is None else read_receipt(before), source)
+        for row in rows:
+            receipt = chain.accept(row.core, row.envelope)
+            is_whole = has_state(source, receipt.core.post)
+            _check_links(source, receipt, name, is_whole)
+            if is_whole:
+                _check_state(source, receipt, known)
+    except BrokenHistory:
+        raise
+    except LedgerError as problem:
+        raise BrokenHistory(chain.seq, "blocks", str(problem)) from problem
+    return len(rows)
+
+
+def _check_links(
+    blocks: Blocks, receipt: Receipt, name: str | None, has_effects: bool = True
+) -> None:
     """Every block that a receipt links to is there and is what it must be."""
     core = receipt.core
     given = decode_input(blocks.block(core.event))
@@ -101,12 +133,13 @@ def _check_links(blocks: CheckedBlocks, receipt: Receipt, name: str | None) -> N
         if given.source is not None:
             blocks.block(given.source)
     decode_tape(blocks.block(core.tape))
-    decode_block(blocks.block(core.outbox))
+    if has_effects:
+        decode_outbox(blocks.block(core.outbox))
     if receipt.envelope.logs is not None:
         decode_block(blocks.block(receipt.envelope.logs))
 
 
-def _check_state(blocks: CheckedBlocks, receipt: Receipt, known: set[Cid]) -> None:
+def _check_state(blocks: Blocks, receipt: Receipt, known: set[Cid]) -> None:
     core = receipt.core
     Tree(blocks, core.post).check(known)
     state = PicoState(blocks, core.post)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from picomesh.engine.inputs import Create, Spawn, decode_input
 from picomesh.ledger.cid import Cid, parse_cid
-from picomesh.ledger.errors import CodecError
+from picomesh.ledger.errors import BrokenHistory, CodecError, LedgerError
 from picomesh.ledger.tree import Blocks
 
 
@@ -29,6 +29,16 @@ def makers_of(blocks: Blocks, pico: str) -> dict[Cid, bytes]:
         found[name] = blocks.block(name)
         made = maker_of(found[name])
     return found
+
+
+def check_maker(blocks: Blocks, pico: str, engine: bytes, seq: int) -> None:
+    """Raises BrokenHistory for a pico that another engine made, or nobody knows who."""
+    try:
+        found = engine_of(blocks, pico)
+    except LedgerError as problem:
+        raise BrokenHistory(seq, "pico", f"who made it is not to be seen: {problem}") from problem
+    if found != engine:
+        raise BrokenHistory(seq, "event", f"another engine made this pico: {found.hex()}")
 
 
 def engine_of(blocks: Blocks, pico: str) -> bytes:

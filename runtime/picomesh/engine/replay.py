@@ -172,6 +172,19 @@ def decode_tape(data: bytes) -> tuple[Answer, ...]:
     return tuple(tape)
 
 
+def decode_outbox(data: bytes) -> list[bytes]:
+    """The effects of an outbox block. Raises CodecError."""
+    rows = decode_block(data)
+    effects: list[bytes] = []
+    for row in rows if isinstance(rows, list) else [None]:
+        match row:
+            case [str(), str(), bytes(effect)]:
+                effects.append(effect)
+            case _:
+                raise CodecError("an outbox is not a list of [kind, ruleset, effect]")
+    return effects
+
+
 def _decode(row: StoredReceipt) -> Core:
     try:
         return decode_core(row.core)

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from picomesh.engine.export import ExportedHistories, export_histories
-from picomesh.engine.inputs import Create, decode_input
+from picomesh.engine.makers import check_maker
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import Divergence, Replayed, Replayer
 from picomesh.engine.sealing import read_receipt
 from picomesh.engine.sources import Source
 from picomesh.ledger.cid import Cid
-from picomesh.ledger.errors import BrokenHistory, LedgerError
+from picomesh.ledger.errors import BrokenHistory
 from picomesh.ledger.verify import Chain
 from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.machine import WasmtimeSandbox
@@ -106,23 +106,10 @@ def _checked(
     head = None if before is None else read_receipt(before)
     chain = Chain(pico, engine, head, source)
     replayer = Replayer(programs, source, None if head is None else (head.core, head.cid), made)
+    check_maker(source, pico, engine, first)
     for row in rows:
         receipt = chain.accept(row.core, row.envelope)
-        if receipt.core.seq == 0:
-            _check_maker(source, receipt.core.pico, receipt.envelope.engine, row.seq)
         yield replayer.run(receipt.core, row.core)
-
-
-def _check_maker(source: Source, pico: str, engine: bytes, seq: int) -> None:
-    """A pico is made by the engine that signs for it, or by its parent."""
-    row = source.receipt(pico, seq)
-    assert row is not None, "it was just read"
-    try:
-        given = decode_input(source.block(read_receipt(row).core.event))
-    except LedgerError as problem:
-        raise BrokenHistory(seq, "event", str(problem)) from problem
-    if isinstance(given, Create) and given.engine != engine:
-        raise BrokenHistory(seq, "event", "another engine made this pico")
 
 
 # -- several at a time

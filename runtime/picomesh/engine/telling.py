@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Iterable
 
+from picomesh.engine.inputs import Event, Input, Install, kind_of
 from picomesh.engine.trace import Call
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import Value, decode_plain, decode_value
 from picomesh.sandbox.recording import Answer
+from picomesh.transition import Answer as TapeAnswer
 
 _TEXT_MAX = 200  # characters of a value that are shown
 
@@ -114,6 +116,28 @@ def _message_text(data: bytes) -> str:
 def _bytes(argument: bytes | int) -> bytes:
     assert isinstance(argument, bytes), "the first argument of this function is bytes"
     return argument
+
+
+def given_text(given: Input) -> str:
+    """An input in one line: `event a:b {"n":1}`."""
+    match given:
+        case Event():
+            try:
+                attrs = json_text(decode_value(given.attrs))
+            except CodecError:
+                attrs = f"{len(given.attrs)} bytes"
+            return f"event {given.domain}:{given.name} {attrs}"
+        case Install():
+            return f"install {given.rid}, module {given.raw}"
+        case _:
+            return f"{kind_of(given)} {getattr(given, 'rid', '')}".rstrip()
+
+
+def tape_answer_text(answer: TapeAnswer | None) -> str:
+    """A question and what was answered."""
+    if answer is None:
+        return "nothing more was asked"
+    return f"asked {_message_text(answer.question)}: {_message_text(answer.answer)}"
 
 
 def write_text(path: bytes, value: bytes | Cid | None) -> str:
