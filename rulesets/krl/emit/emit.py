@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from krl.emit import exports, steps, values
 from krl.emit.code import EMPTY, FLAG, VALUE, Code
 from krl.emit.data import ITEM_BYTES, UNDEFINED, Data
-from krl.emit.function import EmittedFunction, FunctionCode, Layout
+from krl.emit.function import (
+    ENTRY_TYPE,
+    EmittedFunction,
+    FunctionCode,
+    Layout,
+    is_entry,
+    needs_entry,
+)
 from krl.emit.guest import Guest
 from krl.lower import ir
 from pico_abi.wasm import FunctionType, opcodes
 
 WORDS_PER_SLOT = 3  # so that STACK_BYTES of the guest's memory is more than the metered stack takes
-ENTRY_TYPE = FunctionType((FLAG, FLAG, FLAG), (VALUE,))
+# Arguments so far forward are read whether they are there or not: memory goes on behind every list
+# (arena.c).
+_READ_ANYWAY_MAX = 8
+_ARGUMENT_COUNT, _ARGUMENTS = 1, 2  # parameters of an entry, behind the closure
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,7 @@ def emit(program: ir.Program, guest: Guest) -> Emitted:
     layout.slots = [layout.data.global_slot() for _ in program.global_names]
     functions = [_function(layout, function) for function in program.functions]
     for number, function in enumerate(program.functions):
-        if function.as_value:
+        if needs_entry(function):
             functions.append(_entry(layout, number, function))
     manifest_address = layout.data.add(program.manifest)
     first = guest.function_count + len(functions)
@@ -58,6 +68,10 @@ def _function(layout: Layout, function: ir.Function) -> EmittedFunction:
     f = FunctionCode(layout, function)
     result = FLAG if function.kind == "rule" else VALUE
     number = layout.program.functions.index(function)
+    if is_entry(function):
+        for index in range(len(function.parameters)):
+            _argument(f.code, index)
+            f.code.set(f.local(index))
     _emit_body(f, result, number)
     _declare_slots(f)
     entry = _take_frame(f)
@@ -128,18 +142,31 @@ def _entry(layout: Layout, number: int, function: ir.Function) -> EmittedFunctio
     if function.has_closure:
         code.get(0)
     for index in range(len(function.parameters)):
-        code.get(1)
-        code.i32(index)
-        code.op(opcodes.I32_GT_U)
-        with code.block(opcodes.IF, VALUE):
-            code.get(2)
-            code.load(opcodes.I64_LOAD, index * ITEM_BYTES)
-            code.otherwise()
-            code.i64(UNDEFINED)
+        _argument(code, index)
     code.call(layout.function_index(number))
     body = bytes(code.bytes) + bytes((opcodes.END,))
     calls = frozenset(code.calls)
     return EmittedFunction(f"entry of {function.name}", ENTRY_TYPE, (), body, calls)
+
+
+def _argument(code: Code, index: int) -> None:
+    """An argument of the list that an entry gets, or undefined."""
+    if index < _READ_ANYWAY_MAX:
+        code.get(_ARGUMENTS)
+        code.load(opcodes.I64_LOAD, index * ITEM_BYTES)
+        code.i64(UNDEFINED)
+        code.get(_ARGUMENT_COUNT)
+        code.i32(index)
+        code.op(opcodes.I32_GT_U, opcodes.SELECT)
+        return
+    code.get(_ARGUMENT_COUNT)
+    code.i32(index)
+    code.op(opcodes.I32_GT_U)
+    with code.block(opcodes.IF, VALUE):
+        code.get(_ARGUMENTS)
+        code.load(opcodes.I64_LOAD, index * ITEM_BYTES)
+        code.otherwise()
+        code.i64(UNDEFINED)
 
 
 __all__ = ["Emitted", "EmittedFunction", "emit"]

@@ -20,6 +20,7 @@ from pico_abi.wasm import FunctionType
 
 FRAME_ALIGNMENT_BYTES = 16
 SLOT_BYTES = 8
+ENTRY_TYPE = FunctionType((FLAG, FLAG, FLAG), (VALUE,))  # closure, argument count, arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ class Layout:
 
     def entry_index(self, number: int) -> int:
         """The function with the uniform signature that calls through a value go to."""
-        wrapped = [n for n, f in enumerate(self.program.functions) if f.as_value]
+        if is_entry(self.program.functions[number]):
+            return self.function_index(number)
+        wrapped = [n for n, f in enumerate(self.program.functions) if needs_entry(f)]
         return self.function_index(len(self.program.functions)) + wrapped.index(number)
 
     def pattern(self, source: str, flags: str) -> int:
@@ -82,6 +85,16 @@ class Layout:
     _static: dict[int, int] = field(default_factory=dict)
 
 
+def is_entry(function: ir.Function) -> bool:
+    """Only called through values: it takes its arguments as such calls pass them."""
+    return function.as_value and not function.called
+
+
+def needs_entry(function: ir.Function) -> bool:
+    """Called both ways: another function takes the arguments of values and calls this one."""
+    return function.as_value and function.called
+
+
 class FunctionCode:
     """The code of one program function."""
 
@@ -93,9 +106,11 @@ class FunctionCode:
         self.function = function
         closure = (FLAG,) if function.has_closure else ()
         self.parameters = closure + (VALUE,) * len(function.parameters) if raw is None else raw
-        self.code = Code(self.parameters)
         self._locals = list(range(len(closure), len(self.parameters)))
-        for local in range(len(function.parameters), len(function.local_names)):
+        if is_entry(function):
+            self.parameters, self._locals = ENTRY_TYPE.params, []
+        self.code = Code(self.parameters)
+        for local in range(len(self._locals), len(function.local_names)):
             kind = FLAG if local in function.flags else VALUE
             self._locals.append(self.code.new_local(kind))
         self.frame = -1

@@ -2,7 +2,8 @@
 
 A value that is not a number is a NaN when read as a double, so the result alone tells whether an
 inline operation may stand: x + y is a NaN if either is no number. An infinity is no number to KRL
-either, so the test is that the result is finite: that it differs from itself by 0.
+either, so the test is that the result is finite: that its bits, but for the sign, are below those
+of infinity.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from krl.emit.constant import encoded
 from krl.emit.function import FunctionCode
 from krl.emit.machine import machine_data
 from krl.lower import ir
-from pico_abi.wasm import F64, opcodes
+from pico_abi.wasm import opcodes
 
 # Three words are declared for each slot (krl/emit/emit.py); a function has at most 1,000 locals.
 FRAME_SLOTS_MAX = 128
@@ -33,6 +34,7 @@ _ORDERS = {
     ">": (opcodes.F64_GT, opcodes.F64_LE, opcodes.I32_GT_S),
     ">=": (opcodes.F64_GE, opcodes.F64_LT, opcodes.I32_GE_S),
 }
+_INFINITY_WITHOUT_SIGN = 0x7FF0_0000_0000_0000 << 1
 _SINGLETONS = {
     "undefined": layout_of.UNDEFINED,
     "null": layout_of.NULL,
@@ -345,22 +347,21 @@ def _operation(f: FunctionCode, node: ir.Arithmetic) -> None:
         code.set(left)
         first = _Operand(f, None, left)
         second = _second_operand(f, node.right, right)
-        with code.temporary(F64) as result:
+        with code.temporary(VALUE) as result:
             first.double()
             second.double()
-            code.op(_FLOAT_OPERATIONS[node.operator])
+            code.op(_FLOAT_OPERATIONS[node.operator], opcodes.I64_REINTERPRET_F64)
             code.tee(result)
-            code.get(result)
-            code.op(opcodes.F64_SUB)
-            code.f64(0.0)
-            code.op(opcodes.F64_EQ)
+            code.i64(1)
+            code.op(opcodes.I64_SHL)
+            code.i64(_INFINITY_WITHOUT_SIGN)
+            code.op(opcodes.I64_LT_U)
             if node.operator == "divide" and not second.number:
                 second.double()
                 code.f64(0.0)
                 code.op(opcodes.F64_NE, opcodes.I32_AND)
             with code.block(opcodes.IF, VALUE):
                 code.get(result)
-                code.op(opcodes.I64_REINTERPRET_F64)
                 code.otherwise()
                 first.value()
                 second.value()

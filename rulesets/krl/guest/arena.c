@@ -6,7 +6,9 @@
 
 extern uint8_t __heap_base;
 
-enum { WASM_PAGE_BYTES = 65536, ALIGNMENT = 8 };
+/* Behind the last object memory goes on: functions read arguments that are not there, and know
+ * better (krl/emit/emit.py), and patterns read two bytes where one is left. */
+enum { WASM_PAGE_BYTES = 65536, ALIGNMENT = 8, SPARE_BYTES = 64 };
 
 /* Exported as data: the linker of a ruleset puts its constants behind __heap_base and overwrites
  * this word, so that the arena starts behind them. */
@@ -14,7 +16,7 @@ uint8_t *rt_arena_next = &__heap_base;
 static uint8_t *arena_end; /* null until the first allocation asks how large memory is */
 
 static uint8_t *memory_end(void) {
-    return (uint8_t *)(__builtin_wasm_memory_size(0) * WASM_PAGE_BYTES);
+    return (uint8_t *)(__builtin_wasm_memory_size(0) * WASM_PAGE_BYTES) - SPARE_BYTES;
 }
 
 /* Doubles, so that growing costs little however much is needed; traps when it may not. */

@@ -10,7 +10,7 @@ static uint32_t array_bytes(uint32_t length) {
     return (uint32_t)sizeof(Array) + length * (uint32_t)sizeof(Value);
 }
 
-static Array *array_of_length(uint32_t length) {
+Array *array_unset(uint32_t length) {
     Array *a = allocate(array_bytes(length));
     a->length = length;
     a->reserved = 0;
@@ -24,13 +24,13 @@ static void leave_empty(Array *a, uint32_t from) {
 }
 
 Array *array_new(uint32_t length) {
-    Array *a = array_of_length(length);
+    Array *a = array_unset(length);
     leave_empty(a, 0);
     return a;
 }
 
 Array *array_copy(const Array *a, uint32_t length) {
-    Array *copy = array_of_length(length);
+    Array *copy = array_unset(length);
     uint32_t kept = a->length < length ? a->length : length;
     memcpy(copy->items, a->items, kept * sizeof(Value));
     leave_empty(copy, kept);
@@ -47,7 +47,7 @@ void array_start(ArrayBuilder *b, uint32_t capacity_hint) {
     *b = (ArrayBuilder){.items = a->items, .length = 0, .capacity = capacity_hint};
 }
 
-static __attribute__((noinline)) void array_grow(ArrayBuilder *b) {
+__attribute__((noinline)) void array_grow(ArrayBuilder *b) {
     uint32_t capacity = b->capacity < 4 ? 8 : b->capacity * 2;
     Array *a = reallocate(head_of(b), array_bytes(b->capacity), array_bytes(capacity));
     b->items = a->items;

@@ -47,7 +47,10 @@ _COMPILE = (
     *("-target", "wasm32-freestanding", _CPU, "-std=c11", "-g0", "-ffreestanding"),
     *("-fno-sanitize=undefined", "-fno-strict-aliasing", "-DEMSCRIPTEN"),  # cutils.h: no threads
 )
-_OWN = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter")
+# Our own files are optimized as one when they are linked: a function called in one place becomes
+# part of its caller, whose frame the meter counts anyway. QuickJS's are not, for the compiler of
+# patterns measures its stack (regexp.c).
+_OWN = ("-flto", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter")
 _LIBC = (*_OWN, "-fno-builtin")  # or strlen would be compiled into a call of strlen
 # KRL has no flag u, so \p{..} never reaches the tables behind these: 30 KB (regexp.c has them).
 _PROPERTIES = ("general_category", "prop", "script", "sequence_prop")
@@ -58,8 +61,10 @@ _PATTERNS = (
 )
 _SPECIAL = {"libc_min.c": _LIBC, "libregexp.c": _PATTERNS}
 # Small code is soon compiled, which a short event feels more than speed; -O2 everywhere is a fifth
-# larger. Where map, filter and reduce spend their time it is 15 % faster for 1.5 KB.
-_HOT = ("call.c", "iterate.c", "operators.c")
+# larger. Where map, filter, reduce and text in loops spend their time it is worth it. (`-Oz` is for
+# the compiler itself: zig takes it for `-Os`.)
+_SMALL = ("-Os", "-Xclang", "-Oz")
+_HOT = ("call.c", "iterate.c", "join.c", "operators.c")
 _DIGESTS = (
     *("md5", "sha1", "sha256", "sha512", "sha3", "shake"),
     *("blake2b", "blake2s", "ripemd160", "sm3"),
@@ -67,6 +72,8 @@ _DIGESTS = (
 _LINK = (
     *("--no-entry", "--stack-first", "-z", f"stack-size={STACK_BYTES}"),
     *(f"--max-memory={MEMORY_BYTES_MAX}", "--export-table", "-O2"),
+    # What is smaller than the call of it and what the meter adds to a function is copied.
+    *("-mllvm", "-inline-threshold=20"),
     *("--export=__heap_base", "--export=__stack_pointer"),
     # Data that the linker of a ruleset fills in: krl/link.
     *("--export=rt_arena_next", "--export=rt_manifest", "--export=rt_pattern_compiler"),
@@ -115,7 +122,7 @@ def write_pin(guest: bytes) -> None:
 def sources_hash() -> str:
     """One hash over everything that decides the bytes of guest.wasm."""
     digest = hashlib.sha256()
-    flags = (_COMPILE, _HOT, _OWN, _LIBC, _FOREIGN, _PATTERNS, _LINK)
+    flags = (_COMPILE, _HOT, _SMALL, _OWN, _LIBC, _FOREIGN, _PATTERNS, _LINK)
     settings = (ZIG_REQUIREMENT, QUICKJS_SHA256, flags)
     digest.update(repr(settings).encode())
     deciding = [path for name in _DECIDING if (path := HERE / name).is_file()]
@@ -148,8 +155,8 @@ def _compile(source: Path, scratch: Path) -> Path:
     target = scratch / f"{folder.replace('.', 'core')}-{source.stem}.o"
     folders = (HERE / "include", HERE / "freestanding", scratch / "quickjs")
     includes = [f"-I{folder}" for folder in folders]
-    effort = "-O2" if source.name in _HOT else "-Os"
-    _zig("cc", *_COMPILE, effort, *flags, *includes, "-c", str(source), "-o", str(target))
+    effort = ("-O2",) if source.name in _HOT else _SMALL
+    _zig("cc", *_COMPILE, *effort, *flags, *includes, "-c", str(source), "-o", str(target))
     return target
 
 

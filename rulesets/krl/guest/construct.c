@@ -16,15 +16,12 @@ Value rt_map(uint32_t pair_count, const Value *keys_and_values) {
     return from_map(m);
 }
 
-/* The first piece is joined like an operand of `+`: in a loop that is the text so far. */
-Value rt_chevron(uint32_t count, const Value *pieces) {
-    if (count == 0) return from_string(string_from_ascii(""));
-    const String *first = to_string(pieces[0]);
-    if (count == 1) return from_string(first);
-    StringBuilder b;
-    builder_start(&b);
-    for (uint32_t i = 1; i < count; i++) builder_string(&b, to_string(pieces[i]));
-    return from_string(string_concat(first, builder_finish(&b)));
+/* Of at least one piece. The first is joined like an operand of `+`: in a loop that is the text so
+ * far. */
+Value rt_chevron(uint32_t count, Value *pieces) {
+    for (uint32_t i = 0; i < count; i++)
+        if (!is_string(pieces[i])) pieces[i] = from_string(to_string(pieces[i]));
+    return from_string(string_join(count, pieces));
 }
 
 Value rt_function(Entry entry, const FunctionShape *shape, uint32_t capture_count) {

@@ -58,17 +58,16 @@ static NORETURN void throw_about_modulo(Value a, Value b) {
     throw_about(from_string(start), " modulo ", b);
 }
 
-static double remainder_of(double dividend, double divisor) {
-    bool small = fabs(dividend) <= INT32_MAX && fabs(divisor) <= INT32_MAX;
-    if (small && dividend == (int32_t)dividend && divisor == (int32_t)divisor && dividend > 0)
-        return (int32_t)dividend % (int32_t)divisor;
-    return fmod(dividend, divisor);
-}
+/* The nearest integer towards 0; of what is no number, 0. */
+static inline int32_t whole(double d) { return __builtin_wasm_trunc_saturate_s_i32_f64(d); }
 
 Value rt_modulo(Value a, Value b) {
-    double left, right;
+    double left = number_of(a), right = number_of(b);
+    int32_t dividend = whole(left), divisor = whole(right);
+    if (dividend > 0 && divisor > 0 && dividend == left && divisor == right)
+        return from_number(dividend % divisor);
     if (!both_numbers(a, b, &left, &right)) throw_about_modulo(a, b);
-    return from_number(right == 0 ? note_zero_divisor(a) : remainder_of(left, right));
+    return from_number(right == 0 ? note_zero_divisor(a) : fmod(left, right));
 }
 
 Value rt_plus(Value a) { return a; }

@@ -1,33 +1,16 @@
-/* Strings: UTF-16 code units in one or two bytes each. Here: making, joining, cutting, comparing
- * and searching them. utf8.c converts them; string_builder.c builds them piece by piece. */
+/* Strings: UTF-16 code units in one or two bytes each. Here: making, cutting, comparing and
+ * searching them. join.c joins them, utf8.c converts them, string_builder.c builds them piece by
+ * piece. */
 #include <string.h>
 
 #include "core.h"
 
-enum {
-    UNITS_MAX = 1 << 29,       /* JavaScript's limit, and what keeps byte counts in 32 bits */
-    SHARED_LENGTH_MIN = 32,    /* shorter strings are copied: a buffer's head costs more */
-    FLAGS_MASK = KRL_STRING_WIDE | KRL_STRING_BUFFERED,
-};
-
-/* A buffer that grows at its end. Strings that share it begin at its start and differ in length,
- * so units behind a string's own length may be written without anyone seeing it. */
-typedef struct {
-    uint32_t used, capacity; /* in units */
-    uint8_t units[];
-} Buffer;
-
-/* A string whose units stand elsewhere; `buffer` is null for a part of another string. */
-typedef struct {
-    uint32_t length, hash_and_width;
-    const uint8_t *units;
-    Buffer *buffer;
-} BufferedString;
+enum { FLAGS_MASK = KRL_STRING_WIDE | KRL_STRING_BUFFERED };
 
 uint16_t unit_at(const String *s, uint32_t i) { return unit_inline(s, i); }
 
 String *string_new(uint32_t length, bool wide) {
-    if (length > UNITS_MAX) __builtin_trap();
+    if (length > STRING_UNITS_MAX) __builtin_trap();
     String *s = allocate((uint32_t)sizeof(String) + (length << wide));
     s->length = length;
     s->hash_and_width = wide ? KRL_STRING_WIDE : 0;
@@ -61,60 +44,6 @@ const String *string_from_units(const uint16_t *units, uint32_t length) {
     return s;
 }
 
-/* Writes the units of `s` at `index` of units that are wide or not. */
-static void write_units(uint8_t *to, bool wide, uint32_t index, const String *s) {
-    if (wide == is_wide(s)) {
-        memcpy(to + (index << wide), units_of(s), s->length << wide);
-        return;
-    }
-    uint16_t *out = (uint16_t *)(void *)to + index; /* narrow into wide: never the other way */
-    const uint8_t *units = units_of(s);
-    for (uint32_t i = 0; i < s->length; i++) out[i] = units[i];
-}
-
-static const String *buffered(const uint8_t *units, Buffer *buffer, uint32_t length, bool wide) {
-    BufferedString *s = allocate(sizeof(BufferedString));
-    s->length = length;
-    s->hash_and_width = KRL_STRING_BUFFERED | (wide ? KRL_STRING_WIDE : 0);
-    s->units = units;
-    s->buffer = buffer;
-    return (const String *)(const void *)s;
-}
-
-static Buffer *buffer_of(const String *s) {
-    bool has_buffer = s->hash_and_width & KRL_STRING_BUFFERED;
-    return has_buffer ? ((const BufferedString *)(const void *)s)->buffer : NULL;
-}
-
-/* Appends behind `a` where `a` ends its buffer, else in a new buffer with twice the room. */
-static const String *append(const String *a, const String *b, uint32_t length, bool wide) {
-    Buffer *buffer = buffer_of(a);
-    bool fits = buffer != NULL && is_wide(a) == wide && buffer->used == a->length &&
-                buffer->capacity >= length;
-    if (!fits) {
-        buffer = allocate((uint32_t)sizeof(Buffer) + ((length * 2) << wide));
-        buffer->capacity = length * 2;
-        write_units(buffer->units, wide, 0, a);
-    }
-    write_units(buffer->units, wide, a->length, b);
-    buffer->used = length;
-    return buffered(buffer->units, buffer, length, wide);
-}
-
-const String *string_concat(const String *a, const String *b) {
-    if (a->length == 0) return b;
-    if (b->length == 0) return a;
-    uint32_t length = a->length + b->length;
-    if (length > UNITS_MAX) __builtin_trap();
-    bool wide = is_wide(a) || is_wide(b);
-    if (a->length >= SHARED_LENGTH_MIN && a->length >= b->length)
-        return append(a, b, length, wide);
-    String *s = string_new(length, wide);
-    write_units(new_units(s), wide, 0, a);
-    write_units(new_units(s), wide, a->length, b);
-    return s;
-}
-
 const String *substring(const String *s, uint32_t start, uint32_t end) {
     if (end > s->length) end = s->length;
     if (start > end) start = end;
@@ -127,7 +56,7 @@ const String *substring(const String *s, uint32_t start, uint32_t end) {
         return part;
     }
     const uint8_t *units = units_of(s) + (start << wide);
-    if (length >= SHARED_LENGTH_MIN) return buffered(units, NULL, length, wide);
+    if (length >= STRING_SHARED_MIN) return string_elsewhere(units, NULL, length, wide);
     String *part = string_new(length, wide);
     memcpy(new_units(part), units, length << wide);
     return part;

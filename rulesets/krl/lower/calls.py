@@ -117,7 +117,9 @@ def _call_known(
     names = [parameter.name for parameter in node.parameters]
     bound = bind(body, names, positional, named)
     closure = None if isinstance(target, ir.StaticFunction) else target
-    return ir.Call(at, body.context.function_number(node), closure, tuple(bound))
+    number = body.context.function_number(node)
+    body.context.program.functions[number].called = True
+    return ir.Call(at, number, closure, tuple(bound))
 
 
 def call_value(

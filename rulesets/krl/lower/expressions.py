@@ -155,6 +155,9 @@ def _operation(body: Body, node: tree.Infix, left: ir.Value) -> ir.Value:
             return ir.Lazy("&&", left, branch(body, node.right))
     right = value(body, node.right)
     match node.operator:
+        case "+" if _pieces(left) or _pieces(right):
+            pieces = (*(_pieces(left) or (left,)), *(_pieces(right) or (right,)))
+            return ir.RuntimeList(at, "rt_chevron", (), pieces)
         case "+" | "-" | "*" | "/":
             return ir.Arithmetic(at, _ARITHMETIC[node.operator], left, right)
         case "%":
@@ -164,6 +167,16 @@ def _operation(body: Body, node: tree.Infix, left: ir.Value) -> ir.Value:
         case "cmp":
             return ir.RuntimeInteger(at, "rt_compare", (left, right))
     return ir.FlagValue(_comparison(node, left, right))
+
+
+def _pieces(value: ir.Value) -> tuple[ir.Value, ...]:
+    """What a text is joined from; nothing if it may be no text."""
+    match value:
+        case ir.Text():
+            return (value,)
+        case ir.RuntimeList(name="rt_chevron", items=items):
+            return items
+    return ()
 
 
 def _comparison(node: tree.Infix, left: ir.Value, right: ir.Value) -> ir.Flag:

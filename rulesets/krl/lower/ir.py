@@ -445,7 +445,8 @@ class Function:
     """`parameters` of the first `len(parameters)` locals are values; `flags` are flag locals.
 
     Kind "rule" gives a flag and takes nothing; "global" computes a global's first value.
-    `has_closure` says that it reads captures, so calls pass the closure along.
+    `has_closure` says that it reads captures, so calls pass the closure along; `as_value` that it
+    is called through a value somewhere, `called` that it is by its name.
     """
 
     name: str
@@ -455,6 +456,7 @@ class Function:
     flags: set[int] = field(default_factory=set)
     has_closure: bool = False
     as_value: bool = False
+    called: bool = False
     restarts: bool = False
     body: tuple[Step, ...] = ()
 

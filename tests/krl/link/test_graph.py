@@ -24,9 +24,10 @@ LEAF = References()
 
 
 def nearby(numbers: tuple[int, ...]) -> set[int]:
-    """The addresses of data, and around each: loops end behind it, `table[n - 2]` is before it."""
+    """The addresses of data, and around each: loops end behind it, `table[n - 2]` is before it, and
+    so is where a loop begins that adds a round's bytes first."""
     pieces = [GRAPH.data[number] for number in numbers]
-    around = (range(item.address - 16, item.address + item.size + 16) for item in pieces)
+    around = (range(item.address - 64, item.address + item.size + 16) for item in pieces)
     return {address for addresses in around for address in addresses}
 
 

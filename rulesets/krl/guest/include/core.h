@@ -9,6 +9,12 @@ void *reallocate(void *old, uint32_t old_bytes, uint32_t bytes); /* in place if 
 uint8_t *arena_mark(void);
 void arena_release(uint8_t *mark); /* gives back everything allocated since the mark */
 
+/* join.c: a string whose units stand elsewhere, perhaps in a buffer that longer ones share */
+struct Buffer;
+const String *string_elsewhere(const uint8_t *units, struct Buffer *buffer, uint32_t length,
+                               bool wide);
+const String *integer_to_string(int32_t number);
+
 /* string.c: a string that never changes and needs no arena */
 #define STATIC_STRING(name, text) \
     static struct { \
@@ -37,9 +43,6 @@ double js_number(Value v);
 /* map.c */
 bool map_in_order(const Map *m); /* keys were set in the order in which they are read */
 void sort_ascending(uint64_t *items, uint32_t count);
-
-/* array.c */
-Array *array_copy(const Array *a, uint32_t length); /* longer: padded with undefined */
 
 /* host.c: lives where the canonical ABI wants a return value: {address, byte count} */
 const void *return_area(const uint8_t *bytes, uint32_t byte_count);

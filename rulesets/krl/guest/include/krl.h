@@ -48,6 +48,10 @@ typedef struct {
 } String;
 
 enum { KRL_STRING_WIDE = 1, KRL_STRING_BUFFERED = 2 };
+enum {
+    STRING_UNITS_MAX = 1 << 29, /* JavaScript's limit, and what keeps byte counts in 32 bits */
+    STRING_SHARED_MIN = 32,     /* shorter strings are copied: a buffer's head costs more */
+};
 
 typedef struct {
     uint32_t length;
@@ -150,6 +154,7 @@ const String *string_from_utf8(const uint8_t *bytes, uint32_t byte_count); /* tr
 uint32_t utf8_length(const String *s);          /* lone surrogates become U+FFFD */
 void utf8_write(const String *s, uint8_t *out);
 const String *string_concat(const String *a, const String *b);
+const String *string_join(uint32_t count, const Value *parts); /* which are strings, at least one */
 const String *substring(const String *s, uint32_t start, uint32_t end);
 bool string_equal(const String *a, const String *b);
 bool string_equals_ascii(const String *a, const char *text);
@@ -166,9 +171,12 @@ const String *builder_finish(StringBuilder *b);
 
 /* ---- array.c, map.c ---- */
 Array *array_new(uint32_t length);       /* items are KRL_UNDEFINED */
+Array *array_unset(uint32_t length);     /* items are to be set by the caller */
+Array *array_copy(const Array *a, uint32_t length); /* longer: padded with undefined */
 typedef struct { Value *items; uint32_t length, capacity; } ArrayBuilder;
 void array_start(ArrayBuilder *b, uint32_t capacity_hint);
 void array_push(ArrayBuilder *b, Value v);
+void array_grow(ArrayBuilder *b); /* makes room for at least one more */
 Array *array_finish(ArrayBuilder *b);
 
 Map *map_new(uint32_t capacity_hint);
@@ -220,7 +228,8 @@ Value path_remove(Value object, Value path);               /* lodash unset on a 
 /* ---- construct.c: literals and calls that generated code makes ---- */
 EXPORT(rt_array) Value rt_array(uint32_t count, const Value *items);
 EXPORT(rt_map) Value rt_map(uint32_t pair_count, const Value *keys_and_values);
-EXPORT(rt_chevron) Value rt_chevron(uint32_t count, const Value *pieces); /* each as text, joined */
+/* Each piece as text, joined; the pieces are overwritten. */
+EXPORT(rt_chevron) Value rt_chevron(uint32_t count, Value *pieces);
 EXPORT(rt_function)
 Value rt_function(Entry entry, const FunctionShape *shape, uint32_t capture_count);
 EXPORT(rt_call) Value rt_call(Value callee, uint32_t argument_count, const Value *arguments);

@@ -66,41 +66,80 @@ LIBRARY(none) {
     return from_boolean(!any_gives(argument(0), argument(1), true));
 }
 
-LIBRARY(map) {
-    Walk w = walk_start(argument(0), argument(1));
-    if (is_map(w.collection)) {
-        Map *result = map_new(map_count(map_of(w.collection)));
-        while (walk_next(&w)) {
-            map_set(result, w.map_key, walk_result(&w, true));
-        }
-        return from_map(result);
+/* ---- arrays, where rulesets spend their time ---- */
+
+static Function *iterator(Value callee) {
+    if (!is_function(callee)) {
+        throw_text("iter is not a function");
     }
-    Array *result = array_new(array_of(w.collection)->length);
-    while (walk_next(&w)) {
-        result->items[w.at - 1] = walk_result(&w, true);
+    return address_of(callee);
+}
+
+/* `arguments` has room for three, of which the last is the array itself. */
+static inline Value call_for_item(Function *f, const Array *a, uint32_t i, Value *arguments) {
+    arguments[0] = a->items[i];
+    arguments[1] = from_number(i);
+    return f->entry(f, 3, arguments);
+}
+
+static inline bool holds(Value v) {
+    return v == KRL_TRUE || (v != KRL_FALSE && rt_truthy(v));
+}
+
+static Value map_array(const Array *a, Value function) {
+    if (a->length == 0 || is_null(function)) {
+        return from_array(array_copy(a, a->length));
+    }
+    Function *f = iterator(function);
+    Array *result = array_unset(a->length);
+    Value passed[3] = {0, 0, from_array(a)};
+    for (uint32_t i = 0; i < a->length; i++) {
+        result->items[i] = call_for_item(f, a, i, passed);
     }
     return from_array(result);
 }
 
-LIBRARY(filter) {
-    Walk w = walk_start(argument(0), argument(1));
-    if (is_map(w.collection)) {
-        Map *kept = map_new(0);
-        while (walk_next(&w)) {
-            if (rt_truthy(walk_result(&w, true))) {
-                map_set(kept, w.map_key, w.value);
-            }
-        }
-        return from_map(kept);
-    }
+static Value filter_array(const Array *a, Value function) {
     ArrayBuilder kept;
     array_start(&kept, 4);
-    while (walk_next(&w)) {
-        if (rt_truthy(walk_result(&w, true))) {
-            array_push(&kept, w.value);
+    Function *f = a->length == 0 || is_null(function) ? NULL : iterator(function);
+    Value passed[3] = {0, 0, from_array(a)};
+    for (uint32_t i = 0; i < a->length; i++) {
+        if (!holds(f == NULL ? a->items[i] : call_for_item(f, a, i, passed))) {
+            continue;
         }
+        if (kept.length == kept.capacity) {
+            array_grow(&kept);
+        }
+        kept.items[kept.length++] = a->items[i];
     }
     return from_array(array_finish(&kept));
+}
+
+LIBRARY(map) {
+    if (is_array(argument(0))) {
+        return map_array(array_of(argument(0)), argument(1));
+    }
+    Walk w = walk_start(argument(0), argument(1));
+    Map *result = map_new(map_count(map_of(w.collection)));
+    while (walk_next(&w)) {
+        map_set(result, w.map_key, walk_result(&w, true));
+    }
+    return from_map(result);
+}
+
+LIBRARY(filter) {
+    if (is_array(argument(0))) {
+        return filter_array(array_of(argument(0)), argument(1));
+    }
+    Walk w = walk_start(argument(0), argument(1));
+    Map *kept = map_new(0);
+    while (walk_next(&w)) {
+        if (rt_truthy(walk_result(&w, true))) {
+            map_set(kept, w.map_key, w.value);
+        }
+    }
+    return from_map(kept);
 }
 
 /* Groups the values by what the function makes of them, as text. */
@@ -121,11 +160,13 @@ LIBRARY(collect) {
     return from_map(result);
 }
 
-static Value fold(const Array *a, Value collection, Value function, Value accumulator,
-                  uint32_t from) {
+static Value fold(const Array *a, Function *f, Value accumulator, uint32_t from) {
+    Value passed[4] = {0, 0, 0, from_array(a)};
     for (uint32_t i = from; i < a->length; i++) {
-        Value arguments[4] = {accumulator, a->items[i], from_number(i), collection};
-        accumulator = call_function(function, 4, arguments);
+        passed[0] = accumulator;
+        passed[1] = a->items[i];
+        passed[2] = from_number(i);
+        accumulator = f->entry(f, 4, passed);
     }
     return accumulator;
 }
@@ -142,10 +183,8 @@ LIBRARY(reduce) {
     if (!can_be_called(argument(1))) {
         throw_about("The .reduce() operator cannot use @ as a function", argument(1), KRL_NULL);
     }
-    if (has_default) {
-        return fold(a, argument(0), argument(1), argument(2), 0);
-    }
-    return fold(a, argument(0), argument(1), a->items[0], 1);
+    Function *f = address_of(argument(1));
+    return has_default ? fold(a, f, argument(2), 0) : fold(a, f, a->items[0], 1);
 }
 
 LIBRARY(pairwise) {

@@ -44,10 +44,13 @@ LIBRARY(range) {
     double first = number_of(start), last = number_of(end);
     double step = first < last ? 1 : -1;
     double count = __builtin_ceil((last + step - first) / step);
-    ArrayBuilder items;
-    array_start(&items, count < 1024 ? (uint32_t)count : 1024);
-    for (double i = 0, item = first; i < count; i++, item += step) {
-        array_push(&items, from_number(item));
+    if (count > UINT32_MAX) {
+        __builtin_trap();
     }
-    return from_array(array_finish(&items));
+    Array *items = array_unset(count > 0 ? (uint32_t)count : 0);
+    double item = first;
+    for (uint32_t i = 0; i < items->length; i++, item += step) {
+        items->items[i] = from_number(item);
+    }
+    return from_array(items);
 }
