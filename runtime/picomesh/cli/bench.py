@@ -1,4 +1,4 @@
-"""`picomesh bench`: what this machine needs for a unit of fuel."""
+"""`picomesh bench`: what this machine needs for a unit of fuel, and the suite of bench/."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from picomesh.cli.arguments import (
     sequence,
 )
 from picomesh.cli.backends import BACKENDS
+from picomesh.cli.bench_suite import add_to
 from picomesh.cli.output import print_json
 from picomesh.cli.problems import fail
 
@@ -31,8 +32,12 @@ Note = Callable[[dict[str, Any]], None]
 def bench() -> None:
     """Measure this machine.
 
-    Numbers are for comparing: machines, releases, backends. They decide nothing, for fuel is
-    counted and not measured.
+    Numbers are for comparing: machines, releases, backends, and picomesh with the engine that it
+    replaces. They decide nothing, for fuel is counted and not measured.
+
+    \b
+    picomesh bench events --only counter
+    picomesh bench all --results bench/results
     """
 
 
@@ -259,3 +264,6 @@ def _save(rows: list[dict[str, Any]], out: Path | None, svg: Path | None) -> Non
             svg.write_text(scatter(dots, f"fuel against time, {rows[0]['machine']}"), "utf-8")
     except OSError as problem:
         raise fail(f"cannot write {problem.filename}: {problem.strerror}") from problem
+
+
+add_to(bench)

@@ -1,7 +1,7 @@
 """Pictures as SVG text: shapes and words on a sheet, nothing else.
 
-Written here because the two pictures there are (a flame graph, a scatter of points) need less than
-a plotting library's import, and must be the same bytes wherever they are drawn.
+Written here because the pictures there are (flame graphs, points, bars, curves) need less than a
+plotting library's import, and must be the same bytes wherever they are drawn.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ from html import escape
 FONT = "ui-monospace, Menlo, Consolas, monospace"
 FONT_SIZE = 12
 CHARACTER_WIDTH = 7.3  # of the font at that size, about
+# Whoever reads in the dark gets dark paper; colors of boxes and dots stand out on both.
+_STYLE = (
+    ".paper{fill:#ffffff}.ink{fill:#1b1b1b}.rule{stroke:#d0d0d0}"
+    "@media(prefers-color-scheme:dark)"
+    "{.paper{fill:#16181c}.ink{fill:#e4e4e4}.rule{stroke:#44484f}}"
+)
 
 
 def number(value: float) -> str:
@@ -30,7 +36,8 @@ class Sheet:
         self._parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} {style}>',
             f"<title>{escape(title)}</title>",
-            '<rect width="100%" height="100%" fill="#ffffff"/>',
+            f"<style>{_STYLE}</style>",
+            '<rect width="100%" height="100%" class="paper"/>',
         ]
 
     def box(
@@ -42,15 +49,17 @@ class Sheet:
         self._parts.append(f'<rect {place} {size} fill="{color}">{_hint(hint)}</rect>')
 
     def words(
-        self, x: float, y: float, text: str, anchor: str = "start", color: str = "#1b1b1b"
+        self, x: float, y: float, text: str, anchor: str = "start", color: str | None = None
     ) -> None:
         place = f'x="{number(x)}" y="{number(y)}"'
-        style = f'text-anchor="{anchor}" fill="{color}" pointer-events="none"'
+        ink = f'fill="{color}"' if color else 'class="ink"'
+        style = f'text-anchor="{anchor}" {ink} pointer-events="none"'
         self._parts.append(f"<text {place} {style}>{escape(text)}</text>")
 
-    def line(self, x1: float, y1: float, x2: float, y2: float, color: str = "#d0d0d0") -> None:
+    def line(self, x1: float, y1: float, x2: float, y2: float, color: str = "") -> None:
         ends = f'x1="{number(x1)}" y1="{number(y1)}" x2="{number(x2)}" y2="{number(y2)}"'
-        self._parts.append(f'<line {ends} stroke="{color}"/>')
+        ink = f'stroke="{color}" stroke-width="1.5"' if color else 'class="rule"'
+        self._parts.append(f"<line {ends} {ink}/>")
 
     def dot(self, x: float, y: float, color: str, hint: str = "", radius: float = 3) -> None:
         place = f'cx="{number(x)}" cy="{number(y)}" r="{number(radius)}"'

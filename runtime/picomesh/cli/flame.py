@@ -10,6 +10,7 @@ from picomesh.engine.spending import Spot, Stack
 
 WIDTH, MARGIN, ROW = 1200, 10, 17
 _OWN, _LIBRARY, _HOST = "#f2a154", "#a8c3dd", "#b9d8b0"  # ruleset, library, engine and its calls
+_INK = "#1b1b1b"  # on frames, whose colors are light in the dark as well
 _WIDTH_MIN = 0.3  # narrower ones nobody sees
 
 
@@ -57,7 +58,7 @@ def _draw(
     share = 100 * node.amount / max(total, 1)
     hint = f"{name}: {node.amount:,} {unit}, {share:.1f} %"
     sheet.box(x, bottom - ROW, max(width - 0.5, _WIDTH_MIN), ROW - 1, _color(name), hint)
-    sheet.words(x + 3, bottom - 5, shortened(str(name), width - 6))
+    sheet.words(x + 3, bottom - 5, shortened(str(name), width - 6), color=_INK)
     for spot, below in sorted(node.below.items(), key=lambda item: str(item[0])):
         _draw(sheet, below, spot, x, bottom - ROW, whole)
         x += below.amount / max(total, 1) * (WIDTH - 2 * MARGIN)

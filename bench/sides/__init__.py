@@ -1,0 +1,1 @@
+"""What the benches share: two engines as processes that answer the same requests, side by side."""
