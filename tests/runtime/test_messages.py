@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picomesh.ledger.value import Encoded, encode_plain
+from picomesh.transition import Circumstances, Event, Ruleset
 from picomesh.transition.messages import event_message, query_message
 
 texts = st.text(st.characters(), max_size=40)  # lone surrogates as well
@@ -14,20 +15,20 @@ ENCODED = Encoded(b"\xa1\x61a\x01")
 SEED = b"s" * 32
 
 
+class NoProgram:
+    """Nothing runs here."""
+
+
 @given(eid=texts, txn=texts, url=texts, host=texts, name=texts, pico=texts, time=times)
 def test_an_event_is_the_map_of_its_fields(
     eid: str, txn: str, url: str, host: str, name: str, pico: str, time: int
 ) -> None:
     fields = {"eci": txn, "eid": eid, "url": url, "host": host, "name": name, "pico": pico}
-    assert event_message(
-        **fields,
-        txn=txn,
-        seed=SEED,
-        time_ms=time,
-        attrs=ENCODED.data,
-        config=ENCODED.data,
-        domain=url,
-    ) == encode_plain(
+    event = Event(txn, url, name, ENCODED.data, eid)
+    ruleset = Ruleset("r", NoProgram(), None, {}, url)
+    object.__setattr__(ruleset, "config_bytes", ENCODED.data)
+    circumstances = Circumstances(pico, host, time, SEED, 0, 0)
+    assert event_message(event, txn, ruleset, circumstances, SEED) == encode_plain(
         {
             **fields,
             "txn": txn,

@@ -1,8 +1,9 @@
 """One instance by direct calls of the C library: the way every event takes.
 
-What the boundary means is in `boundary`; the functions that every event needs (handle, get, put,
-emit) are written out here once more, without a layer between: the same checks in the same order,
-for the receipt must not tell which way was taken. tests/runtime/test_paths.py compares them.
+What the boundary means is in `boundary`; the way in and out that every event takes is written out
+here once more, without a layer between (and in `direct_calls`, what the guest calls): the same
+checks in the same order, for the receipt must not tell which way was taken.
+tests/runtime/test_paths.py compares them.
 
 The meter stays in the guest's globals as long as the host need not look at it: `is_out` says that
 it is in `meter` instead, as it always is while a function of `boundary` runs.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from pico_abi import limits
-from picomesh.sandbox.boundary import GET, MESSAGE_BYTE_FUEL, BoundaryGuest
+from picomesh.sandbox.boundary import MESSAGE_BYTE_FUEL, BoundaryGuest
 from picomesh.sandbox.guest import raise_stop
 from picomesh.sandbox.interface import EngineFault, GuestTrap, HostCalls, Meter, OutOfFuel
 from picomesh.sandbox.native import take_problem
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 _NAMES = ("memory", "cabi_realloc", "pico-1:fuel", "pico-1:stack", "handle", "query", "describe")
 EXPORTS = {name: name.encode() for name in _NAMES}
-_GET_BYTE_FUEL = GET.result_byte_price
-_ACT = b"ctx."  # in the kind of every effect that does something to the pico
 
 
 class DirectGuest(BoundaryGuest):
@@ -113,12 +112,18 @@ class DirectGuest(BoundaryGuest):
         context, meter, place, lane = self.context, self.meter, self.place, self.lane
         if not context:
             raise EngineFault("this guest is closed")
-        meter.charge(count * MESSAGE_BYTE_FUEL)
+        fuel = meter.fuel = meter.fuel - count * MESSAGE_BYTE_FUEL
+        if fuel < 0:
+            raise OutOfFuel("out of fuel in a host function")
         if place.entered != name:
             self._find(name, place.function)
             place.entered = name
         words = meter.stack_words
-        self.give_meter()
+        lane.fuel[0] = fuel
+        lane.global_set(context, self.fuel_at, lane.fuel_at)
+        lane.stack[0] = words
+        lane.global_set(context, self.stack_at, lane.stack_at)
+        self.is_out = False
         before, lane.guest = lane.guest, self
         try:
             numbers = lane.numbers
@@ -240,63 +245,6 @@ class DirectGuest(BoundaryGuest):
             self.reach(end, "cabi_realloc gave memory that is not there or not aligned")
         self.memory[address:end] = data
         return address
-
-    # -- the host functions of every event
-
-    def direct_get(self, address: int, count: int, area: int) -> None:
-        if count > limits.PATH_BYTES_MAX:
-            raise GuestTrap(f"a path of {count} bytes, the limit is {limits.PATH_BYTES_MAX}")
-        end = address + count
-        if end > self.size:
-            self.reach(end, "a path reaches outside the memory")
-        value = self.calls.get(self.memory[address:end].tobytes())
-        if area & 3:
-            raise GuestTrap("a return area is not aligned")
-        if area >= self.size:
-            self.reach(area + 1, "a result would reach outside the memory")
-        if value is None:
-            self.memory[area] = 0
-            return
-        self.memory[area] = 1
-        lane = self.lane
-        lane.global_get(self.context, self.fuel_at, lane.fuel_at)
-        fuel = lane.fuel[0] - len(value) * _GET_BYTE_FUEL
-        lane.fuel[0] = fuel
-        lane.global_set(self.context, self.fuel_at, lane.fuel_at)
-        if fuel < 0:
-            raise OutOfFuel("out of fuel in a host function")
-        address = self.give_bytes(value)
-        if area + 12 > self.size:
-            self.reach(area + 12, "a result would reach outside the memory")
-        lane.put_two_words(self.memory, area + 4, address, len(value))
-
-    def direct_put(self, address: int, count: int, at: int, length: int) -> None:
-        if count > limits.PATH_BYTES_MAX:
-            raise GuestTrap(f"a path of {count} bytes, the limit is {limits.PATH_BYTES_MAX}")
-        end = address + count
-        if end > self.size:
-            self.reach(end, "a path reaches outside the memory")
-        path = self.memory[address:end].tobytes()
-        if length > limits.VALUE_BYTES_MAX:
-            raise GuestTrap(f"a value of {length} bytes, the limit is {limits.VALUE_BYTES_MAX}")
-        end = at + length
-        if end > self.size:
-            self.reach(end, "a value reaches outside the memory")
-        self.calls.put(path, self.memory[at:end].tobytes())
-
-    def direct_emit(self, address: int, count: int) -> None:
-        if count > limits.EFFECT_BYTES_MAX:
-            raise GuestTrap(f"an effect of {count} bytes, the limit is {limits.EFFECT_BYTES_MAX}")
-        end = address + count
-        if end > self.size:
-            self.reach(end, "an effect reaches outside the memory")
-        effect = self.memory[address:end].tobytes()
-        if _ACT not in effect:
-            self.calls.emit(effect)
-            return
-        self.take_meter()  # an act draws from the budget, and may run other guests
-        self.calls.emit(effect)
-        self.give_meter()
 
 
 _NO_MEMORY = memoryview(b"")

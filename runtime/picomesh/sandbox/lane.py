@@ -16,7 +16,8 @@ import wasmtime
 
 from pico_abi import contract
 from pico_abi.wasm.module import I32
-from picomesh.sandbox.boundary import ACTIONS, EMIT, GET, PUT, Action
+from picomesh.sandbox.boundary import ACTIONS, Action
+from picomesh.sandbox.direct_calls import DIRECT, INSIDE, Callback
 from picomesh.sandbox.direct_guest import DirectGuest
 from picomesh.sandbox.interface import EngineFault, GuestTrap
 from picomesh.sandbox.native import (
@@ -33,13 +34,6 @@ from picomesh.sandbox.native import (
 
 _ARGUMENTS_MAX = 6
 _INTERRUPT = wasmtime.TrapCode.INTERRUPT
-_INSIDE = "an import was called inside cabi_realloc"
-Callback = Callable[[int, int, int, int], int]
-_DIRECT: dict[tuple[str, str], tuple[int, Callable[..., None]]] = {
-    (GET.module, GET.name): (3, DirectGuest.direct_get),
-    (PUT.module, PUT.name): (4, DirectGuest.direct_put),
-    (EMIT.module, EMIT.name): (2, DirectGuest.direct_emit),
-}
 
 
 class Place:
@@ -117,9 +111,11 @@ class Lane:
 
     def _define(self, host: contract.HostFunction) -> None:
         key = (host.module, host.name)
-        count, action = _DIRECT.get(key, (0, None))
-        make = self._plain_callback(ACTIONS[key], len(host.params)) if action is None else None
-        function = make or _MAKERS[count](self, action)
+        direct = DIRECT.get(key)
+        if direct is None:
+            function = self._plain_callback(ACTIONS[key], len(host.params))
+        else:
+            function = direct(self)
         callback, spare = self.library.host_function(function, self.lost)
         self._callbacks.append((callback, spare))  # C holds only the address
         assert all(kind == I32 for kind in host.params), "the contract has addresses and lengths"
@@ -177,7 +173,7 @@ class Lane:
                 numbers = [words[index] for index in indices]
                 guest.take_meter()
                 if guest.allocating:
-                    raise GuestTrap(_INSIDE)
+                    raise GuestTrap(INSIDE)
                 action(guest, *numbers)
                 guest.give_meter()
             except BaseException as problem:
@@ -185,61 +181,3 @@ class Lane:
             return 0
 
         return function
-
-
-def _callback_of_2(lane: Lane, action: Callable[..., None]) -> Callback:
-    arguments_at = WordsAt()
-
-    def function(_: int, __: int, arguments: int, ___: int) -> int:
-        try:
-            guest = lane.guest
-            words = arguments_at[arguments]
-            if guest.allocating:  # type: ignore[union-attr]  # a guest is calling
-                raise GuestTrap(_INSIDE)
-            action(guest, words[0], words[4])
-        except BaseException as problem:
-            return lane.fail(problem)
-        return 0
-
-    return function
-
-
-def _callback_of_3(lane: Lane, action: Callable[..., None]) -> Callback:
-    arguments_at = WordsAt()
-
-    def function(_: int, __: int, arguments: int, ___: int) -> int:
-        try:
-            guest = lane.guest
-            words = arguments_at[arguments]
-            if guest.allocating:  # type: ignore[union-attr]  # a guest is calling
-                raise GuestTrap(_INSIDE)
-            action(guest, words[0], words[4], words[8])
-        except BaseException as problem:
-            return lane.fail(problem)
-        return 0
-
-    return function
-
-
-def _callback_of_4(lane: Lane, action: Callable[..., None]) -> Callback:
-    arguments_at = WordsAt()
-
-    def function(_: int, __: int, arguments: int, ___: int) -> int:
-        try:
-            guest = lane.guest
-            words = arguments_at[arguments]
-            if guest.allocating:  # type: ignore[union-attr]  # a guest is calling
-                raise GuestTrap(_INSIDE)
-            action(guest, words[0], words[4], words[8], words[12])
-        except BaseException as problem:
-            return lane.fail(problem)
-        return 0
-
-    return function
-
-
-_MAKERS: dict[int, Callable[..., Callback]] = {
-    2: _callback_of_2,
-    3: _callback_of_3,
-    4: _callback_of_4,
-}

@@ -25,7 +25,6 @@ from picomesh.transition.calls import Calls
 from picomesh.transition.messages import event_message, query_message
 from picomesh.transition.model import (
     Circumstances,
-    Directive,
     Effect,
     Event,
     Installed,
@@ -64,7 +63,6 @@ class Attempt:
         "removed",
         "rules",
         "rulesets",
-        "told",
     )
 
     def __init__(
@@ -86,7 +84,6 @@ class Attempt:
         self.queue: deque[tuple[Ruleset, Event]] = deque()
         self.eci = ""
         self.effects: list[Effect] = []
-        self.told: list[Directive] = []
         self.logs: list[LogLine] = []
         self.rules: list[tuple[str, str, bool]] = []
         self.asked = 0
@@ -103,9 +100,10 @@ class Attempt:
         self._calls.clear()
 
     def result(self, outcome: str, message: str, answer: bytes) -> Transition:
-        fuel = self.given.fuel_limit - max(self.meter.fuel, 0)
+        left = self.meter.fuel
+        fuel = self.given.fuel_limit - (left if left > 0 else 0)
         tape = tuple(self.given.tape[: self.asked]) if self.asked else ()
-        logs = tuple(self.logs)
+        logs = tuple(self.logs) if self.logs else ()
         if outcome != "ok":
             return Transition(outcome, fuel, logs=logs, tape=tape, message=message)
         return Transition(
@@ -113,7 +111,6 @@ class Attempt:
             fuel,
             self.overlay.changes(),
             tuple(self.effects),
-            tuple(self.told),
             logs,
             tape,
             tuple(self.rules),
@@ -127,8 +124,9 @@ class Attempt:
         if event.fired is not None:
             self._remove_fired(*event.fired)
         self.offer(event)
-        while self.queue:
-            ruleset, current = self.queue.popleft()
+        queue = self.queue
+        while queue:
+            ruleset, current = queue.popleft()
             self._handle(ruleset, current)
 
     def _remove_fired(self, rid: str, entry: str) -> None:
@@ -177,23 +175,10 @@ class Attempt:
         if ruleset is None:  # it is gone by now, or else another version
             return
         self.meter.charge(DISPATCH_FUEL)
+        rid = ruleset.rid
         guest = self.guest(ruleset, None)
         given = self.given
-        message = event_message(
-            eci=event.eci,
-            eid=event.eid,
-            txn=self.eid,
-            url=ruleset.url,
-            host=given.host,
-            name=event.name,
-            pico=given.pico,
-            seed=self._next_seed(),
-            time_ms=given.time_ms,
-            attrs=event.attrs,
-            config=ruleset.config_bytes,
-            domain=event.domain,
-        )
-        rid = ruleset.rid
+        message = event_message(event, self.eid, ruleset, given, self._next_seed())
         for name, fired in _rules_of(guest.handle(message)):
             self.rules.append((rid, name, fired))
 

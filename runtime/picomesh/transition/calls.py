@@ -10,7 +10,6 @@ from picomesh.ledger.value import Value, decode_plain, encode_value
 from picomesh.sandbox.interface import GuestTrap, Thrown
 from picomesh.transition.known import is_known_directive, learn_directive
 from picomesh.transition.model import (
-    Directive,
     Effect,
     Event,
     LogLine,
@@ -29,10 +28,14 @@ QUESTIONS_MAX = 100  # of one transition, which runs again for each
 class Calls:
     """The host functions of one guest: its part of the state, and what it may do."""
 
+    __slots__ = ("_ent", "_read", "_select", "_written", "attempt", "key", "rule", "ruleset")
+
     def __init__(self, attempt: Attempt, ruleset: Ruleset, key: tuple[str, ...]) -> None:
         self.attempt = attempt
         self.ruleset = ruleset
         self.key = key
+        self._written = attempt.overlay.written
+        self._read = attempt.overlay.state.get
         self.rule: Value = None  # of the user of this module, which its directives name
         self._ent = ruleset.spaces[b"ent/"]
         self._select = ruleset.spaces[b"select/"]
@@ -52,18 +55,17 @@ class Calls:
         return self.attempt.overlay
 
     def get(self, path: bytes) -> bytes | None:
-        overlay = self.attempt.overlay
-        full = self._full(path)
-        written = overlay.written
-        return written[full] if full in written else overlay.state.get(full)
+        full = self._ent + path[4:] if path[:4] == b"ent/" else self._full(path)
+        written = self._written
+        return written[full] if full in written else self._read(full)
 
     def put(self, path: bytes, value: bytes) -> None:
-        full = self._full(path)
+        full = self._ent + path[4:] if path[:4] == b"ent/" else self._full(path)
         attempt = self.attempt
         if not attempt.may_write:
             raise GuestTrap("a query cannot change the pico")
         if not attempt.removed or self.ruleset.rid not in attempt.removed:
-            attempt.overlay.written[full] = value
+            self._written[full] = value
 
     def delete(self, path: bytes) -> None:
         self._write(path, None)
@@ -84,8 +86,9 @@ class Calls:
     # -- effects
 
     def emit(self, effect: bytes) -> None:
-        self.attempt.emitted += 1
-        if self.attempt.emitted > EFFECTS_MAX:
+        attempt = self.attempt
+        attempt.emitted += 1
+        if attempt.emitted > EFFECTS_MAX:
             raise GuestTrap(f"more than {EFFECTS_MAX} effects")
         if is_known_directive(effect):
             self._directive(effect)
@@ -131,9 +134,8 @@ class Calls:
         attempt = self.attempt
         if not attempt.may_write:
             raise GuestTrap("a query cannot change the pico")
-        host_rid = self.key[0]  # a module's directive carries the rid of who uses it
-        attempt.effects.append(Effect("directive", host_rid, effect))
-        attempt.told.append(Directive(effect, host_rid, self.rule, attempt.eid))
+        rid = self.key[0]  # a module's directive carries the rid of who uses it
+        attempt.effects.append(Effect("directive", rid, effect, self.rule, attempt.eid))
 
     def _raise(self, domain: str, name: str, attrs: Value, only: Value) -> None:
         attempt = self.attempt

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from picomesh.ledger.pieces import head, key, number, octets
 from picomesh.ledger.value import utf8
+from picomesh.transition.model import Circumstances, Event, Ruleset
 
 _ECI, _EID, _TXN, _URL = key("eci"), key("eid"), key("txn"), key("url")
 _HOST, _NAME, _PICO, _SEED, _TIME = (key(name) for name in ("host", "name", "pico", "seed", "time"))
@@ -28,27 +29,25 @@ known_text = lru_cache(maxsize=4096)(text)
 
 
 def event_message(
-    *,
-    eci: str,
-    eid: str,
-    txn: str,
-    url: str,
-    host: str,
-    name: str,
-    pico: str,
-    seed: bytes,
-    time_ms: int,
-    attrs: bytes,
-    config: bytes,
-    domain: str,
+    event: Event, txn: str, ruleset: Ruleset, given: Circumstances, seed: bytes
 ) -> bytes:
     """What `handle` is given."""
+    eid = event.eid
     eid_text = text(eid)
+    first, second, last = _same_for_events(
+        event.eci,
+        ruleset.url,
+        given.host,
+        event.name,
+        given.pico,
+        ruleset.config_bytes,
+        event.domain,
+    )
     txn_text = eid_text if txn == eid else text(txn)
-    first, second, last = _same_for_events(eci, url, host, name, pico, config, domain)
-    time = number(time_ms)
-    parts = (first, eid_text, _TXN, txn_text, second, seed, _TIME, time, _ATTRS, attrs, last)
-    return b"".join(parts)
+    time = number(given.time_ms)
+    return b"".join(
+        (first, eid_text, _TXN, txn_text, second, seed, _TIME, time, _ATTRS, event.attrs, last)
+    )
 
 
 @lru_cache(maxsize=4096)

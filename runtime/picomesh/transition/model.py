@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from picomesh.ledger.value import Value, decode_plain, encode_value
 from picomesh.sandbox.interface import Program
 
 if TYPE_CHECKING:
     from picomesh.transition.calls import Calls
+
+EffectKind: TypeAlias = Literal["directive", "send", "request", "spawn", "remove", "flush"]
 
 
 class NeedsAnswer(Exception):
@@ -133,13 +135,32 @@ class Circumstances:
     acts: Acts | None = None
 
 
-@dataclass(slots=True)
 class Effect:
-    """What the engine is asked to do once the transition is durable."""
+    """What the engine is asked to do once the transition is durable.
 
-    kind: Literal["directive", "send", "request", "spawn", "remove", "flush"]
-    rid: str
-    data: bytes
+    A directive is for whoever waits for the event, as it was emitted; `rule` is that of the user
+    of the module that it comes from, or else the effect names one.
+    """
+
+    __slots__ = ("data", "eid", "kind", "rid", "rule")
+
+    def __init__(
+        self, kind: EffectKind, rid: str, data: bytes, rule: Value = None, eid: str = ""
+    ) -> None:
+        self.kind = kind
+        self.rid = rid
+        self.data = data
+        self.rule = rule
+        self.eid = eid
+
+    def shown(self) -> dict[str, Value]:
+        """A directive as the reference shows it."""
+        message = decode_plain(self.data)
+        shown: dict[str, Value] = {"type": "directive"}
+        shown |= {key: message[key] for key in ("name", "options") if key in message}
+        rule = self.rule if self.rule is not None else message.get("rule")
+        shown["meta"] = {"rid": self.rid, "rule_name": rule, "txnId": self.eid}
+        return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +175,6 @@ class LogLine:
 
 
 @dataclass(slots=True)
-class Directive:
-    """What a rule tells whoever waits for the event, as it was emitted."""
-
-    effect: bytes
-    rid: str
-    rule: Value  # of the user of the module that it comes from; or else the effect names one
-    eid: str
-
-    def shown(self) -> dict[str, Value]:
-        """As the reference shows it."""
-        message = decode_plain(self.effect)
-        shown: dict[str, Value] = {"type": "directive"}
-        shown |= {key: message[key] for key in ("name", "options") if key in message}
-        rule = self.rule if self.rule is not None else message.get("rule")
-        shown["meta"] = {"rid": self.rid, "rule_name": rule, "txnId": self.eid}
-        return shown
-
-
-@dataclass(slots=True)
 class Transition:
     """What a run came to. A failed one has no writes and no effects, but fuel and logs."""
 
@@ -180,7 +182,6 @@ class Transition:
     fuel: int
     writes: tuple[tuple[bytes, bytes | None], ...] = ()
     effects: tuple[Effect, ...] = ()
-    told: tuple[Directive, ...] = ()
     logs: tuple[LogLine, ...] = ()
     tape: tuple[Answer, ...] = ()
     rules: tuple[tuple[str, str, bool], ...] = ()
@@ -189,4 +190,4 @@ class Transition:
 
     @property
     def directives(self) -> tuple[dict[str, Value], ...]:
-        return tuple([directive.shown() for directive in self.told])
+        return tuple([item.shown() for item in self.effects if item.kind == "directive"])
