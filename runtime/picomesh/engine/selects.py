@@ -6,6 +6,7 @@ match, a `where`, its place among other events) stands in the source, if the rul
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from krl.diagnostic import Source
     from krl.syntax.tree import EventBase, EventExpression, Rule
+
+_READ = re.compile(r"""event:attrs?(?:\{"([^"\\{}]+)"\}|\("([^"\\{}]+)"\))""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """The select of one rule; `text` is its source, `line` where the rule begins."""
+    """The select of one rule; `text` is its source, `line` where the rule begins.
+
+    `attributes` are the names of event attributes that the rule looks at, as far as they stand in
+    it: a help for who sends an event.
+    """
 
     text: str
     line: int
     active: bool
     is_single: bool  # one event, and not several in some order
     wanted: tuple[Wanted, ...]
+    attributes: tuple[str, ...]
 
 
 @lru_cache(maxsize=64)
@@ -57,12 +65,17 @@ def _select(source: Source, rule: Rule) -> Select:
     line, _ = source.position(rule.span.start)
     select = rule.select
     if select is None:
-        return Select("", line, rule.active, True, ())
+        return Select("", line, rule.active, True, (), ())
     text = " ".join(source.text[select.span.start : select.span.end].split())
     if not isinstance(select, SelectWhen):
-        return Select(text, line, rule.active, True, ())
+        return Select(text, line, rule.active, True, (), ())
     wanted = tuple(_wanted(source.text, base) for base in _bases(select.event))
-    return Select(text, line, rule.active, isinstance(select.event, EventBase), wanted)
+    body = source.text[rule.span.start : rule.span.end]
+    read = [found[1] or found[2] for found in _READ.finditer(body)]
+    matched = [name for item in wanted for name, _ in item.attributes]
+    attributes = tuple(dict.fromkeys([*matched, *read]))
+    single = isinstance(select.event, EventBase)
+    return Select(text, line, rule.active, single, wanted, attributes)
 
 
 def _wanted(text: str, base: EventBase) -> Wanted:

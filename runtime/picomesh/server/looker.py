@@ -18,6 +18,7 @@ from picomesh.engine.errors import NotFound, Overloaded
 from picomesh.engine.programs import Programs
 from picomesh.engine.rerun import rerun
 from picomesh.engine.rules import RuleTeller
+from picomesh.engine.selects import selects_of
 from picomesh.engine.service import Service
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.receipt import decode_core
@@ -98,6 +99,11 @@ class Looker:
     async def rules(self, pico: str, seq: int) -> dict[str, Any]:
         """What each rule had to do with a receipt."""
         return await self._run(lambda: self._rules(pico, seq))
+
+    async def attributes(self, source: str) -> dict[str, list[str]]:
+        """The names of event attributes that each rule of a ruleset looks at."""
+        found = await self._run(lambda: selects_of(source))
+        return {rule: list(select.attributes) for rule, select in found.items()}
 
     # -- in the looking thread
 

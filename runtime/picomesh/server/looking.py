@@ -78,11 +78,20 @@ class Looking:
         return json_response(await self._ask(look))
 
     async def _rulesets(self, request: Request) -> HttpResponse:
-        def look(engine: Service) -> list[dict[str, object]]:
+        def look(engine: Service) -> list[dict[str, Any]]:
             state = engine.state(engine.pico_or_missing(request.path_params["pico"]))
             return [_described(engine, record) for record in state.rulesets()]
 
-        return json_response(await self._ask(look))
+        found = await self._ask(look)
+        return json_response([await self._with_attributes(item) for item in found])
+
+    async def _with_attributes(self, ruleset: dict[str, Any]) -> dict[str, Any]:
+        """What the rules look at, from the source; it is parsed beside the engine's thread."""
+        text = ruleset.pop("text")
+        known = {} if text is None else await self._looker.attributes(text)
+        for rule in ruleset["rules"]:
+            rule["attributes"] = known.get(rule["name"], [])
+        return ruleset
 
     async def _ruleset(self, request: Request) -> HttpResponse:
         rid = request.path_params["rid"]
@@ -92,9 +101,7 @@ class Looking:
             record = next((item for item in state.rulesets() if item.rid == rid), None)
             if record is None:
                 raise NotFound(f"this pico has no ruleset {rid}")
-            source = None if record.source is None else engine.store.block(record.source)
-            text = None if source is None else source.decode("utf-8", "replace")
-            return {**_described(engine, record), "text": text}
+            return _described(engine, record)
 
         return json_response(await self._ask(look))
 
@@ -174,8 +181,9 @@ def _decoded(data: bytes) -> Value:
 # -- rulesets
 
 
-def _described(engine: Service, record: RulesetRecord) -> dict[str, object]:
+def _described(engine: Service, record: RulesetRecord) -> dict[str, Any]:
     manifest = engine.programs.manifest(record.metered, engine.store)
+    source = None if record.source is None else engine.store.block(record.source)
     return {
         "rid": record.rid,
         "url": record.url,
@@ -189,6 +197,7 @@ def _described(engine: Service, record: RulesetRecord) -> dict[str, object]:
         "shares": [_shared(item) for item in manifest.shares],
         "provides": [_shared(item) for item in manifest.provides],
         "rules": _rules(manifest),
+        "text": None if source is None else source.decode("utf-8", "replace"),
     }
 
 
