@@ -122,7 +122,7 @@ What a pico and its owner manage it with: children, channels, rulesets, its name
 
   rule uninstall_ruleset {
     select when wrangler uninstall_ruleset_request where event:attrs{"rid"}
-    ctx:uninstall(event:attrs{"rid"})
+    if installedRIDs() >< event:attrs{"rid"} then ctx:uninstall(event:attrs{"rid"})
     fired {
       raise wrangler event "ruleset_uninstalled" attributes event:attrs
     }
