@@ -27,7 +27,6 @@ class Jobs:
         self._change = threading.Condition()
         self._plain: deque[Job] = deque()
         self._turns: OrderedDict[str, deque[Job]] = OrderedDict()
-        self._is_turn = False
 
     def put(self, job: Job, timeout_s: float = 0.0) -> None:
         """Raises Overloaded when there is no room, also after that long."""
@@ -46,22 +45,25 @@ class Jobs:
             waiting.append(job)
             self._change.notify_all()
 
-    def get(self, timeout_s: float) -> Job | None:
-        """The next job; None when there is none for that long."""
+    def wait(self, timeout_s: float) -> None:
+        """Until there is something to do, but not longer than that."""
         with self._change:
-            if not self._change.wait_for(lambda: self._plain or self._turns, timeout_s):
+            self._change.wait_for(lambda: self._plain or self._turns, timeout_s)
+
+    def next_plain(self) -> Job | None:
+        with self._change:
+            if not self._plain:
                 return None
-            self._is_turn = not self._is_turn and bool(self._turns)
-            found = self._next_turn() if self._is_turn or not self._plain else self._next_plain()
             self._change.notify_all()
-            return found
+            return self._plain.popleft()
 
-    def _next_plain(self) -> Job:
-        return self._plain.popleft()
-
-    def _next_turn(self) -> Job:
-        pico, waiting = self._turns.popitem(last=False)
-        job = waiting.popleft()
-        if waiting:
-            self._turns[pico] = waiting
-        return job
+    def next_turn(self) -> Job | None:
+        """The first job of the pico whose turn it is."""
+        with self._change:
+            if not self._turns:
+                return None
+            pico, waiting = self._turns.popitem(last=False)
+            job = waiting.popleft()
+            if waiting:
+                self._turns[pico] = waiting
+            return job

@@ -37,6 +37,7 @@ IDLE_S = 0.5
 SEEN_MS = 7 * 24 * 60 * 60 * 1000  # how long the keys of events are known
 TIDY_MS = 60 * 60 * 1000
 ROUND_S = 0.02  # of work that becomes durable together
+SMALL_JOBS_MAX = 200  # between two events that run
 ANSWER_S = 600.0  # until an answer from the network is given up
 HELD_S = 30.0  # how long a pico rests after this machine failed it
 
@@ -140,8 +141,9 @@ class Worker:
     def _loop(self) -> None:
         busy = True
         while not self._stopping.is_set():
-            job = self._jobs.get(0 if busy else IDLE_S)
-            busy = self._round(job)
+            if not busy:
+                self._jobs.wait(IDLE_S)
+            busy = self._round()
             try:
                 self._deliver()
             except Exception as problem:  # the store, most likely: it may be there again later
@@ -153,7 +155,7 @@ class Worker:
         _log.error("%s: %s: %s", what, type(problem).__name__, problem)
         self.counts.fault(f"{what}: {problem}")
 
-    def _round(self, job: Job | None) -> bool:
+    def _round(self) -> bool:
         """Does some of what waits, durable together; says what came of it when it is.
 
         Returns False when there is nothing more to do now.
@@ -164,13 +166,11 @@ class Worker:
             with self.engine.store.group():
                 deadline_s = time.monotonic() + ROUND_S
                 while busy and time.monotonic() < deadline_s:
-                    if job is not None:
-                        job()
-                    stepped = self._step()
-                    job = self._jobs.get(0)
-                    busy = stepped or job is not None
-                if job is not None:
-                    job()
+                    busy = self._small_jobs(deadline_s)
+                    turn = self._jobs.next_turn()
+                    if turn is not None:
+                        turn()
+                    busy = self._step() or busy or turn is not None
         except Exception as problem:  # the store failed, or we did: nothing of this happened
             self._fault("a round of work was undone", problem)
             self.engine.forget()
@@ -180,6 +180,16 @@ class Worker:
         for tell, _ in self._told:
             tell()
         return busy
+
+    def _small_jobs(self, deadline_s: float) -> bool:
+        """They come before what may take long: accepting an event is one of them."""
+        count = 0
+        while count < SMALL_JOBS_MAX and (job := self._jobs.next_plain()) is not None:
+            job()
+            count += 1
+            if time.monotonic() > deadline_s:
+                break
+        return count > 0
 
     def _step(self) -> bool:
         """Something of what waits; False when nothing can be done now."""
