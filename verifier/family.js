@@ -46,6 +46,11 @@ export function childrenOf(overlay) {
 /** What a parent writes when it gets a child. */
 export function childJoins(overlay, { eci, pico, theirEci }) {
     const position = 1 + Math.max(-1, ...childrenOf(overlay).map((child) => child.position));
+    return childRecord({ eci, pico, theirEci, position });
+}
+
+/** A child at its place among its siblings. */
+export function childRecord({ eci, pico, theirEci, position }) {
     return [
         [channelPath(theirEci), encodeValue(familyChannel(theirEci, 'parent', pico))],
         [childPath(eci), encode({ eci, pico, position, theirEci })],

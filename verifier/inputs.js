@@ -12,6 +12,7 @@ const FIELDS = {
     adopt: ['part', 'child', 'parent', 'eci', 'parent_eci'],
     install: ['rid', 'raw', 'source', 'url', 'config'],
     uninstall: ['rid'],
+    import: ['was', 'parent', 'children', 'channels', 'entities'],
     event: ['eci', 'domain', 'name', 'attrs', 'eid', 'host', 'schedule'],
 };
 const TEXTS = [
@@ -27,8 +28,10 @@ export function decodeInput(data) {
     }
     const fields = new Fields(data, ['v', 'kind', ...FIELDS[kind]], block);
     fields.is('v', 1);
-    for (const name of FIELDS[kind]) {
-        readField(fields, name);
+    if (kind === 'import') {
+        readImport(fields);
+    } else {
+        FIELDS[kind].forEach((name) => readField(fields, name));
     }
     return Object.fromEntries(fields.entries);
 }
@@ -49,6 +52,21 @@ function readField(fields, name) {
     } else {
         fields.bytes(name);
     }
+}
+
+function readImport(fields) {
+    const parent = fields.any('parent');
+    const channels = fields.any('channels');
+    fields.text('was');
+    const isRelative = (row) => row.every((item) => typeof item === 'string');
+    refuseUnless(fields.rows('children', 3).every(isRelative), 'children', 'not three texts');
+    const hasParent = Array.isArray(parent) && parent.length === 3 && isRelative(parent);
+    refuseUnless(parent === null || hasParent, 'parent', 'not three texts');
+    const isBytes = (item) => item instanceof Uint8Array;
+    const hasChannels = Array.isArray(channels) && channels.every(isBytes);
+    refuseUnless(channels === null || hasChannels, 'channels', 'not bytes');
+    const isEntity = (row) => isRelative(row.slice(0, 2)) && isBytes(row[2]);
+    refuseUnless(fields.rows('entities', 3).every(isEntity), 'entities', 'not [rid, name, value]');
 }
 
 function checkRuleset([rid, raw, source, url, config]) {

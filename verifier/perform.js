@@ -6,6 +6,7 @@ import { blake3 } from './blake3.js';
 import { encodeBlock } from './block.js';
 import { Acts } from './acts.js';
 import { Attempt } from './attempt.js';
+import { bring } from './bringing.js';
 import { CHANNELS, allowAll } from './channels.js';
 import { cidOfBlock, cidOfBytes } from './cid.js';
 import { childJoins, childLeaves, parentIs } from './family.js';
@@ -116,6 +117,8 @@ function run(programs, state, work) {
             return install(programs, state, work);
         case 'uninstall':
             return uninstall(programs, state, given.rid);
+        case 'import':
+            return imported(state, work);
         default:
             return react(programs, state, work);
     }
@@ -200,6 +203,11 @@ function uninstall(programs, state, rid) {
     const spaces = ['ent', 'select'].map((space) => utf8(`${space}/${rid}/`));
     const paths = spaces.flatMap((space) => state.paths(space));
     return result([...paths, concat(RULESETS, utf8(rid))].map((path) => [path, null]));
+}
+
+function imported(state, { pico, given }) {
+    const writes = bring(state, pico, given);
+    return writes === null ? failed('throw', 0, 'an import that cannot be here') : result(writes);
 }
 
 // A child with its rulesets; one that cannot be installed is left out.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from pico_abi.limits import VALUE_BYTES_MAX
+from pico_abi.limits import PATH_BYTES_MAX, VALUE_BYTES_MAX
 from picomesh.channels import CHANNELS, ChannelError, allow_all, family_channel, make_channel
 from picomesh.engine.entities import ENTITIES, spread
 from picomesh.engine.family import Relative, Write, child_record, parent_is
@@ -99,5 +99,8 @@ def entity_writes(rid: str, name: str, value: Value) -> list[Write]:
         data = encode_value(item)
         if len(data) > VALUE_BYTES_MAX:
             raise BringProblem(f"ent:{name} has {len(data):,} bytes, the limit is 1 MiB")
-        writes.append((ENTITIES + utf8(f"{rid}/{path}"), data))
+        where = ENTITIES + utf8(f"{rid}/{path}")
+        if len(where) > PATH_BYTES_MAX:
+            raise BringProblem(f"ent:{name} has a path of {len(where):,} bytes")
+        writes.append((where, data))
     return writes
