@@ -95,6 +95,12 @@ SUITE = {
         "The growth of a home by events of the counter. The reference keeps no history.",
         has_reference=False,
     ),
+    "floor": Bench(
+        "against_floor",
+        "An event against the same work in C.",
+        "A loop in C over the same libwasmtime: instantiate, call, hash as many bytes, append.",
+        has_reference=False,
+    ),
 }
 
 

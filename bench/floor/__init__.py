@@ -1,0 +1,1 @@
+"""The floor: the work that no engine can leave out, in C."""
