@@ -120,7 +120,7 @@ class Browser:
         """Waits until an expression is true."""
         deadline_s = time.monotonic() + WAIT_S
         while time.monotonic() < deadline_s:
-            found = self.run(f"(() => {{ try {{ return {script} }} catch {{ return null }} }})()")
+            found = self.run(f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()")
             if found:
                 return found
             time.sleep(0.03)

@@ -50,6 +50,7 @@ class Looking:
         return [
             admitted(admission, "/api/v1/tree", GET=self._tree),
             admitted(admission, "/api/v1/feed", GET=self._feed.serve),
+            admitted(admission, "/api/v1/channels/{eci}", GET=self._channel),
             admitted(admission, f"{pico}/rulesets", GET=self._rulesets),
             admitted(admission, f"{pico}/rulesets/{{rid}}", GET=self._ruleset),
             admitted(admission, f"{pico}/entities", GET=self._entities),
@@ -76,6 +77,12 @@ class Looking:
             return {"version": picomesh.__version__, "host": engine.host, "picos": rows}
 
         return json_response(await self._ask(look))
+
+    async def _channel(self, request: Request) -> HttpResponse:
+        """The pico that a channel leads to; null for one that is not of this engine."""
+        eci = request.path_params["eci"]
+        pico = await self._ask(lambda engine: engine.pico_of(eci))
+        return json_response({"eci": eci, "pico": pico})
 
     async def _rulesets(self, request: Request) -> HttpResponse:
         def look(engine: Service) -> list[dict[str, Any]]:

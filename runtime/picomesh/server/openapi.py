@@ -37,6 +37,7 @@ _ADMINISTRATION: list[tuple[str, str, str, list[str], str, dict[str, object] | N
     ("/picos/{pico}/events", "post", "send an event", [], "200", _SEND),
     ("/picos/{pico}/queries", "post", "ask a ruleset", [], "200", _ASK),
     ("/compile", "post", "diagnostics of a text", [], "200", {"source": _TEXT, "url": _TEXT}),
+    ("/channels/{eci}", "get", "the pico that a channel leads to", [], "200", None),
     ("/tree", "get", "every pico with its children", [], "200", None),
     ("/feed", "get", "receipts as they become durable", [], "200", None),
     ("/blocks/{cid}", "get", "a block's bytes", [], "200", None),

@@ -2,7 +2,8 @@
 
 import * as api from './api.js';
 import { nameOf } from './app.js';
-import { button, calm, h, labelled, select } from './dom.js';
+import { button, calm, h, labelled, redraw, select } from './dom.js';
+import { oneLine } from './format.js';
 import { STATUS, deeds, details, rows, rulesOf, showStatus } from './rules.js';
 import { showOutcome, showTime, showValue } from './values.js';
 
@@ -25,7 +26,8 @@ class Log {
         this.left = false;
         this.busy = false;
         this.paused = false;
-        this.opened = new Set();
+        this.items = new Map();
+        this.choice = '';
         this.list = h('ol', { class: 'log', role: 'log', 'aria-label': 'Rules, newest first',
             'aria-live': 'polite', tabindex: 0 });
         this.summary = h('p', { class: 'quiet', id: 'log-summary' });
@@ -117,26 +119,55 @@ class Log {
 
     // -- drawing
 
+    /** Adds what is new; all is drawn again only when another choice was made. */
     redraw() {
         if (this.left) {
             return;
         }
-        const all = this.entries.flatMap((entry) => rowsOf(entry));
         const words = this.filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+        const all = this.entries.flatMap((entry) => rowsOf(entry));
         const shown = all.filter((row) => this.shows(row, words));
         this.summary.textContent = all.length === shown.length ? ''
             : `${shown.length} of ${all.length} rows are shown`;
-        const open = new Set([...this.list.querySelectorAll('details[open][data-key]')]
-            .map((item) => item.dataset.key));
-        this.list.replaceChildren(...(this.order.value === 'rule' ? byRule(shown)
-            : byTime(shown, this.scope.value === 'all')));
-        if (!shown.length) {
+        const isByRule = this.order.value === 'rule';
+        this.list.setAttribute('aria-live', isByRule ? 'off' : 'polite');
+        const choice = JSON.stringify([words, this.scope.value, this.order.value,
+            [...this.status.values()].map((box) => box.checked)]);
+        if (choice !== this.choice || isByRule) {
+            this.items.clear();
+            this.choice = choice;
+        }
+        if (isByRule) {
+            redraw(this.list, byRule(shown));
+        } else {
+            this.place(shown);
+        }
+        if (!this.list.children.length) {
             this.list.append(h('li', { class: 'none' }, all.length
                 ? 'The filter leaves nothing.' : 'Nothing has happened yet. Send an event.'));
         }
-        for (const item of this.list.querySelectorAll('details[data-key]')) {
-            item.open = open.has(item.dataset.key);
-        }
+    }
+
+    /** The newest on top; what stands there already is not touched. */
+    place(shown) {
+        const groups = new Map();
+        shown.forEach((row) => {
+            const key = row.receipt.cid;
+            groups.set(key, [...(groups.get(key) ?? []), row]);
+        });
+        const wanted = [...groups].reverse().map(([key, group]) => {
+            if (!this.items.has(key)) {
+                this.items.set(key, showGroup(group, this.scope.value === 'all'));
+            }
+            return this.items.get(key);
+        });
+        const keep = new Set(wanted);
+        [...this.list.children].filter((item) => !keep.has(item)).forEach((item) => item.remove());
+        wanted.forEach((item, at) => {
+            if (this.list.children[at] !== item) {
+                this.list.insertBefore(item, this.list.children[at] ?? null);
+            }
+        });
     }
 
     shows(row, words) {
@@ -175,23 +206,19 @@ function textOf(row) {
     return parts.join(' ');
 }
 
-function byTime(shown, withNames) {
-    const groups = new Map();
-    shown.forEach((row) => {
-        groups.set(row.receipt.cid, [...(groups.get(row.receipt.cid) ?? []), row]);
-    });
-    return [...groups.values()].reverse().map((group) => {
-        const { receipt } = group[0];
-        return h('li', { class: 'group' },
-            h('p', { class: 'head' }, showTime(receipt.time), ' ',
-                withNames ? h('strong', {}, `${nameOf(receipt.pico)} `) : null,
-                h('code', { class: 'title' }, receipt.title || receipt.kind), ' ',
-                receipt.outcome === 'ok' ? null : showOutcome(receipt.outcome),
-                h('a', { class: 'seq', href: `#/${encodeURIComponent(receipt.pico)}/receipts` },
-                    `receipt ${receipt.seq}`)),
-            h('ul', { class: 'rows' }, group.map((row) => h('li', {}, showRow(row)))),
-            rest(group));
-    });
+function showGroup(group, withName) {
+    const { receipt, told } = group[0];
+    const attrs = told?.events[0]?.attrs;
+    return h('li', { class: 'group' },
+        h('p', { class: 'head' }, showTime(receipt.time), ' ',
+            withName ? h('strong', {}, `${nameOf(receipt.pico)} `) : null,
+            h('code', { class: 'title' }, receipt.title || receipt.kind), ' ',
+            h('code', { class: 'attrs' }, attrs && Object.keys(attrs).length
+                ? oneLine(attrs) : ''),
+            receipt.outcome === 'ok' ? null : showOutcome(receipt.outcome),
+            h('a', { class: 'seq', href: `#/${encodeURIComponent(receipt.pico)}/receipts` },
+                `receipt ${receipt.seq}`)),
+        h('ul', { class: 'rows' }, group.map((row) => h('li', {}, showRow(row))), rest(group)));
 }
 
 function byRule(shown) {
@@ -221,7 +248,7 @@ function eventOf(row) {
 function showRow(row) {
     if (row.nobody) {
         return h('div', { class: 'row' }, h('span', { class: 'badge quiet' }, 'nobody'),
-            h('div', {}, eventOf(row), h('p', { class: 'why' },
+            h('div', {}, row.event.raised_by ? eventOf(row) : null, h('p', { class: 'why' },
                 'No rule of this pico selects this event.')));
     }
     if (!row.rule) {
@@ -242,12 +269,15 @@ function rest(group) {
         return null;
     }
     const does = told.events.flatMap((event) => event.rulesets.flatMap((item) => item.does));
-    const writes = told.writes.filter((write) => write.rid !== null);
+    const writes = told.writes.filter((write) => write.path.startsWith('ent/'));
+    const row = (text, list) => h('li', {}, h('div', { class: 'row' },
+        h('span', { class: 'badge quiet' }, text), list));
     return [
-        does.length ? h('ul', { class: 'deeds' }, deeds(does, `${receipt.cid} rest`)) : null,
-        writes.length ? h('ul', { class: 'writes' }, writes.map((write) => {
+        does.length ? row('together',
+            h('ul', { class: 'deeds' }, deeds(does, `${receipt.cid} rest`))) : null,
+        writes.length ? row('state', h('ul', { class: 'writes' }, writes.map((write) => {
             return showWrite(write, receipt.cid);
-        })) : null,
+        }))) : null,
     ];
 }
 

@@ -2,6 +2,7 @@
 // will do by itself, its schedule.
 
 import * as api from './api.js';
+import { app, nameOf } from './app.js';
 import { calm, h, redraw, section, table } from './dom.js';
 import { oneLine } from './format.js';
 import { badge, showId, showTime, showValue } from './values.js';
@@ -20,9 +21,12 @@ export function drawOverview(place, pico, fail) {
             api.get(['picos', pico, 'schedules']),
             api.get(['picos', pico, 'entities']),
         ]);
+        const buses = known.rulesets.some((item) => item.rid === SUBSCRIPTION)
+            ? await subscriptions(entities[SUBSCRIPTION] ?? {})
+            : h('p', { class: 'none' }, `None: ${SUBSCRIPTION} is not installed here.`);
         redraw(place,
             section('Channels', channels(known.channels)),
-            section('Subscriptions', subscriptions(entities[SUBSCRIPTION])),
+            section('Subscriptions', buses),
             section('Schedule', schedule(schedules)));
     };
     load().catch(fail);
@@ -47,18 +51,32 @@ function policy(rules, first) {
     return [row('deny', 'bad'), row('allow', 'good')];
 }
 
-function subscriptions(variables) {
-    const rows = KINDS.flatMap(([name, words]) => entries(variables?.[name]).map((item) => [
+async function subscriptions(variables) {
+    const found = KINDS.flatMap(([name, words]) => {
+        return entries(variables[name]).map((item) => [words, item]);
+    });
+    const peers = await Promise.all(found.map(([, item]) => peerOf(item)));
+    const rows = found.map(([words, item], at) => [
         words,
         item.Rx_role || item.Tx_role ? `${item.Rx_role ?? '?'} ↔ ${item.Tx_role ?? '?'}` : '',
         item.Id ? showId(String(item.Id), 'subscription') : '',
         channelOf(item.Rx, 'receives'),
-        [channelOf(item.Tx ?? item.wellKnown_Tx, 'sends'),
-            item.Tx_host ? h('code', {}, ` ${item.Tx_host}`) : null],
-    ]));
-    const none = variables ? 'None.' : `None: ${SUBSCRIPTION} is not installed here.`;
+        [channelOf(item.Tx ?? item.wellKnown_Tx, 'sends'), ' ', peers[at]],
+    ]);
     const heads = ['State', 'Roles (mine ↔ theirs)', 'Id', 'Receives on', 'Sends to'];
-    return table('Subscriptions', heads, rows, none);
+    return table('Subscriptions', heads, rows);
+}
+
+/** The other side by name, if it is a pico of this engine; by its host if it is not. */
+async function peerOf(item) {
+    const eci = item.Tx ?? item.wellKnown_Tx;
+    if (item.Tx_host) {
+        return h('code', {}, String(item.Tx_host));
+    }
+    const { pico } = eci ? await api.get(['channels', String(eci)]) : { pico: null };
+    return pico && app.picos.has(pico) ? h('a', {
+        href: `#/${encodeURIComponent(pico)}/overview`, 'data-key': `peer ${item.Id}`,
+    }, nameOf(pico)) : null;
 }
 
 const channelOf = (eci, what) => (eci ? showId(String(eci), `channel it ${what} on`) : '');
