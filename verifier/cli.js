@@ -17,7 +17,14 @@ const visible = (text) => text.replace(/[\p{C}]/gu, '\ufffd');
 const codes = { proved: 0, refused: 1, undecided: 3 };
 let worst = 0;
 for (const path of paths) {
-    const done = await audit(new Uint8Array(readFileSync(path)));
+    let data;
+    try {
+        data = new Uint8Array(readFileSync(path));
+    } catch (problem) {
+        console.error(`cannot read ${path}: ${problem.message}`);
+        process.exit(2);
+    }
+    const done = await audit(data);
     worst = Math.max(worst, codes[done.verdict]);
     if (asJson) {
         const { verdict, checks, check, text } = done;

@@ -1,15 +1,24 @@
 // Opens the page in headless Chromium, gives it files, and says what it shows: for the tests.
-// Arguments: the address, the picture to take, the files. Prints one line of JSON for each file.
+// Arguments: the browser, or nothing for the one from npm; the address; the picture to take; the
+// files. Prints one line of JSON for each file.
 
-import sparticuz from '@sparticuz/chromium';
 import { chromium } from 'playwright-core';
 
-const [address, picture, ...files] = process.argv.slice(2);
-const executablePath = await sparticuz.executablePath();
-const browser = await chromium.launch({ executablePath, args: sparticuz.args });
+const [program, address, picture, ...files] = process.argv.slice(2);
+
+async function launchOptions() {
+    if (program) {
+        return { executablePath: program, args: ['--no-sandbox', '--disable-dev-shm-usage'] };
+    }
+    const { default: sparticuz } = await import('@sparticuz/chromium');
+    return { executablePath: await sparticuz.executablePath(), args: sparticuz.args };
+}
+
+const browser = await chromium.launch(await launchOptions());
 try {
     const page = await browser.newPage({ viewport: { width: 1000, height: 900 } });
     const wrong = [];
+    const asked = [];
     page.on('pageerror', (problem) => wrong.push(String(problem)));
     page.on('console', (message) => {
         if (message.type() === 'error') {
@@ -17,6 +26,7 @@ try {
         }
     });
     await page.goto(address);
+    page.on('request', (request) => asked.push(request.url()));
     for (const [at, file] of files.entries()) {
         await page.setInputFiles('#file', file);
         const article = page.locator('article').nth(0);
@@ -25,7 +35,8 @@ try {
         }, at + 1);
         const verdict = await article.getAttribute('class');
         const checks = await article.locator('table').first().locator('tr').count();
-        console.log(JSON.stringify({ verdict, checks, text: await article.innerText(), wrong }));
+        const text = await article.innerText();
+        console.log(JSON.stringify({ verdict, checks, text, wrong, asked }));
     }
     await page.screenshot({ path: picture, fullPage: true });
 } finally {
