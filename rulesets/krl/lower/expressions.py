@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from krl.lower import calls, ir
 from krl.lower.body import Body
+from krl.lower.constants import constant
 from krl.lower.testing import describe_for_testing
 from krl.resolve import (
     Binding,
@@ -42,6 +43,8 @@ def value(body: Body, node: tree.Expression) -> ir.Value:
             return ir.Pattern(node.source, node.flags)
         case tree.Chevron():
             return _chevron(body, node)
+        case tree.Array() | tree.Map() if (content := constant(node)) is not None:
+            return ir.Constant(content)
         case tree.Array():
             items = tuple(value(body, item) for item in node.items)
             return ir.RuntimeList(node.span.start, "rt_array", (), items)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from krl.diagnostic import Diagnostics, Fix, Source, nearest
+from krl.syntax.hints import hint_for
 from krl.syntax.layout import Layout, lay_out
 from krl.syntax.lexer import RESERVED, read_tokens
 from krl.syntax.tree import Identifier, Span
@@ -209,6 +210,7 @@ class Cursor:
         else:
             told_already = kind == "illegal" or self.starts[self.at] in self.tokens.told
         if not told_already and self.at > self.failed_at:
+            hint = hint or hint_for(title, kind, self.texts[self.at])
             self.diagnostics.error(title, span or self.span_here(), text, hint, fixes)
         self.failed_at = max(self.failed_at, self.at)
 

@@ -193,7 +193,7 @@ def _unsupported(cursor: Cursor, start: int, key: str) -> MetaUnsupported:
         "it parses, but no engine of this generation has it",
         "pass values to a module with `configure using` and `use module ... with`"
         if key != "errors"
-        else "",
+        else "leave it out",
     )
     return MetaUnsupported(span, key)
 

@@ -30,6 +30,7 @@ def report_unclosed(text: str, opening: str, start: int, diagnostics: Diagnostic
         f"unterminated {_NAMES[opening]}",
         Span(start, start + len(opening)),
         f"it starts here, and no `{_CLOSES[opening]}` closes it",
+        f"add a `{_CLOSES[opening]}` where it ends",
     )
 
 
@@ -61,7 +62,7 @@ def report_illegal(text: str, start: int, diagnostics: Diagnostics) -> tuple[int
         text = f"this is {name}"
         diagnostics.error("invisible character", here, text, "remove it", (Fix(here, ""),))
         return start + 1, "", ""
-    hint = _HINTS.get(character, "")
+    hint = _HINTS.get(character, "remove it, or put it into a string")
     diagnostics.error("unsupported character", here, f"this is {name}", hint)
     return start + 1, "illegal", character
 
@@ -71,6 +72,7 @@ def _report_letter(letter: str, span: Span, diagnostics: Diagnostics) -> None:
         "unsupported letter in a name",
         span,
         f"this is {character_name(letter)}; names are made of A to Z, a to z, digits, `_` and `$`",
+        "write the name with those, or put the text in double quotes",
     )
 
 
