@@ -1,21 +1,24 @@
 """What does it cost to check a history, next to running it the first time?
 
-One pico with the counter example gets N events, one after the other. Measured, each per transition:
+One pico with the counter example gets N events, one after the other. Measured, each per transition
+and in time of the processor:
 
-- `run`: the first execution, in memory: accept, perform, sign, keep.
+- `run`: the first execution, with everything on: accept, perform, sign, a home on disk, 64 events
+  durable together. `run_one`: the same one at a time.
 - `verify`: hashes, chain, signatures and state roots of what was kept; nothing runs.
-- `replay`: the same and every transition run again, on the same backend, by one process.
+- `replay`: the same and every transition run again, on the same backend, by one process;
+  `replay_speed` is how many times faster than `run` that is.
 - `prove`, `audit`: the file of one transition, made and checked; the auditor knows the module,
   as it is after his first file. `proof_bytes` is the file besides the modules.
 - `export`, `exported_bytes`: the history as a file without states.
 
-Goals: a replay is not slower than the first execution; a proof of this pico is below 10 KB besides
-its modules, and audited in less than 10 ms.
+Goals: a replay is 1.5 times as fast as the first execution; a proof of this pico is below 10 KB
+besides its modules, and audited in less than 10 ms.
 
-Non-goals: the disk, for which the first execution waits and a replay does not; rulesets that
-compute much, where all of these come to the same; the start of a process.
+Non-goals: rulesets that compute much, where all of these come to the same; the start of a process;
+several processes.
 
-    python bench/checking.py            # the figures of bench/README.md: 10,000 transitions
+    python bench/checking.py            # the figures of bench/README.md: 9,600 transitions
     python bench/checking.py --small    # does it still run? (the test suite asks this)
 """
 
@@ -25,6 +28,7 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,19 +37,21 @@ from typing import Any
 import pico_rulesets
 from krl.compiler import compile_source
 from krl.diagnostic import Source
-from picomesh.cli.circumstances import circumstances
+from picomesh.cli.circumstances import circumstances, one_core
 from picomesh.engine import Engine, Options
 from picomesh.engine.audit import audit
 from picomesh.engine.checked import CheckedModules
 from picomesh.engine.export import export_histories
 from picomesh.engine.history import verify_pico
+from picomesh.engine.model import Sending
 from picomesh.engine.prove import prove
 from picomesh.engine.rerun import rerun
 
 EXAMPLE = Path(pico_rulesets.__file__).parent / "examples" / "counter.krl"
-EVENTS, EVENTS_SMALL = 10_000, 30
+EVENTS, EVENTS_SMALL = 64 * 150, 64
+OUTSTANDING = 64
 PROOFS, PROOFS_SMALL = 50, 3
-GOALS = {"replay_to_run": 1.0, "proof_bytes": 10 * 1024, "audit_ms": 10.0}
+GOALS = {"replay_speed": 1.5, "proof_bytes": 10 * 1024, "audit_ms": 10.0}
 
 
 def module() -> bytes:
@@ -56,9 +62,10 @@ def module() -> bytes:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    """Of the processor: neighbours on a machine move the clock's by a factor of two."""
+    started = time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def median_ms(works: list[Callable[[], object]]) -> float:
@@ -66,17 +73,25 @@ def median_ms(works: list[Callable[[], object]]) -> float:
 
 
 def live(engine: Engine, pico: str, events: int) -> None:
+    batch = [Sending(pico, "counter", "incremented")] * OUTSTANDING
+    for _ in range(events // OUTSTANDING):
+        engine.send_many(batch)
+
+
+def live_alone(engine: Engine, pico: str, events: int) -> None:
     for _ in range(events):
         engine.send(pico, "counter", "incremented")
 
 
-def measure(events: int, proofs: int) -> dict[str, Any]:
-    with Engine.ephemeral(Options()) as engine:
+def measure(events: int, proofs: int, folder: Path) -> dict[str, Any]:
+    with Engine.open(folder, Options()) as engine:
         pico = engine.create("counter").pico
         engine.install_module(pico, module())
-        live(engine, pico, 3)  # what is compiled and remembered once
+        live_alone(engine, pico, 3)  # what is compiled and remembered once
         store, key = engine.store, engine.public_key
         run_s = seconds(lambda: live(engine, pico, events))
+        alone = max(events // 20, 1)
+        run_one_s = seconds(lambda: live_alone(engine, pico, alone))
         verify_s = seconds(lambda: verify_pico(store, key, pico, "counter"))
         fresh = engine.options.programs(None)
         replay_s = seconds(lambda: _replayed(engine, fresh, pico))
@@ -90,10 +105,11 @@ def measure(events: int, proofs: int) -> dict[str, Any]:
             "transitions": total,
             "head": str(engine.log(pico, total - 1)[0].cid),
             "run_us": round(1e6 * run_s / events, 1),
+            "run_one_us": round(1e6 * run_one_s / alone, 1),
             "verify_us": round(1e6 * verify_s / total, 1),
             "replay_us": round(1e6 * replay_s / total, 1),
             "export_us": round(1e6 * export_s / total, 1),
-            "replay_to_run": round((replay_s / total) / (run_s / events), 2),
+            "replay_speed": round((run_s / events) / (replay_s / total), 2),
             "exported_bytes": sum(map(len, lean)),
             **_proofs(engine, pico, total, proofs),
         }
@@ -136,7 +152,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--small", action="store_true", help="only: does it still run?")
     small = parser.parse_args().small
-    found = measure(EVENTS_SMALL if small else EVENTS, PROOFS_SMALL if small else PROOFS)
+    with tempfile.TemporaryDirectory() as root, one_core():
+        counts = (EVENTS_SMALL, PROOFS_SMALL) if small else (EVENTS, PROOFS)
+        found = measure(*counts, Path(root) / "home")
     result = {"bench": "checking", **circumstances(), "goals": GOALS, **found}
     sys.stdout.write(json.dumps(result) + "\n")
     missed = found["proof_bytes"] > GOALS["proof_bytes"]

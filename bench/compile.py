@@ -12,6 +12,10 @@ Measured for one example ruleset of about 65 lines, each a median of N runs:
   times `raw`.
 - `cached`: metered module to a program that can run, on an engine whose disk cache has it: what
   every start of a process after the first pays. The goal is 10 ms.
+- `largest`: `metered` for the largest ruleset, about 800 lines of rules of that example and of the
+  subscription ruleset together. The goal is 400 ms.
+- `reference`: the reference's compiler from the npm registry, in Node, for the same texts as
+  `metered`; it makes JavaScript. Only where PICOMESH_REFERENCE names it (sides/processes.py).
 - `first`: `metered` once, in a process that did not compile before: what the command line pays.
 
 Goals: one number an author feels, comparable over time on one machine. `calibration` is a fixed
@@ -31,12 +35,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -49,11 +55,13 @@ from krl.diagnostic import Source
 from picomesh.cli.circumstances import circumstances
 from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.machine import WasmtimeSandbox
+from sides.processes import PEER, missing_peer, opened
 
 EXAMPLE = Path(pico_rulesets.__file__).parent / "examples" / "greeting.krl"
+SUBSCRIPTION = EXAMPLE.parents[1] / "system" / "io.picolabs.subscription.krl"
 RUNS, RUNS_SMALL = 25, 2
 FIRST_RUNS_MAX = 5
-GOALS_MS = {"metered": 60, "native": 250, "cached": 10}
+GOALS_MS = {"metered": 60, "native": 250, "cached": 10, "largest": 400}
 
 
 def make_raw(source: Source) -> bytes:
@@ -80,6 +88,15 @@ def edited(source: Source, edit: int) -> Source:
     assert found, f"{source.name} has no global block"
     constant = f'\n    edit_{edit} = "{"x" * edit}"\n'
     return Source(source.name, before + found + constant + after)
+
+
+def largest() -> Source:
+    """The subscription ruleset with its rules three times, under other names: 800 lines."""
+    text = SUBSCRIPTION.read_text("utf-8")
+    head, mark, rules = text.partition("\n  rule ")
+    body = (mark + rules).rstrip().removesuffix("}")
+    copies = (re.sub(r"^  rule (\w+)", rf"  rule \1_{at}", body, flags=re.M) for at in (1, 2))
+    return Source("largest.krl", f"{head}{body}{''.join(copies)}\n}}\n")
 
 
 def calibrate() -> None:
@@ -135,22 +152,41 @@ def measure_first(path: Path, runs: int) -> dict[str, float]:
     return summarize(elapsed_ms)
 
 
+@contextmanager
+def reference() -> Iterator[Callable[[Source], object] | None]:
+    """The reference's compiler, or None and a word about it."""
+    missing = missing_peer()
+    if missing is not None:
+        sys.stderr.write(f"compile: the reference is NOT measured: {missing}\n")
+        yield None
+        return
+    with opened(PEER) as side:
+        yield lambda source: side.ask("compile", sources=[source.text])
+
+
+def compare(source: Source, runs: int) -> dict[str, dict[str, float]]:
+    """What each way of compiling a text takes, in turn."""
+    works: dict[str, Callable[[Source], object]] = {
+        "raw": make_raw,
+        "metered": make_metered,
+        "raw_native": partial(make_native, make_raw),
+        "native": partial(make_native, make_metered),
+    }
+    with reference() as compile_there:
+        if compile_there is not None:
+            works["reference"] = compile_there
+        edits = iter([edited(source, edit) for edit in range(1, len(works) * runs + 1)])
+        return measure_in_turn(works, edits, runs)
+
+
 def measure_all(path: Path, runs: int) -> dict[str, object]:
     """Every figure of this bench, as the JSON line shows it."""
-    source = Source(path.name, path.read_text("utf-8"))
+    source, large = Source(path.name, path.read_text("utf-8")), largest()
     module = make_metered(source)  # the first run reads the guest library: not measured
-    edits = iter([edited(source, edit) for edit in range(1, 4 * runs + 1)])
     calibration = measure([calibrate] * runs)
-    figures = measure_in_turn(
-        {
-            "raw": make_raw,
-            "metered": make_metered,
-            "raw_native": partial(make_native, make_raw),
-            "native": partial(make_native, make_metered),
-        },
-        edits,
-        runs,
-    )
+    figures = compare(source, runs)
+    large_edits = (edited(large, edit) for edit in range(1, runs + 1))
+    figures["largest"] = measure(partial(make_metered, edit) for edit in large_edits)
     with tempfile.TemporaryDirectory() as folder:
         WasmtimeSandbox(BackendOptions(), Path(folder)).load(module)
         engines = [WasmtimeSandbox(BackendOptions(), Path(folder)) for _ in range(runs)]
@@ -159,6 +195,7 @@ def measure_all(path: Path, runs: int) -> dict[str, object]:
         "bench": "compile",
         "source": source.name,
         "lines": source.text.count("\n"),
+        "largest_lines": large.text.count("\n"),
         "module": blake3(module).hexdigest(),
         "module_bytes": len(module),
         "runs": runs,
