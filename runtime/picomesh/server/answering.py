@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
 
 from picomesh.engine import Response
@@ -17,7 +19,9 @@ from picomesh.engine.errors import (
 )
 from picomesh.ledger.errors import LedgerError
 from picomesh.ledger.value import Value
+from picomesh.sandbox.interface import EngineFault
 from picomesh.server.given import BadRequest
+from picomesh.store.errors import StoreError
 
 CORS = {"access-control-allow-origin": "*", "access-control-allow-headers": "*"}
 _UNPROCESSABLE = 422  # the ruleset, not the server, could not do it
@@ -75,6 +79,8 @@ def error_response(problem: Exception) -> HttpResponse:
             body["outcome"] = problem.outcome
         case OperatorError():
             status = 400
+        case StoreError() | EngineFault():  # this machine, and not the client or the ruleset
+            status, body = 503, {"error": "Error: the engine cannot do this now"}
         case LedgerError():
             status = 500
         case _:
@@ -82,6 +88,17 @@ def error_response(problem: Exception) -> HttpResponse:
     if status in (429, 503):
         headers["retry-after"] = "1"
     return json_response(body, status, headers)
+
+
+async def _not_served(request: Request, problem: Exception) -> HttpResponse:
+    """What no route is there for: a path or a method."""
+    status = problem.status_code if isinstance(problem, HTTPException) else 500
+    text = "no such path" if status == 404 else "not with this method"
+    headers = problem.headers if isinstance(problem, HTTPException) else None
+    return json_response({"error": f"Error: {text}"}, status, dict(headers or {}))
+
+
+NOT_SERVED = {404: _not_served, 405: _not_served}
 
 
 def _is_missing(text: str) -> bool:

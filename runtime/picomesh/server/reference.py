@@ -14,6 +14,7 @@ from picomesh.engine.asking import Asker
 from picomesh.engine.delivery import KEY_HEADER
 from picomesh.engine.errors import NotFound
 from picomesh.ledger.value import Value
+from picomesh.server import parts as parts  # registers `part`
 from picomesh.server.answering import CORS, EventFailed, error_response, json_response
 from picomesh.server.given import BadRequest, Limits, RateLimiter, read_given
 from picomesh.server.worker import Worker
@@ -22,6 +23,12 @@ from picomesh.transition import Transition
 OUTSIDE = ""  # who sends over HTTP is no pico
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _TYPES = {".html": "text/html; charset=utf-8", ".txt": "text/plain; charset=utf-8"}
+# What a ruleset writes is shown as if it came from nowhere: its scripts see no page of ours.
+_ALONE = {
+    **CORS,
+    "content-security-policy": "sandbox allow-scripts allow-forms allow-popups allow-modals",
+    "x-content-type-options": "nosniff",
+}
 KEY_CHARACTERS_MAX = 200
 Handler = Callable[[Request], Awaitable[HttpResponse]]
 
@@ -36,12 +43,15 @@ class ReferencePaths:
 
     def routes(self) -> list[Route]:
         paths: list[tuple[str, Handler]] = [
-            ("/c/{eci}/event/{domain}/{name}", self._event),
-            ("/c/{eci}/event-wait/{domain}/{name}", self._event_wait),
-            ("/c/{eci}/event/{domain}/{name}/query/{rid}/{query}", self._event_query),
-            ("/c/{eci}/query/{rid}/{query}", self._query),
-            ("/sky/event/{eci}/{eid}/{domain}/{name}", self._sky_event),
-            ("/sky/cloud/{eci}/{rid}/{query}", self._query),
+            ("/c/{eci:part}/event/{domain:part}/{name:part}", self._event),
+            ("/c/{eci:part}/event-wait/{domain:part}/{name:part}", self._event_wait),
+            (
+                "/c/{eci:part}/event/{domain:part}/{name:part}/query/{rid:part}/{query:part}",
+                self._event_query,
+            ),
+            ("/c/{eci:part}/query/{rid:part}/{query:part}", self._query),
+            ("/sky/event/{eci:part}/{eid:part}/{domain:part}/{name:part}", self._sky_event),
+            ("/sky/cloud/{eci:part}/{rid:part}/{query:part}", self._query),
         ]
         return [Route(path, _guarded(handler), methods=METHODS) for path, handler in paths]
 
@@ -143,7 +153,7 @@ class ReferencePaths:
             return HttpResponse(b"", 200, CORS) if answer is None else json_response(answer)
         if not isinstance(answer, str):
             raise BadRequest(422, f"TypeError: {name} is no text")
-        return HttpResponse(answer.encode("utf-8", "replace"), 200, CORS, _TYPES[ending])
+        return HttpResponse(answer.encode("utf-8", "replace"), 200, _ALONE, _TYPES[ending])
 
 
 def _pico(engine: Engine, eci: str) -> str:

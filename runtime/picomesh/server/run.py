@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -18,6 +19,7 @@ from starlette.applications import Starlette
 from picomesh.engine.options import Options
 from picomesh.engine.service import Service
 from picomesh.engine.system import begin
+from picomesh.server.answering import NOT_SERVED
 from picomesh.server.api import Admission, Api
 from picomesh.server.doing import Doing
 from picomesh.server.feed import Feed
@@ -25,12 +27,16 @@ from picomesh.server.given import Limits
 from picomesh.server.looker import Looker
 from picomesh.server.looking import Looking
 from picomesh.server.page import page_routes
+from picomesh.server.parts import Parts
+from picomesh.server.patience import PatientProtocol
 from picomesh.server.reference import ReferencePaths
 from picomesh.server.worker import Worker
 
 CONNECTIONS_MAX = 2_000
 STOP_S = 10
+FILES_MIN = 2 * CONNECTIONS_MAX
 TOKEN_FILE = "admin.token"  # its name, not its content
+TOKEN_CHARACTERS_MIN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +80,42 @@ class _Server(uvicorn.Server):
 
 
 def load_token(folder: Path) -> str:
-    """The token of a home; a file that only its owner may read. Made when it is not there."""
+    """The token of a home; a file that only its owner may read. Made when it is not there.
+
+    It is complete before it has its name: half a token, or none, would let everybody in.
+    """
     path = folder / TOKEN_FILE
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-    path.chmod(0o600)
-    return path.read_text("ascii").strip()
+    with contextlib.suppress(FileNotFoundError):
+        path.chmod(0o600)
+        token = path.read_text("utf-8", "replace").strip()
+        if len(token) >= TOKEN_CHARACTERS_MIN:
+            return token
+    return _make_token(path)
+
+
+def _make_token(path: Path) -> str:
+    token = secrets.token_urlsafe(32)
+    temporary = path.with_suffix(".new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return token
+
+
+def _allow_many_files() -> None:
+    """As many connections as we serve at once, where the system's own limit is higher."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = FILES_MIN if most == resource.RLIM_INFINITY else min(FILES_MIN, most)
+        if now != resource.RLIM_INFINITY and now < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def build_application(worker: Worker, address: Address, token: str) -> Starlette:
@@ -108,7 +142,8 @@ def build_application(worker: Worker, address: Address, token: str) -> Starlette
         *doing.routes(),
         *Looking(worker, admission, looker, feed).routes(),
     ]
-    application = Starlette(routes=routes, lifespan=lifespan)
+    application = Starlette(routes=routes, lifespan=lifespan, exception_handlers=NOT_SERVED)
+    application.add_middleware(Parts)
     application.state.feed = feed
     return application
 
@@ -123,6 +158,7 @@ def serve(
 
     `ready` is told the port and the token once requests are answered.
     """
+    _allow_many_files()
     engine = Service.open(folder, options)
     begin(engine)
     worker, token = Worker(engine), load_token(folder)
@@ -136,5 +172,7 @@ def serve(
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=STOP_S,
         server_header=False,
+        http=PatientProtocol,
+        ws="none",
     )
     _Server(config, lambda port: ready(port, token), application.state.feed).run()
