@@ -6,10 +6,12 @@ No driver, no package and no port: what the tests need of the protocol is a hand
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,23 @@ def find_browser() -> str | None:
     return named or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
+# The browser reads from descriptor 3 and writes to 4.
+_START = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+def _moved(pipe: tuple[int, int]) -> tuple[int, int]:
+    """A pipe with other numbers than 3 and 4."""
+    first, second = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in pipe)
+    for end in pipe:
+        os.close(end)
+    return first, second
+
+
 class PageError(AssertionError):
     """The page threw, or did not come to what was waited for."""
 
@@ -35,13 +54,13 @@ class Browser:
     """A browser with one page."""
 
     def __init__(self, program: str, profile: Path) -> None:
-        to_browser, self._out = os.pipe()
-        self._in, from_browser = os.pipe()
+        to_browser, self._out = _moved(os.pipe())
+        self._in, from_browser = _moved(os.pipe())
         command = [program, "--headless=new", "--remote-debugging-pipe", "--no-sandbox"]
         command += ["--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio"]
         command += [f"--user-data-dir={profile}", "--window-size=1200,900", "about:blank"]
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", *command],
+            [sys.executable, "-c", _START, str(to_browser), str(from_browser), *command],
             pass_fds=(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -120,7 +139,9 @@ class Browser:
         """Waits until an expression is true."""
         deadline_s = time.monotonic() + WAIT_S
         while time.monotonic() < deadline_s:
-            found = self.run(f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()")
+            found = self.run(
+                f"(() => {{ try {{ return Boolean({script}) }} catch {{ return false }} }})()"
+            )
             if found:
                 return found
             time.sleep(0.03)

@@ -65,11 +65,27 @@ export const remove = (parts) => ask('DELETE', parts);
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
+/** Waits until somebody looks. A browser has few connections for one host, so a tab that nobody
+ * sees gives its stream back; what it misses meanwhile it asks for when it is seen again. */
+async function seen() {
+    while (document.visibilityState === 'hidden') {
+        await new Promise((done) => {
+            document.addEventListener('visibilitychange', done, { once: true });
+        });
+    }
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    addEventListener('pagehide', end, { once: true, signal: ended.signal });
+    document.addEventListener('visibilitychange', end, { once: true, signal: ended.signal });
+    return ended.signal;
+}
+
 /** Follows what happens, and goes on after every break. `tell(name, data)`; 'up' and 'down' too. */
 export async function follow(tell) {
     for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {
+        const signal = await seen();
         try {
-            const { url, options } = request('GET', ['feed']);
+            const { url, options } = request('GET', ['feed'], undefined, signal);
             const answer = await fetch(url, options);
             if (answer.status === 401 || answer.status === 403) {
                 throw new Refused(answer.status, await answer.json());
@@ -85,8 +101,10 @@ export async function follow(tell) {
                 return;
             }
         }
-        tell('down');
-        await pause(wait);
+        if (!signal.aborted) {
+            tell('down');
+            await pause(wait);
+        }
     }
 }
 

@@ -79,7 +79,8 @@ function drawSide() {
 async function refreshTree() {
     await loadTree();
     drawSide();
-    if (!app.picos.has(app.pico)) {
+    const wanted = place().pico;  // it may have come only now
+    if (!app.picos.has(app.pico) || (wanted !== app.pico && app.picos.has(wanted))) {
         show();
     }
 }
@@ -110,7 +111,9 @@ function openMenu(open) {
 function heard(name, data) {
     switch (name) {
         case 'up':
-            return showLive('live', 'up');
+            showLive('live', 'up');
+            refreshSoon();
+            return tell(null);
         case 'down':
             return showLive('not connected', 'down');
         case 'refused':

@@ -1,0 +1,358 @@
+"""The page in a real browser: what a person does with it, by mouse, by keyboard and by ear."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from page.browser import Browser
+from page.conftest import PICTURES
+from page.served import Served
+
+BROKEN = """ruleset my.lamp {
+  meta {
+    shares status
+  }
+  global {
+    status = function(room) {
+      ent:on.defaultsTo({}){room}
+    }
+  }
+  rule switch {
+    select when lamp switched room re#^(\\w+)$# setting(room)
+    pre {
+      on = ent:on.defaultsTo({}){rom}
+    }
+    if not on then
+      send_directive("on", {"room": room})
+    fired {
+      ent:on{room} := true;
+      log info "lamp in " + room
+    }
+  }
+}
+"""
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+
+
+def to(browser: Browser, pico: str, tab: str) -> None:
+    """Goes to a tab of a pico, as a link would."""
+    browser.run(f"location.hash = '#/{pico}/{tab}'")
+    browser.wait(
+        f"document.querySelector('#tab-{tab}').getAttribute('aria-selected') === 'true'"
+        f" && document.querySelector('#panel .part')?.children.length"
+    )
+    browser.wait(f"document.querySelector('[aria-selected=true][data-pico=\"{pico}\"]')")
+
+
+def write(browser: Browser, text: str) -> None:
+    browser.fill("#editor", text)
+
+
+def test_a_ruleset_goes_from_its_first_mistake_to_a_receipt_that_is_run_again(
+    browser: Browser, served: Served
+) -> None:
+    pico = served.make("lamp")
+    to(browser, pico, "rulesets")
+    write(browser, BROKEN)
+    browser.wait_text("undefined id: rom", ".problems")
+    browser.wait_text("line 13, column", ".problems")
+    assert "room" in browser.text(".diagnostics .hint"), "the name that was meant"
+    assert browser.text(".excerpt .here mark") == "rom"
+    assert browser.text(".gutter .error") == "13"
+    browser.picture(PICTURES / "diagnostics.png")
+    browser.click("[data-key=install]")
+    browser.wait_text("Not installed: 1 error", "#verdict")
+    browser.click(".diagnostics button", "line 13")
+    chosen = "e.value.slice(e.selectionStart, e.selectionEnd)"
+    assert browser.focused(chosen) == "rom", "the cursor is where the mistake is"
+    browser.type("room")
+    browser.wait_text("my.lamp compiles", "#verdict")
+    browser.click("[data-key=install]")
+    browser.wait_text("Installed, by receipt 1.", "#verdict")
+    browser.wait_text("my.lamp", "[data-key='ruleset my.lamp']")
+
+    to(browser, pico, "send")
+    choose(browser, ".sender select", "lamp:switched")
+    browser.wait("document.querySelector('[aria-label=\"value of room\"]')")
+    browser.fill("[aria-label='value of room']", "hall")
+    browser.click("[data-key=send]")
+    browser.wait_text("directive on", ".answer")
+    browser.picture(PICTURES / "send.png")
+    browser.fill("[aria-label='value of room']", "hall")
+    browser.click("[data-key=send]")
+    browser.wait_text("No directives.", ".answer")
+    browser.fill("[aria-label='value of room']", "no room!")
+    browser.click("[data-key=send]")
+    browser.wait_text("receipt 4", ".answer")
+
+    to(browser, pico, "state")
+    browser.wait_text("ent:on", ".variables")
+    assert '{"hall":true}' in browser.text(".variables")
+    see_the_rules(browser, pico)
+    see_the_receipts(browser, pico)
+
+    to(browser, pico, "send")
+    browser.wait("document.querySelector('[data-key=ask]')")
+    browser.fill("[aria-label='value of room']", "hall")
+    browser.run("document.querySelectorAll('[aria-label=\"value of room\"]')[0].value")
+    browser.click("[data-key=ask]")
+    browser.wait("document.querySelectorAll('.answer')[1].innerText.trim() === 'true'")
+
+
+def choose(browser: Browser, selector: str, value: str) -> None:
+    browser.wait(f"document.querySelector({json.dumps(selector)})")
+    browser.run(
+        f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+        f"e.value = {json.dumps(value)}; e.dispatchEvent(new Event('change')); }})()"
+    )
+
+
+def see_the_rules(browser: Browser, pico: str) -> None:
+    to(browser, pico, "log")
+    browser.wait("document.querySelectorAll('.log .group').length >= 4")
+    groups = browser.run("[...document.querySelectorAll('.log .group')].map((e) => e.innerText)")
+    refused, again, first = groups[0], groups[1], groups[2]
+    assert "not selected" in refused and "it must match re#^(\\w+)$#" in refused
+    assert 'room is "no room!"' in refused
+    assert "not fired" in again and "The condition of its action did not hold." in again
+    assert "fired" in first and "lamp in hall" in first and "directive on" in first
+    browser.picture(PICTURES / "log.png")
+    browser.fill("[type=search]", "info hall")
+    browser.wait("document.querySelectorAll('.log .group').length === 1")
+    browser.fill("[type=search]", "nothing like this")
+    browser.wait_text("The filter leaves nothing.", ".log")
+    browser.run("document.querySelector('[type=search]').value = ''")
+    choose(browser, ".controls .field:nth-child(3) select", "rule")
+    browser.wait_text("considered 3, fired 1", ".log")
+
+
+def see_the_receipts(browser: Browser, pico: str) -> None:
+    to(browser, pico, "receipts")
+    browser.wait("document.querySelectorAll('.timeline > li').length === 5")
+    browser.click("[data-seq='2'] .again")
+    browser.wait_text("agrees", "[data-seq='2'] .verdict")
+    choose(browser, ".controls select", "pulley")
+    browser.click("[data-seq='4'] .again")
+    browser.wait_text("(pulley,", "[data-seq='4'] .verdict")
+    assert "agrees" in browser.text("[data-seq='4'] .verdict")
+    browser.click("[data-seq='2'] summary")
+    browser.wait_text("The receipt", "[data-seq='2']")
+    browser.run("scrollTo(0, 0)")
+    browser.picture(PICTURES / "receipts.png")
+
+
+def test_what_happens_is_seen_while_it_happens(browser: Browser, served: Served) -> None:
+    pico = served.make("counter", None, "counter")
+    to(browser, pico, "state")
+    browser.wait_text("live", "#live")
+    served.send(pico, "counter", "incremented")
+    browser.wait_text("ent:", "#panel .variables")
+    to(browser, pico, "log")
+    served.send(pico, "counter", "incremented")
+    served.send(pico, "counter", "unheard_of")
+    browser.wait_text("No rule of this pico selects this event.", ".log")
+    to(browser, pico, "receipts")
+    browser.wait("document.querySelectorAll('.timeline > li').length === 5")
+    browser.run("document.querySelector('[data-seq=\"3\"] .again').focus()")
+    served.send(pico, "counter", "incremented")
+    browser.wait("document.querySelectorAll('.timeline > li').length === 6")
+    assert browser.focused("e.closest('li').dataset.seq") == "3", "nothing takes the focus away"
+    child = served.make("its child", pico)
+    browser.wait(f"document.querySelector('[data-pico=\"{child}\"]')")
+    served.ask(f"/picos/{child}", method="DELETE")
+    browser.wait(f"!document.querySelector('[data-pico=\"{child}\"]')")
+
+
+def test_whatever_a_pico_holds_is_text_and_never_markup(browser: Browser, served: Served) -> None:
+    source = """ruleset evil {
+      meta { name "NAME" description "NAME" author "NAME" shares back }
+      global { back = function(x) { {}.put(x, x) } }
+      rule r { select when a b
+        send_directive(event:attrs{"x"}, {"k": event:attrs{"x"}})
+        fired { ent:held := {}.put(event:attrs{"x"}, [event:attrs{"x"}]);
+          raise a event event:attrs{"x"} attributes {"x": event:attrs{"x"}};
+          log warn event:attrs{"x"}; x = event:attrs{"x"}.klog(event:attrs{"x"}) } }
+    }""".replace("NAME", HOSTILE.replace('"', '\\"'))
+    pico = served.make(HOSTILE)
+    served.install(pico, source)
+    assert served.send(pico, "a", "b", x=HOSTILE)["outcome"] == "ok"
+    for tab in ("overview", "rulesets", "state", "send", "receipts", "log"):
+        to(browser, pico, tab)
+        browser.wait("!document.querySelector('#panel').innerText.includes('…\\n')")
+        browser.run("document.querySelectorAll('#panel summary').forEach((e) => e.click())")
+        browser.run("new Promise((done) => setTimeout(done, 150))")
+        browser.run("document.querySelectorAll('#panel details:not([open]) > summary')"
+                    ".forEach((e) => e.click())")  # fmt: skip
+    browser.wait_text(HOSTILE, "h1")
+    browser.wait_text(HOSTILE, ".log")
+    assert browser.run("document.querySelectorAll('main img, main script, nav img').length") == 0
+    assert "taken" != browser.run("document.title")
+    injected = "document.body.innerHTML = '<b>x</b>'"
+    policy = f"(() => {{ try {{ {injected}; return 'written' }} catch {{ return 'refused' }} }})()"
+    assert browser.run(policy) == "refused", "the engine's policy would stop it as well"
+    browser.run("0")
+    browser.wrong.clear()  # the complaint about the line above
+
+
+def test_everything_is_within_reach_of_the_keyboard(browser: Browser, served: Served) -> None:
+    parent = served.make("keys", None, "counter")
+    served.make("keys child", parent)
+    browser.wait("[...document.querySelectorAll('[role=treeitem]')]"
+                 ".some((e) => e.ariaLabel === 'keys child')")  # fmt: skip
+    browser.run("document.body.focus()")
+    browser.key("Tab")
+    assert browser.focused("e.id") == "skip"
+    browser.key("Tab")
+    assert browser.focused("e.getAttribute('role')") == "treeitem"
+    for letter in "keys":
+        browser.key(letter)
+    assert browser.focused("e.ariaLabel") == "keys"
+    assert seen(browser), "the focus can be seen"
+    browser.key("ArrowRight")
+    assert browser.focused("e.ariaLabel") == "keys child"
+    browser.key("ArrowLeft", "ArrowLeft")
+    assert browser.focused("[e.ariaLabel, e.ariaExpanded]") == ["keys", "false"]
+    browser.key("Enter")
+    browser.wait_text("keys", "h1")
+    tab_until(browser, "e.getAttribute('role') === 'tab'")
+    for _ in range(3):
+        browser.key("ArrowRight")
+    assert browser.focused("e.textContent") == "Send"
+    browser.wait("document.querySelector('[data-key=send]')")
+    tab_until(browser, "e.tagName === 'SELECT'")
+    browser.key("ArrowDown")
+    tab_until(browser, "e.dataset.key === 'send'")
+    assert seen(browser)
+    browser.key("Enter")
+    browser.wait_text("receipt 3", ".answer")
+    tab_until(browser, "e.textContent === 'receipt 3'")
+    browser.key("Enter")
+    browser.wait("document.querySelectorAll('.timeline > li').length === 4")
+    tab_until(browser, "e.dataset.key === 'again 3'")
+    browser.key("Enter")
+    browser.wait_text("agrees", "[data-seq='3'] .verdict")
+    assert browser.focused("e.dataset.key") == "again 3"
+
+
+def tab_until(browser: Browser, wanted: str) -> None:
+    for _ in range(60):
+        if browser.focused(wanted):
+            return
+        browser.key("Tab")
+        assert browser.focused("e !== document.body"), f"the way to {wanted} ends"
+    raise AssertionError(f"Tab does not come to {wanted}")
+
+
+def seen(browser: Browser) -> bool:
+    """Whether what has the focus is marked, by itself or by its row."""
+    style = "getComputedStyle(e).outlineStyle !== 'none'"
+    row = "e.firstElementChild && getComputedStyle(e.firstElementChild).outlineStyle !== 'none'"
+    return bool(browser.focused(f"({style}) || ({row})"))
+
+
+def test_the_editor_keeps_tab_for_itself_until_escape(browser: Browser, served: Served) -> None:
+    to(browser, served.make("tabbing"), "rulesets")
+    write(browser, "ruleset x {}")
+    browser.run("document.querySelector('#editor').setSelectionRange(0, 0)")
+    browser.key("Tab")
+    assert browser.focused("e.value") == "  ruleset x {}"
+    browser.key("Escape", "Tab")
+    assert browser.focused("e.id") != "editor"
+
+
+def test_a_screen_reader_hears_names_roles_and_states(browser: Browser, served: Served) -> None:
+    pico = served.make("spoken", None, "counter")
+    served.send(pico, "counter", "incremented")
+    for tab in ("overview", "rulesets", "state", "send", "receipts", "log"):
+        to(browser, pico, tab)
+        browser.wait("document.querySelector('#panel').innerText.length > 20")
+        nodes = browser.accessible()
+        roles = {node["role"] for node in nodes}
+        assert {"banner", "navigation", "main", "tree", "treeitem", "tablist", "tab"} <= roles
+        for node in nodes:
+            if node["role"] in ("button", "textbox", "combobox", "checkbox", "searchbox", "link"):
+                assert node["name"], (tab, node)
+        tabs = [node for node in nodes if node["role"] == "tab"]
+        assert [node["name"] for node in tabs if node.get("selected")] == [tab.capitalize()]
+        panel = next(node for node in nodes if node["role"] == "tabpanel")
+        assert panel["name"] == tab.capitalize()
+    log = next(node for node in nodes if node["role"] == "log")
+    assert (log["live"], log["name"]) == ("polite", "Rules, newest first")
+    chosen = [node for node in nodes if node["role"] == "treeitem" and node.get("selected")]
+    assert [node["name"] for node in chosen] == ["spoken"]
+
+
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_text_stands_out_by_day_and_by_night(browser: Browser, served: Served, dark: bool) -> None:
+    name = f"contrast {dark}"
+    pico = served.make(name, None, "door")
+    served.send(pico, "lock", "code_chosen", code="1234")
+    served.send(pico, "lock", "code_chosen", code="x")
+    served.send(pico, "door", "pushed")
+    browser.scheme(dark)
+    for tab in ("overview", "rulesets", "state", "send", "receipts", "log"):
+        to(browser, pico, tab)
+        if tab == "rulesets":
+            write(browser, BROKEN)
+            browser.wait_text("undefined id", ".problems")
+        browser.wait("document.querySelector('#panel').innerText.length > 20")
+        weak: Any = browser.run(CONTRAST)
+        assert weak == [], (tab, weak)
+        browser.picture(PICTURES / f"{tab}-{'dark' if dark else 'light'}.png")
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(
+    browser: Browser, served: Served
+) -> None:
+    pico = served.make("pocket", None, "door")
+    served.send(pico, "lock", "code_chosen", code="1234")
+    browser.size(375, 720, 2)
+    for tab in ("overview", "rulesets", "state", "send", "receipts", "log"):
+        to(browser, pico, tab)
+        browser.wait("document.querySelector('#panel').innerText.length > 20")
+        wide = browser.run("document.documentElement.scrollWidth")
+        assert wide <= 375, f"{tab} is {wide} wide"
+        browser.picture(PICTURES / f"{tab}-phone.png")
+    browser.click("#menu")
+    browser.wait("document.querySelector('.menu-open [role=tree]')?.offsetParent")
+    browser.click("[role=treeitem] .name", "root")
+    browser.wait_text("root", "h1")
+    assert not browser.run("document.body.classList.contains('menu-open')")
+
+
+def test_the_token_is_asked_for_once_and_stays_in_the_tab(
+    chromium: Browser, served: Served
+) -> None:
+    chromium.wrong.clear()
+    chromium.open("about:blank")
+    chromium.open(f"{served.base}/")
+    chromium.wait("document.querySelector('form.token') || document.querySelector('.tree')")
+    chromium.run("sessionStorage.clear()")
+    chromium.open("about:blank")
+    chromium.open(f"{served.base}/")
+    chromium.wait("document.querySelector('form.token input') === document.activeElement")
+    assert "root" not in chromium.text(), "nothing is shown before"
+    chromium.type("wrong")
+    chromium.key("Enter")
+    chromium.wait_text("The engine does not know this token.")
+    chromium.wait("document.activeElement.type === 'password'")
+    chromium.type(served.token)
+    chromium.key("Enter")
+    chromium.wait("document.querySelector('.tree')")
+    chromium.open("about:blank")
+    chromium.open(f"{served.base}/#/nobody/state")
+    chromium.wait("document.querySelector('.tree')")
+    assert served.token not in chromium.run("location.href + document.cookie")
+    chromium.open("about:blank")
+    chromium.open(f"{served.base}/#token={served.token}")
+    chromium.wait("document.querySelector('.tree')")
+    assert served.token not in chromium.run("location.href")
+    chromium.run("0")
+    chromium.wrong.clear()  # the browser's own line about the 401
