@@ -135,6 +135,66 @@ FILES: dict[str, tuple[str, Change]] = {
 }
 
 
+def misfits(good: bytes, signer: Signer) -> dict[str, tuple[str, bytes]]:
+    """Files of which a part is not what it must be, and the check that finds it out."""
+    blocks = blocks_of(good)
+    proof = decode_proof(blocks.pop(CarFile(good).root))
+    core = decode_core(blocks[proof.receipt.core])
+    module = core.code[0].raw
+    without = {cid: data for cid, data in blocks.items() if cid != module}
+    unmetered = {cid: data for cid, data in blocks.items() if cid != core.code[0].metered}
+    node = {cid: data for cid, data in blocks.items() if cid != core.pre}
+    return {
+        "a signature by another key": ("signature", _signed_by_another(blocks, proof)),
+        "no root of the state": ("execution", packed(node, proof)),
+        "a state that is no tree": ("state", _other_state(blocks, proof, signer)),
+        "no module": ("code", packed(without, proof)),
+        "no metered module": ("code", packed(unmetered, proof)),
+    }
+
+
+def _signed_by_another(blocks: dict[Cid, bytes], proof: Proof) -> bytes:
+    envelope = decode_envelope(blocks[proof.receipt.envelope])
+    sealed = seal(blocks[proof.receipt.core], envelope, STRANGER)
+    links = replace(proof.receipt, envelope=cid_of_block(sealed.envelope_bytes))
+    rest = {cid: data for cid, data in blocks.items() if cid != proof.receipt.envelope}
+    return packed({**rest, links.envelope: sealed.envelope_bytes}, replace(proof, receipt=links))
+
+
+def _other_state(blocks: dict[Cid, bytes], proof: Proof, signer: Signer) -> bytes:
+    """Both receipts say that the state is a block that is none, and the engine signs it."""
+    assert proof.before is not None
+    made, links = dict(blocks), proof
+    before = decode_core(made.pop(proof.before.core))
+    first = seal(
+        encode_core(replace(before, post=ROOT)),
+        replace(
+            decode_envelope(made.pop(proof.before.envelope)),
+            core=cid_of_block(encode_core(replace(before, post=ROOT))),
+        ),
+        signer,
+    )
+    core = replace(decode_core(made.pop(proof.receipt.core)), pre=ROOT, prev=first.cid)
+    second = seal(
+        encode_core(core),
+        replace(
+            decode_envelope(made.pop(proof.receipt.envelope)), core=cid_of_block(encode_core(core))
+        ),
+        signer,
+    )
+    for item in (first, second):
+        made |= {item.cid: item.core_bytes, cid_of_block(item.envelope_bytes): item.envelope_bytes}
+    if proof.position is not None:
+        del made[proof.position.checkpoint]
+    links = replace(
+        proof,
+        receipt=Links(second.cid, cid_of_block(second.envelope_bytes)),
+        before=Links(first.cid, cid_of_block(first.envelope_bytes)),
+        position=None,
+    )
+    return packed({**made, ROOT: b"\x80"}, links)
+
+
 def repackaged(data: bytes, engine: Engine, change: Change) -> bytes:
     """The file with other blocks in it, and the root that goes with them."""
     blocks = blocks_of(data)

@@ -193,6 +193,10 @@ class Auditor {
         const rows = this.records.map(({ raw, metered }) => [raw, metered]);
         rows.push(...this.core.code.map(([, raw, metered]) => [raw, metered]));
         rows.push(...this.proof.modules);
+        const missing = rows.flat().find((cid) => !this.car.has(cid));
+        if (missing !== undefined) {
+            refuse(`the file is not complete: module ${missing} is not there`);
+        }
         const pairs = new Map(rows.map(([raw, metered]) => [raw.key, metered]));
         this.programs = new Programs(this.recorder, pairs);
         await this.programs.prepare([...pairs.values()]);

@@ -39,6 +39,36 @@ export function rootByWay(leaf, index, size, way) {
     }, leaf);
 }
 
+/** Whether the tree of `size` and `root` begins with the one of `before` and `beforeRoot`. */
+export function isContinued(before, beforeRoot, size, root, way) {
+    if (!(before >= 0 && before <= size)) {
+        return false;
+    }
+    if (before === 0 || before === size) {
+        const wanted = before === size ? root : blake3(new Uint8Array());
+        return way.length === 0 && equalBytes(beforeRoot, wanted);
+    }
+    const halves = [];
+    let [from, to, isWhole] = [before, size, true];
+    while (from < to) {
+        const half = leftSize(to);
+        halves.push(from > half);
+        isWhole = isWhole && from <= half;
+        [from, to] = from > half ? [from - half, to - half] : [from, half];
+    }
+    if (way.length !== halves.length + (isWhole ? 0 : 1)) {
+        return false;
+    }
+    const hashes = [...way];
+    let old = isWhole ? beforeRoot : hashes.shift();
+    let now = old;
+    for (const other of hashes) {
+        const isRight = halves.pop();
+        [old, now] = isRight ? [nodeOf(other, old), nodeOf(other, now)] : [old, nodeOf(now, other)];
+    }
+    return equalBytes(old, beforeRoot) && equalBytes(now, root);
+}
+
 /** Whether a leaf stands at this place in the tree of this size and root. */
 export function isIncluded(leaf, index, size, way, root) {
     const found = rootByWay(leaf, index, size, way);

@@ -7,55 +7,33 @@ hold no Python and are read by nobody but tests.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from forging import FILES, LIES, STRANGER, forged, repackaged
 from lives import lived
 from picomesh.engine import Engine
-from picomesh.engine.export import export_histories
-from picomesh.engine.makers import makers_of
-from picomesh.engine.prove import prove
 from picomesh.ledger.car import CarFile, encode_car
 from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
-from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
+from picomesh.ledger.cid import DAG_CBOR, Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.codec import decode_block, encode_block
-from picomesh.ledger.evidence import encode_evidence
-from picomesh.ledger.merkle import inclusion_path, leaf_hash, root_of
+from picomesh.ledger.merkle import consistency_path, inclusion_path, leaf_hash, root_of
 from picomesh.ledger.partial import prove_entries
 from picomesh.ledger.receipt import (
     Receipt,
     Sender,
-    encode_core,
     encode_envelope,
     envelope_message,
-    seal,
     seal_batch,
 )
 from picomesh.ledger.signature import Signer
 from picomesh.ledger.tree import Tree
 from picomesh.scenario.world import VirtualWorld
+from vectors.files import evidence, histories, proofs
+from vectors.inputs import inputs
+from vectors.rows import LINK, Rows, broken, row, rows, write
 
-FOLDER = Path(__file__).parent
 SIGNER = Signer(b"v" * 32)
-Rows = list[dict[str, Any]]
-
-
-def write(folder: str, name: str, rows: Rows) -> None:
-    lines = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    (FOLDER / folder / f"{name}.json").write_text(f"[\n  {lines}\n]\n", "utf-8")
-
-
-def row(name: str, data: bytes, **more: Any) -> dict[str, Any]:
-    return {"name": name, "bytes": data.hex(), **more}
-
-
-def rows(**named: str) -> Rows:
-    """Names with underscores and hexadecimal digits."""
-    return [{"name": name.replace("_", " "), "bytes": data} for name, data in named.items()]
 
 
 # -- blocks and their names
@@ -284,6 +262,41 @@ def _partial_trees() -> None:
         data = encode_car(root, held)
         found.append(row(f"path {path.decode()}", data, path=path.hex(), value=value))
     write("tree", "partial", found)
+    _bad_partial_trees(memory, root, paths[150])
+
+
+def _bad_partial_trees(memory: _Memory, root: Cid, path: bytes) -> None:
+    """Files that are no part of a tree, or do not show what they are said to."""
+    held = prove_entries(memory, root, [path])
+    stranger = cid_of_bytes(b"stranger")
+    nodes = [cid for cid in held if cid != root and cid.raw[1] == DAG_CBOR]
+    files = {
+        "a node left out": {cid: data for cid, data in held.items() if cid != nodes[-1]},
+        "the value left out": {cid: data for cid, data in held.items() if data != path},
+        "a block that belongs to nothing": {**held, stranger: b"stranger"},
+    }
+    refused = [
+        row(name, encode_car(root, blocks), path=path.hex(), value=path.hex())
+        for name, blocks in files.items()
+    ]
+    refused += [
+        row(name, encode_car(top, blocks), path=b"ent/a/1".hex(), value=None)
+        for name, top, blocks in _bad_shapes()
+    ]
+    write("tree", "refused-partial", refused)
+
+
+def _bad_shapes() -> Iterator[tuple[str, Cid, dict[Cid, bytes]]]:
+    """Two nodes that are good alone; `ent/a/1` has layer 1, the other paths have layer 0."""
+    for name, above, below in (
+        ("a subtree as high as what is above it", b"ent/a/2", b"ent/a/0"),
+        ("a subtree higher than what is above it", b"ent/a/2", b"ent/a/1"),
+        ("a subtree that reaches beyond its gap", b"ent/a/1", b"ent/a/2"),
+    ):
+        entry: list[Any] = [0, below, cid_of_bytes(below), None]
+        child = encode_block([None, entry])
+        top = encode_block([cid_of_block(child), [0, above, cid_of_bytes(above), None]])
+        yield name, cid_of_block(top), {cid_of_block(top): top, cid_of_block(child): child}
 
 
 def _bad_nodes() -> Iterator[dict[str, Any]]:
@@ -311,8 +324,8 @@ def receipts(engine: Engine) -> None:
     )
     core: Any = decode_block(found[4].core_bytes)
     envelope: Any = decode_block(_batch(found[:5])[1])
-    write("receipt", "refused-core", list(_bad(core, CORE_CHANGES)))
-    write("receipt", "refused-envelope", list(_bad(envelope, ENVELOPE_CHANGES)))
+    write("receipt", "refused-core", list(broken(core, CORE_CHANGES)))
+    write("receipt", "refused-envelope", list(broken(envelope, ENVELOPE_CHANGES)))
     write("receipt", "refused-signature", list(_bad_signatures(found)))
 
 
@@ -322,7 +335,6 @@ def _batch(found: list[Receipt]) -> list[bytes]:
     return seal_batch(sender, messages, SIGNER)
 
 
-LINK = cid_of_block(b"\x80")
 CORE_CHANGES: dict[str, dict[str, Any]] = {
     "another version": {"v": 2},
     "another profile": {"profile": "pico-2"},
@@ -362,15 +374,6 @@ ENVELOPE_CHANGES: dict[str, dict[str, Any]] = {
     "a batch that is too large": {"batch": [0, 65537, []]},
     "a batch of four items": {"batch": [0, 2, [], 1]},
 }
-
-
-def _bad(block: dict[str, Any], changes: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for name, change in changes.items():
-        yield row(name, encode_block({**block, **change}))
-    for name in block:
-        rest = {key: value for key, value in block.items() if key != name}
-        yield row(f"{name} is missing", encode_block(rest))
-    yield row("a list", b"\x80")
 
 
 def _bad_signatures(found: list[Receipt]) -> Iterator[dict[str, Any]]:
@@ -447,7 +450,7 @@ def checkpoints() -> None:
         "another signature": {"signature": bytes(64)},
         "a field more": {"x": 1},
     }
-    write("checkpoint", "refused", list(_bad(block, changes)))
+    write("checkpoint", "refused", list(broken(block, changes)))
     good = accepted[2]["ways"][1]
     way = good["way"]
     wrong = [
@@ -458,42 +461,43 @@ def checkpoints() -> None:
         {"name": "another order", **good, "way": way[::-1]},
         {"name": "another receipt", **good, "receipt": str(names[0])},
     ]
+    _continuations(names)
     write("checkpoint", "refused-way", [{**item, "bytes": accepted[2]["bytes"]} for item in wrong])
 
 
-# -- proofs, histories, evidence
+def _continuations(names: list[Cid]) -> None:
+    """That the tree of a later checkpoint begins with the one of an earlier."""
+    leaves = [leaf_hash(cid) for cid in names]
 
+    def item(name: str, before: int, size: int, way: list[bytes], **more: Any) -> dict[str, Any]:
+        roots = {
+            "before_root": root_of(leaves[:before]).hex(),
+            "root": root_of(leaves[:size]).hex(),
+        }
+        steps = [step.hex() for step in way]
+        return {"name": name, "before": before, "size": size, **roots, "way": steps, **more}
 
-def proofs(engine: Engine) -> None:
-    pico = engine.find("me")
-    files = {
-        "create": 0,
-        "an install": 1,
-        "an event": 4,
-        "a throw": 9,
-        "a tape": 10,
-        "out of fuel": 12,
-        "an uninstall": 13,
-        "an act": 15,
-    }
+    pairs = [(0, 5), (1, 2), (1, 22), (3, 7), (4, 8), (6, 22), (16, 22), (21, 22), (22, 22)]
     accepted = [
-        row(name, prove(engine.store, engine.programs, pico, seq, engine.signer), seq=seq)
-        for name, seq in files.items()
+        item(f"{before} to {size}", before, size, consistency_path(leaves[:size], before))
+        for before, size in pairs
     ]
-    write("proof", "accepted", accepted)
-    good = bytes.fromhex(accepted[2]["bytes"])
-    refused: dict[str, Rows] = {}
-    for name, (check, fields) in LIES.items():
-        if check:
-            data = forged(good, engine.signer, **fields)
-            refused.setdefault(check, []).append(row(name, data))
-    for name, (check, change) in FILES.items():
-        refused.setdefault(check, []).append(row(name, repackaged(good, engine, change)))
-    refused["engine"] = [row("another engine", forged(good, STRANGER))]
-    wrong = good[:-1] + bytes([good[-1] ^ 1])
-    refused["file"] = [row("another byte", wrong), row("cut off", good[:-1]), row("nothing", b"")]
-    for check, found in refused.items():
-        write("proof", f"refused-{check}", found)
+    write("checkpoint", "accepted-continuation", accepted)
+    way = consistency_path(leaves, 6)
+    other = root_of(leaves[1:7]).hex()
+    refused = [
+        item("a hash less", 6, 22, way[:-1]),
+        item("a hash more", 6, 22, [*way, way[0]]),
+        item("another order", 6, 22, way[::-1]),
+        item("no way", 6, 22, []),
+        item("a way between equal sizes", 22, 22, way),
+        item("another history before", 6, 22, way, before_root=other),
+        item("another history afterwards", 6, 22, way, root=other),
+        item("another size before", 6, 22, way) | {"before": 7},
+        item("back to fewer", 6, 22, way) | {"before": 22, "size": 6},
+        item("from nothing that is not empty", 0, 5, [], before_root=other),
+    ]
+    write("checkpoint", "refused-continuation", refused)
 
 
 def main() -> None:
@@ -502,85 +506,12 @@ def main() -> None:
     cars()
     trees()
     checkpoints()
+    inputs()
     with lived(VirtualWorld()) as engine:
         receipts(engine)
         proofs(engine)
         histories(engine)
         evidence(engine)
-
-
-def histories(engine: Engine) -> None:
-    picos = engine.store.picos()
-    rows: Rows = []
-    for name, last, has_states in [("states", None, True), ("none", None, False), ("one", 0, True)]:
-        parts = export_histories(engine.store, engine.public_key, picos, 0, last, has_states)
-        rows.append(row(f"a history: {name}", b"".join(parts), receipts=16 if last is None else 1))
-    write("export", "accepted", rows)
-    data = bytes.fromhex(rows[2]["bytes"])
-    car = CarFile(data)
-    root: Any = decode_block(car.block(car.root))
-    (pico,) = root["picos"]
-    changes: dict[str, dict[str, Any]] = {
-        "another version": {"v": 2},
-        "another kind": {"kind": "picomesh proof"},
-        "a short key": {"engine": b"k"},
-        "picos that are a map": {"picos": {}},
-        "a pico twice": {"picos": [pico, pico]},
-        "a pico with a field more": {"picos": [{**pico, "x": 1}]},
-        "no receipts": {"picos": [{**pico, "count": 0}]},
-        "a receipt more": {"picos": [{**pico, "count": pico["count"] + 1}]},
-        "a page more": {"picos": [{**pico, "pages": pico["pages"] * 2}]},
-        "no page": {"picos": [{**pico, "pages": []}]},
-        "pages that are no links": {"picos": [{**pico, "pages": ["x"]}]},
-        "nothing before the fifth": {"picos": [{**pico, "first": 5}]},
-        "something before the first": {"picos": [{**pico, "before": [LINK, LINK]}]},
-        "a name that is bytes": {"picos": [{**pico, "name": b"me"}]},
-    }
-    write("export", "refused", list(_other_roots(car, root, changes)))
-
-
-def _other_roots(
-    car: CarFile, root: dict[str, Any], changes: dict[str, dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """The file with another root block."""
-    rest = {cid: car.block(cid) for cid in car if cid != car.root}
-    for item in _bad(root, changes):
-        block = bytes.fromhex(item["bytes"])
-        cid = cid_of_block(block)
-        yield {**item, "bytes": encode_car(cid, {**rest, cid: block}).hex()}
-
-
-def evidence(engine: Engine) -> None:
-    a = engine.receipt("me", 3)
-    core = encode_core(replace(a.core, fuel=1))
-    envelope = replace(a.envelope, core=cid_of_block(core), batch=None)
-    b = seal(core, envelope, engine.signer)
-    data = encode_evidence(a, b, makers_of(engine.store, engine.find("me")))
-    write("evidence", "accepted", [row("two receipts", data, seq=3)])
-    made = makers_of(engine.store, engine.find("me"))
-    stranger = replace(a.envelope, core=cid_of_block(core), batch=None, engine=STRANGER.public_key)
-    again = seal(a.core_bytes, replace(a.envelope, elapsed_us=9, batch=None), engine.signer)
-    unsigned = replace(envelope, signature=a.envelope.signature)
-    pairs = {
-        "the same receipt twice": (a, a),
-        "the same core under two envelopes": (a, again),
-        "a receipt of another place": (a, engine.receipt("me", 4)),
-        "a core that a stranger signed": (a, seal(core, stranger, STRANGER)),
-        "a signature from elsewhere": (a, Receipt(core, encode_envelope(unsigned))),
-        "the envelope of another core": (a, Receipt(core, engine.receipt("me", 4).envelope_bytes)),
-    }
-    refused = [row(name, encode_evidence(*pair, made)) for name, pair in pairs.items()]
-    refused.append(row("without the maker", encode_evidence(a, b, {})))
-    car = CarFile(data)
-    root: Any = decode_block(car.block(car.root))
-    changes: dict[str, dict[str, Any]] = {
-        "rows in the other order": {"receipts": root["receipts"][::-1]},
-        "a row more": {"receipts": [*root["receipts"], root["receipts"][0]]},
-        "a row less": {"receipts": root["receipts"][:1]},
-        "another kind": {"kind": "picomesh proof"},
-        "another version": {"v": 2},
-    }
-    write("evidence", "refused", [*refused, *_other_roots(car, root, changes)])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 from picomesh.engine.audit import audit
 from picomesh.engine.checked import CheckedModules
 from picomesh.engine.export import ExportedHistories
+from picomesh.engine.inputs import decode_input, encode_input
 from picomesh.engine.makers import maker_of
 from picomesh.ledger.car import CarFile
 from picomesh.ledger.checkpoint import covers, decode_checkpoint
@@ -19,6 +20,7 @@ from picomesh.ledger.cid import cid_of_block, cid_of_bytes, parse_cid
 from picomesh.ledger.codec import decode_block, encode_block
 from picomesh.ledger.errors import CodecError, LedgerError, MissingBlock
 from picomesh.ledger.evidence import read_evidence
+from picomesh.ledger.merkle import is_continued
 from picomesh.ledger.partial import PartialTree
 from picomesh.ledger.receipt import decode_core, decode_envelope, is_envelope_signed
 from picomesh.ledger.tree import Tree, decode_node
@@ -85,11 +87,21 @@ def read_receipt(data: bytes, row: Row, file: str) -> None:
 
 
 def read_checkpoint(data: bytes, row: Row, file: str) -> None:
+    if "before" in row:
+        roots = [bytes.fromhex(row[name]) for name in ("before_root", "root")]
+        way = [bytes.fromhex(step) for step in row["way"]]
+        if not is_continued(row["before"], roots[0], row["size"], roots[1], way):
+            raise CodecError("continuation")
+        return
     checkpoint = decode_checkpoint(data)
     for item in row.get("ways", [row]):
         way = [bytes.fromhex(step) for step in item["way"]]
         if not covers(checkpoint, parse_cid(item["receipt"]), item["seq"], way):
             raise CodecError("way")
+
+
+def read_input(data: bytes, row: Row, file: str) -> None:
+    assert encode_input(decode_input(data)) == data
 
 
 def read_proof(data: bytes, row: Row, file: str) -> None:
@@ -118,6 +130,7 @@ READERS: dict[str, Callable[[bytes, Row, str], None]] = {
     "tree": read_tree,
     "receipt": read_receipt,
     "checkpoint": read_checkpoint,
+    "input": read_input,
     "proof": read_proof,
     "export": read_export,
     "evidence": read_the_evidence,

@@ -9,6 +9,8 @@ import { covers, readCheckpoint } from '../../verifier/checkpoint.js';
 import { cidOfBlock, cidOfBytes, parseCid } from '../../verifier/cid.js';
 import { readEvidence } from '../../verifier/evidence.js';
 import { readExport } from '../../verifier/export.js';
+import { decodeInput, encodeInput } from '../../verifier/inputs.js';
+import { isContinued } from '../../verifier/merkle.js';
 import { decodeCore, decodeEnvelope, isEnvelopeSigned } from '../../verifier/receipt.js';
 import { Refused } from '../../verifier/refused.js';
 import { EMPTY_ROOT, Tree, decodeNode, reach } from '../../verifier/tree.js';
@@ -78,12 +80,22 @@ const READERS = {
         }
     },
     async checkpoint(data, row) {
+        if (row.before !== undefined) {
+            const [old, root, way] = [row.before_root, row.root, row.way.map(fromHex)];
+            if (!isContinued(row.before, fromHex(old), row.size, fromHex(root), way)) {
+                throw new Refused('continuation');
+            }
+            return;
+        }
         const checkpoint = await readCheckpoint(data);
         for (const { seq, receipt, way } of row.ways ?? [row]) {
             if (!covers(checkpoint, parseCid(receipt), seq, way.map(fromHex))) {
                 throw new Refused('way');
             }
         }
+    },
+    input(data) {
+        same(encodeInput(decodeInput(data)), data);
     },
     async proof(data, row, file) {
         const done = await audit(data);

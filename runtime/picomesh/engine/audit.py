@@ -266,6 +266,7 @@ class _Auditor:
         """Every module is metered here: a wrong price in it would be a wrong fuel in the core."""
         self.recorder = Recorder(self.car)
         self.blocks = Layered(self.recorder)
+        self.check_forms()
         for record in self.records():
             metered = self.metered(record.raw)
             if cid_of_bytes(metered) != record.metered:
@@ -278,6 +279,15 @@ class _Auditor:
                 raise Refused("code", f"module {raw} does not become {named}")
         count = len(self.records()) + len(self.proof.modules)
         self.note("code", f"{count} modules, metered again and checked")
+
+    def check_forms(self) -> None:
+        """A module is there in both its forms; only what was installed before may be left out."""
+        before = {(record.raw, record.metered) for record in self.records()}
+        after = {(code.raw, code.metered) for code in self.core.code}
+        for pair in sorted(before | after | set(self.proof.modules)):
+            missing = [cid for cid in pair if cid not in self.car]
+            if missing and (len(missing) == 1 or pair not in before):
+                raise Refused("code", f"the file is not complete: module {missing[0]} is not there")
 
     def metered(self, raw: Cid) -> bytes:
         known = self.modules.metered_of(raw)

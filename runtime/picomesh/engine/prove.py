@@ -68,8 +68,9 @@ def _run(
             "`picomesh replay` says more",
         )
     for record in PicoState(recorder, core.pre).rulesets():
-        recorder.block(record.raw)  # an auditor meters modules himself
-    for code in core.code:  # one that has no rewriter takes new ones as they are metered
+        recorder.block(record.raw)  # an auditor meters modules himself; one that has no
+        recorder.block(record.metered)  # rewriter takes them as they are metered
+    for code in core.code:
         made = performed.blocks.get(code.metered)
         recorder.read[code.metered] = source.block(code.metered) if made is None else made
     known = {code.raw for code in core.code}

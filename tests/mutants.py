@@ -1,0 +1,149 @@
+"""Proofs in which one thing is another: a byte, a field, or a field under good signatures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+from picomesh.ledger.car import CarFile, encode_car
+from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
+from picomesh.ledger.codec import Block, decode_block, encode_block
+from picomesh.ledger.errors import CodecError, LedgerError, MissingBlock
+from picomesh.ledger.proof import Links, decode_proof, encode_proof
+from picomesh.ledger.receipt import decode_envelope, seal
+from picomesh.ledger.signature import Signer
+
+
+def changed_bytes(data: bytes, count: int, chance: random.Random) -> Iterator[bytes]:
+    """The file with one bit of one byte another; every byte has its turn."""
+    for number in range(count):
+        wrong = bytearray(data)
+        wrong[number % len(data)] ^= 1 << chance.randrange(8)
+        yield bytes(wrong)
+
+
+def changed_fields(data: bytes, chance: random.Random) -> Iterator[bytes]:
+    """The file with one item of one block another, and every link led to what came of it."""
+    car = CarFile(data)
+    for root, made in changed(car.root, {cid: car.block(cid) for cid in car}, chance):
+        yield encode_car(root, made)
+
+
+def changed(
+    root: Cid, blocks: dict[Cid, bytes], chance: random.Random
+) -> Iterator[tuple[Cid, dict[Cid, bytes]]]:
+    """Root and blocks, of which one is another, without end."""
+    names = list(blocks)
+    while True:
+        cid = chance.choice(names)
+        new = _changed_block(blocks[cid], chance)
+        if new != blocks[cid]:
+            yield _relinked(root, blocks, cid, new)
+
+
+def _changed_block(data: bytes, chance: random.Random) -> bytes:
+    try:
+        block = decode_block(data)
+    except CodecError:
+        return data[:-1] + bytes([data[-1] ^ 1]) if data else b"\x00"
+    places = list(_places(block, ()))
+    place = chance.choice(places) if places else ()
+    return encode_block(_replaced(block, place, chance))
+
+
+def _places(block: Block, place: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    match block:
+        case dict():
+            for key, item in block.items():
+                yield from _places(item, (*place, key))
+        case list():
+            for at, item in enumerate(block):
+                yield from _places(item, (*place, at))
+        case _:
+            yield place
+
+
+def _replaced(block: Block, place: tuple[str | int, ...], chance: random.Random) -> Block:
+    if not place:
+        return _another(block, chance)
+    head, *rest = place
+    if isinstance(block, dict) and isinstance(head, str):
+        return {**block, head: _replaced(block[head], tuple(rest), chance)}
+    assert isinstance(block, list) and isinstance(head, int), "places lead through blocks"
+    return [*block[:head], _replaced(block[head], tuple(rest), chance), *block[head + 1 :]]
+
+
+def _another(item: Block, chance: random.Random) -> Block:
+    match item:
+        case bool() | None:
+            return 1
+        case int():
+            return max(0, item + chance.choice([-1, 1, 1000]))
+        case str():
+            return item + "x"
+        case bytes():
+            return bytes([item[0] ^ 1, *item[1:]]) if item else b"x"
+        case Cid():
+            return Cid(item.raw[:-1] + bytes([item.raw[-1] ^ 1]))
+        case _:
+            return [*item, 1] if isinstance(item, list) else {**item, "x": 1}
+
+
+def _relinked(
+    root: Cid, blocks: dict[Cid, bytes], cid: Cid, new: bytes
+) -> tuple[Cid, dict[Cid, bytes]]:
+    """The blocks with one replaced, and with it every block that leads to it."""
+    made = dict(blocks)
+    waiting = [(cid, new)]
+    while waiting:
+        old, data = waiting.pop()
+        made.pop(old, None)
+        name = cid_of_block(data) if old.raw[1] == 0x71 else cid_of_bytes(data)
+        made[name] = data
+        root = name if old == root else root
+        for other, block in list(made.items()):
+            if other != name and old.raw in block:
+                waiting.append((other, block.replace(old.raw, name.raw)))
+    return root, made
+
+
+def signed_lies(data: bytes, signer: Signer, chance: random.Random) -> Iterator[bytes]:
+    """Files with one item another, in which the engine signed what then stands there."""
+    car = CarFile(data)
+    blocks = {cid: car.block(cid) for cid in car}
+    for root, made in changed(car.root, blocks, chance):
+        try:
+            yield signed_again(root, made, signer)
+        except LedgerError:  # not even the form of a receipt is left to sign
+            continue
+
+
+def signed_again(root: Cid, blocks: dict[Cid, bytes], signer: Signer) -> bytes:
+    """The file with both envelopes signed again. Raises LedgerError when there is none to sign."""
+    made = dict(blocks)
+    proof = decode_proof(_taken(made, root))
+    pairs = []
+    for links in (proof.receipt, proof.before):
+        if links is not None:
+            envelope = decode_envelope(_taken(made, links.envelope))
+            sealed = seal(_there(made, links.core), envelope, signer)
+            made[cid_of_block(sealed.envelope_bytes)] = sealed.envelope_bytes
+            pairs.append(Links(links.core, cid_of_block(sealed.envelope_bytes)))
+    if proof.position is not None:  # a lie is in no checkpoint
+        _taken(made, proof.position.checkpoint)
+    before = pairs[1] if proof.before is not None else None
+    data = encode_proof(replace(proof, receipt=pairs[0], before=before, position=None))
+    return encode_car(cid_of_block(data), {**made, cid_of_block(data): data})
+
+
+def _there(blocks: dict[Cid, bytes], cid: Cid) -> bytes:
+    if cid not in blocks:  # the link itself was changed
+        raise MissingBlock(str(cid))
+    return blocks[cid]
+
+
+def _taken(blocks: dict[Cid, bytes], cid: Cid) -> bytes:
+    data = _there(blocks, cid)
+    del blocks[cid]
+    return data
