@@ -46,6 +46,7 @@ def to(browser: Browser, pico: str, tab: str) -> None:
         f" && document.querySelector('#panel .part')?.children.length"
     )
     browser.wait(f"document.querySelector('[aria-selected=true][data-pico=\"{pico}\"]')")
+    browser.wait("!document.querySelector('#panel[aria-busy]')")
 
 
 def write(browser: Browser, text: str) -> None:
@@ -182,7 +183,6 @@ def test_whatever_a_pico_holds_is_text_and_never_markup(browser: Browser, served
     assert served.send(pico, "a", "b", x=HOSTILE)["outcome"] == "ok"
     for tab in ("overview", "rulesets", "state", "send", "receipts", "log"):
         to(browser, pico, tab)
-        browser.wait("!document.querySelector('#panel').innerText.includes('…\\n')")
         browser.run("document.querySelectorAll('#panel summary').forEach((e) => e.click())")
         browser.run("new Promise((done) => setTimeout(done, 150))")
         browser.run("document.querySelectorAll('#panel details:not([open]) > summary')"
@@ -190,7 +190,7 @@ def test_whatever_a_pico_holds_is_text_and_never_markup(browser: Browser, served
     browser.wait_text(HOSTILE, "h1")
     browser.wait_text(HOSTILE, ".log")
     assert browser.run("document.querySelectorAll('main img, main script, nav img').length") == 0
-    assert "taken" != browser.run("document.title")
+    assert browser.run("document.title") != "taken"
     injected = "document.body.innerHTML = '<b>x</b>'"
     policy = f"(() => {{ try {{ {injected}; return 'written' }} catch {{ return 'refused' }} }})()"
     assert browser.run(policy) == "refused", "the engine's policy would stop it as well"

@@ -13,8 +13,9 @@ const WAITING_MAX = 40;
 
 export function drawLog(place, pico, fail) {
     const log = new Log(place, pico, fail);
-    log.begin();
-    return { hear: (receipt) => log.hear(receipt), leave: () => log.leave() };
+    return {
+        ready: log.begin(), hear: (receipt) => log.hear(receipt), leave: () => log.leave(),
+    };
 }
 
 class Log {
@@ -28,11 +29,11 @@ class Log {
         this.paused = false;
         this.items = new Map();
         this.choice = '';
-        this.list = h('ol', { class: 'log', role: 'log', 'aria-label': 'Rules, newest first',
+        this.list = h('div', { class: 'log', role: 'log', 'aria-label': 'Rules, newest first',
             'aria-live': 'polite', tabindex: 0 });
         this.summary = h('p', { class: 'quiet', id: 'log-summary' });
         this.draw = calm(60, () => this.redraw());
-        place.replaceChildren(this.controls(), this.summary, this.list);
+        place.replaceChildren(h('h2', { class: 'heard' }, 'Log'), this.controls(), this.summary, this.list);
     }
 
     controls() {
@@ -69,8 +70,9 @@ class Log {
     async begin() {
         try {
             const found = await api.get(['picos', this.pico, 'timeline'], { limit: FIRST });
-            found.reverse().forEach((receipt) => this.hear(receipt));
-            this.draw();
+            this.waiting = [...found.reverse(), ...this.waiting];
+            await this.take();
+            this.redraw();
         } catch (problem) {
             this.fail(problem);
         }
@@ -143,7 +145,7 @@ class Log {
             this.place(shown);
         }
         if (!this.list.children.length) {
-            this.list.append(h('li', { class: 'none' }, all.length
+            this.list.append(h('p', { class: 'none' }, all.length
                 ? 'The filter leaves nothing.' : 'Nothing has happened yet. Send an event.'));
         }
     }
@@ -209,7 +211,7 @@ function textOf(row) {
 function showGroup(group, withName) {
     const { receipt, told } = group[0];
     const attrs = told?.events[0]?.attrs;
-    return h('li', { class: 'group' },
+    return h('article', { class: 'group' },
         h('p', { class: 'head' }, showTime(receipt.time), ' ',
             withName ? h('strong', {}, `${nameOf(receipt.pico)} `) : null,
             h('code', { class: 'title' }, receipt.title || receipt.kind), ' ',
@@ -229,7 +231,7 @@ function byRule(shown) {
     });
     return [...groups.values()].reverse().map((group) => {
         const fired = group.filter((row) => row.rule.status === 'fired').length;
-        return h('li', { class: 'group' },
+        return h('article', { class: 'group' },
             h('p', { class: 'head' }, h('strong', {}, group[0].rule.name), ' ',
                 h('code', { class: 'quiet' }, group[0].ruleset.rid), ' ',
                 h('span', { class: 'quiet' }, `considered ${group.length}, fired ${fired}`)),

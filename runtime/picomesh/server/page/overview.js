@@ -29,9 +29,10 @@ export function drawOverview(place, pico, fail) {
             section('Subscriptions', buses),
             section('Schedule', schedule(schedules)));
     };
-    load().catch(fail);
     const again = calm(200, () => load().catch(fail));
-    return { hear: (receipt) => (receipt === null || receipt.pico === pico) && again() };
+    return {
+        ready: load(), hear: (receipt) => (receipt === null || receipt.pico === pico) && again(),
+    };
 }
 
 function channels(rows) {

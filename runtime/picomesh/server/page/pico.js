@@ -73,6 +73,12 @@ function enter(draw, panel, pico) {
         }
     };
     const part = draw(place, pico, fail);
+    panel.setAttribute('aria-busy', 'true');
+    part.ready.catch(fail).finally(() => {
+        if (!left) {
+            panel.removeAttribute('aria-busy');
+        }
+    });
     const deaf = listen((receipt) => part.hear?.(receipt));
     return () => {
         left = true;

@@ -12,9 +12,11 @@ const SHOWN_MAX = 1000;
 
 export function drawReceipts(place, pico, fail) {
     const timeline = new Timeline(place, pico, fail);
-    timeline.load();
     const again = calm(150, () => timeline.load());
-    return { hear: (receipt) => (receipt === null || receipt.pico === pico) && again() };
+    return {
+        ready: timeline.load(),
+        hear: (receipt) => (receipt === null || receipt.pico === pico) && again(),
+    };
 }
 
 class Timeline {
@@ -30,6 +32,7 @@ class Timeline {
         ], '');
         this.more = button('Show older ones', () => this.load(true));
         place.replaceChildren(
+            h('h2', { class: 'heard' }, 'Receipts'),
             h('div', { class: 'controls' }, labelled('Run again on', this.backend),
                 button('Run all of these again', () => this.runAll())),
             this.list, this.more);
@@ -97,10 +100,10 @@ class Timeline {
             place.replaceChildren(...[
                 told.message ? h('p', { class: 'problem' }, told.message) : null,
                 ...[story(told, key)].flat(),
-                told.writes.length ? h('h4', {}, many(row.writes, 'write')) : null,
+                told.writes.length ? h('h3', {}, many(row.writes, 'write')) : null,
                 told.writes.length ? h('ul', { class: 'writes' },
                     told.writes.map((write) => showWrite(write, key))) : null,
-                h('h4', {}, 'The receipt'),
+                h('h3', {}, 'The receipt'),
                 hashes(receipt, row),
             ].filter(Boolean));
         }).catch((problem) => {

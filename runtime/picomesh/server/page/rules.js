@@ -109,7 +109,7 @@ export function story(told, key) {
         return h('p', { class: 'none' }, 'No rules have to do with this.');
     }
     return told.events.map((event, at) => h('div', { class: 'event' },
-        h('h4', {}, h('code', {}, `${event.domain}:${event.name}`), ' ',
+        h('h3', {}, h('code', {}, `${event.domain}:${event.name}`), ' ',
             event.raised_by ? h('span', { class: 'by' }, `raised by ${event.raised_by}`) : null),
         isEmpty(event.attrs) ? null : showValue(event.attrs, `${key} attrs ${at}`),
         event.rulesets.length ? event.rulesets.map((ruleset) => {

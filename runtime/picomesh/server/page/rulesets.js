@@ -20,9 +20,9 @@ export function drawRulesets(place, pico, fail) {
                 : h('p', { class: 'none' }, 'None yet.'));
         }
     };
-    load().catch(fail);
     const again = calm(150, () => load().catch(fail));
     return {
+        ready: load(),
         hear: (receipt) => (receipt === null || receipt.pico === pico) && again(),
         leave: installer.leave,
     };

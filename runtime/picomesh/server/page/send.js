@@ -24,9 +24,11 @@ export function drawSend(place, pico, fail) {
             drawQueries(parts.queries, pico, rulesets, open);
         }
     };
-    load().catch(fail);
     const again = calm(200, () => load().catch(fail));
-    return { hear: (receipt) => receipt?.pico === pico && receipt.kind !== 'event' && again() };
+    return {
+        ready: load(),
+        hear: (receipt) => (receipt === null || receipt.pico === pico) && again(),
+    };
 }
 
 function channelChoice(channels) {

@@ -21,9 +21,10 @@ export function drawState(place, pico, fail) {
             selects.length ? section('Event expressions on their way', machines(selects)) : null);
         before = now;
     };
-    load().catch(fail);
     const again = calm(200, () => load().catch(fail));
-    return { hear: (receipt) => (receipt === null || receipt.pico === pico) && again() };
+    return {
+        ready: load(), hear: (receipt) => (receipt === null || receipt.pico === pico) && again(),
+    };
 }
 
 function flat(entities) {

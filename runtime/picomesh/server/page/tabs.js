@@ -32,6 +32,7 @@ export function makeTabs(label, names, chosen, choose) {
             tab.setAttribute('aria-selected', String(is));
             tab.tabIndex = is ? 0 : -1;
             if (is) {
+                tab.scrollIntoView?.({ block: 'nearest', inline: 'nearest' });
                 panel.setAttribute('aria-labelledby', tab.id);
             }
         });
