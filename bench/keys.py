@@ -23,6 +23,7 @@ from sides.cases import KEYS, Case, fill, source, touches
 from sides.comparison import OUTSTANDING, AnySide, figure, measure, same_answers
 from sides.given import Given
 from sides.processes import OURS, PEER, all_sides
+from sides.progress import busy_with
 
 COUNTS, COUNTS_SMALL = (10, 100, 1_000, 10_000, 100_000, 1_000_000), (10, 100)
 PEER_KEYS_MAX = 100_000
@@ -38,6 +39,7 @@ def filled(sides: Sequence[AnySide], keys: int) -> float:
         side.ask("install", source=source("keyed"), picos=[0])
         begun = time.perf_counter()
         for call in fill(keys, whole=side.name == PEER):
+            busy_with(f"filling {keys:,} keys: {side.name}")
             side.ask("check", calls=[call])
         took_s = time.perf_counter() - begun if side.name == OURS else took_s
     return 1e6 * took_s / keys

@@ -30,6 +30,7 @@ from sides.bench import Row, main_of
 from sides.given import Given
 from sides.load import run_load
 from sides.processes import OURS
+from sides.progress import busy_with
 from sides.servers import CORE, TICK_S, WHOLE, Served, make_home, names, served
 
 CONNECTIONS = (1, 32)
@@ -69,6 +70,7 @@ def measured(servers: list[Served], connections: int, given: Given) -> Row:
     for turn in range(given.effort.rounds + 1):
         ms = given.effort.slice_ms if turn else given.effort.warm_ms
         for server in servers:
+            busy_with(f"{connections} connections, slice {turn}: {server.name}")
             one = measure(server, connections, ms)
             if turn:
                 slices[server.name].append(one)

@@ -27,6 +27,7 @@ from sides.bench import Row, main_of
 from sides.comparison import amounts
 from sides.given import Given
 from sides.processes import OURS
+from sides.progress import busy_with
 from sides.servers import make_home, names, served
 
 AIM = 2.0
@@ -41,8 +42,9 @@ def rows(given: Given) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         eci = make_home(home)
-        for _ in range(given.effort.rounds):
+        for turn in range(given.effort.rounds):
             for name in found:
+                busy_with(f"start {turn + 1} of {given.effort.rounds}: {name}")
                 with served(name, home, eci) as server:
                     figures = (server.start_s, server.cpu_s(), server.resident_bytes())
                 for kind, value in zip(UNITS, figures, strict=True):

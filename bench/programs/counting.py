@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -29,8 +29,8 @@ _ROOTS = re.compile(r".*/(?=(?:picomesh|sides)/)")
 
 
 @contextmanager
-def sampled() -> Iterator[Counter[str]]:
-    """Stacks, outermost frame first, and how often each was met."""
+def sampled(every_s: float) -> Iterator[Counter[str]]:
+    """Stacks, outermost frame first, and how often each was met; none when that is never."""
     found: Counter[str] = Counter()
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -43,7 +43,7 @@ def sampled() -> Iterator[Counter[str]]:
         found[";".join(reversed(frames))] += 1
 
     before = signal.signal(signal.SIGPROF, note)
-    signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
+    signal.setitimer(signal.ITIMER_PROF, every_s, every_s)
     try:
         yield found
     finally:
@@ -61,7 +61,7 @@ def main() -> None:
         worker.install(source(case.ruleset), [0])
         worker.check(case.setup)
         worker.run(case.calls, 1_000, OUTSTANDING, 0)
-        with sampled() if len(sys.argv) > 1 else nullcontext(Counter()) as stacks:
+        with sampled(EVERY_S if len(sys.argv) > 1 else 0) as stacks:
             done = worker.run(case.calls, 1_000 * SECONDS, OUTSTANDING, 0)
         sys.stdout.write(f"{1e6 * done['cpu_s'] / done['done']:.1f} µs of processor an event\n")
         worker.quit()

@@ -17,6 +17,7 @@ from typing import Any
 from picomesh.cli.circumstances import circumstances
 from sides.given import Effort, Given
 from sides.processes import PEER, PEER_FOLDER, missing_peer, opened, pin
+from sides.progress import done
 
 Row = dict[str, Any]
 
@@ -26,10 +27,10 @@ def commit() -> str:
     folder = PEER_FOLDER.parent.parent
 
     def git(*words: str) -> str:
-        done = subprocess.run(
+        told = subprocess.run(
             ["git", *words], cwd=folder, capture_output=True, text=True, check=False
         )
-        return done.stdout.strip() if done.returncode == 0 else ""
+        return told.stdout.strip() if told.returncode == 0 else ""
 
     name = git("rev-parse", "--short=12", "HEAD")
     changed = git("status", "--porcelain", "--untracked-files=no", "runtime", "rulesets")
@@ -42,6 +43,7 @@ def peer_versions() -> dict[str, str]:
 
 
 def tell(row: Row) -> None:
+    done()
     sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 

@@ -10,6 +10,7 @@ from typing import Any
 from sides.cases import Case, source
 from sides.given import Effort
 from sides.processes import IN_MEMORY, OURS, PEER, Here, Side
+from sides.progress import busy_with
 
 OUTSTANDING = 64
 AnySide = Side | Here
@@ -38,6 +39,7 @@ class Measured:
 def prepare(sides: Sequence[AnySide], case: Case) -> None:
     """The pico and the ruleset of a case, on every side."""
     for side in sides:
+        busy_with(f"{case.label}: preparing {side.name}")
         side.ask("create", count=1)
         side.ask("install", source=source(case.ruleset), picos=[0])
         if case.setup:
@@ -74,8 +76,9 @@ def measure(
     for side in sides:
         run(side, effort.warm_ms)
     found = {side.name: Measured() for side in sides}
-    for _ in range(effort.rounds):
+    for turn in range(effort.rounds):
         for side in sides:
+            busy_with(f"{case.label}, slice {turn + 1} of {effort.rounds}: {side.name}")
             found[side.name].add(run(side, effort.slice_ms))
     return {name: measured.row() for name, measured in found.items()}
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from picomesh.engine import Engine
 from sides.cases import WORKLOADS, source
-from sides.processes import OURS, PEER_FOLDER, missing_peer, ours_environment
+from sides.processes import OURS, PEER_FOLDER, SideFailed, missing_peer, ours_environment
 from sides.worker import compiled
 
 CORE, WHOLE = "reference core", "reference whole"
@@ -144,7 +144,9 @@ def served(name: str, home: Path, eci: str) -> Iterator[Served]:
                 told = json.loads(process.stdout.readline())
                 port, path = told["port"], told["path"]
             server = Served(name, process, port, path, 0.0)
-            _wait_for(server, begun)
+            if not _has_answered(server, begun):
+                errors.seek(0)
+                raise SideFailed(f"{name} does not serve: {errors.read()}")
             yield server
         finally:
             process.terminate()
@@ -153,14 +155,13 @@ def served(name: str, home: Path, eci: str) -> Iterator[Served]:
                 process.stdout.close()
 
 
-def _wait_for(server: Served, begun: float) -> None:
+def _has_answered(server: Served, begun: float) -> bool:
     """Its first event sets the counter back, so it fails only while nobody listens."""
-    while True:
+    while server.process.poll() is None and time.perf_counter() - begun < _WAIT_S:
         try:
             server.event("clear")
             server.start_s = time.perf_counter() - begun
-            return
+            return True
         except OSError:
-            assert server.process.poll() is None, f"{server.name} ended"
-            assert time.perf_counter() - begun < _WAIT_S, f"{server.name} does not answer"
             time.sleep(_POLL_S)
+    return False

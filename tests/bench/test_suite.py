@@ -44,7 +44,10 @@ def rows_of(script: str, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("name", [name for name in SUITE if name not in ("http", "start")])
+ROWS = [name for name, bench in SUITE.items() if not bench.is_plain]
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in ("http", "start")])
 def test_a_bench_of_the_suite_runs_small_and_says_where_and_what_it_measured(name: str) -> None:
     head, *figures = rows_of(SUITE[name].script)
     assert head["kind"] == "circumstances" and set(head) >= HEAD
@@ -116,6 +119,14 @@ def test_the_command_shows_figures_and_leaves_rows_and_a_chart(tmp_path: Path) -
     assert "raise, one at a time" in (tmp_path / "chart.svg").read_text("utf-8")
 
 
+def test_a_bench_of_one_row_is_shown_line_by_line_and_drawn(tmp_path: Path) -> None:
+    arguments = ["bench", "replay", "--small", "--svg", str(tmp_path / "chart.svg")]
+    done = CliRunner().invoke(picomesh, arguments)
+    assert done.exit_code == 0, done.output
+    assert "replay_speed: " in done.output
+    assert ">audit</text>" in (tmp_path / "chart.svg").read_text("utf-8")
+
+
 def test_where_the_benches_are_not_the_command_says_where_to_find_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +141,7 @@ def figure(label: str, per_s: float, **more: Any) -> dict[str, Any]:
 
 
 def test_a_chart_is_of_curves_where_a_number_grows_and_of_bars_where_kinds_differ() -> None:
-    head = {"question": "How?", "machine": "one", "commit": "abc"}
+    head = {"question": "How?", "machine": "one", "commit": "abc", "picomesh": "0.1"}
     curves = chart([head, *(figure(f"{x} keys", 100, x=x) for x in (10, 100, 1_000))])
     bars = chart([head, figure("fib", 10, ratio=3.5, aim=2), figure("<map>", 1_000)])
     assert curves.count("<circle") == 3 and "keys" in curves

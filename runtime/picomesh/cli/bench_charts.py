@@ -22,6 +22,7 @@ COLORS = {
     "the floor in C": "#6f9e58",
 }
 _OTHER = "#8c6bb1"
+_TIMES = {"us": "µs", "ms": "ms"}
 WIDTH, TOP, BAR, GAP, MARGIN = 900, 74, 13, 9, 16
 _FIGURE_WIDTH = 96
 CURVE_HEIGHT, CURVE_LEFT, CURVE_RIGHT, CURVE_BOTTOM = 480, 90, 40, 60
@@ -30,8 +31,23 @@ CURVE_HEIGHT, CURVE_LEFT, CURVE_RIGHT, CURVE_BOTTOM = 480, 90, 40, 60
 def chart(rows: Sequence[Row]) -> str:
     """An SVG of a bench's rows: curves where they have an `x` that grows, bars otherwise."""
     head, *figures = rows
+    if not figures:
+        figures = _figures_of(head)
+        head = {"question": f"The bench {head['bench']}", "commit": "", **head}
     is_curve = len({row["x"] for row in figures if "x" in row}) > 2
     return _curves(head, figures) if is_curve else _bars(head, figures)
+
+
+def _figures_of(row: Row) -> list[Row]:
+    """The times in a row that has all of a bench's figures."""
+    found = []
+    for name, value in row.items():
+        label, _, unit = name.rpartition("_")
+        amount = value["median"] if isinstance(value, dict) and "median" in value else value
+        if unit in _TIMES and isinstance(amount, float | int):
+            sides = {"reference" if label == "reference" else "picomesh": {"value": amount}}
+            found.append({"label": label, "unit": _TIMES[unit], "sides": sides})
+    return found
 
 
 def _name(row: Row) -> str:
@@ -49,12 +65,16 @@ def _unit(row: Row) -> str:
 
 def _title(sheet: Sheet, head: Row, unit: str, sides: Sequence[str]) -> None:
     sheet.words(MARGIN, 22, head["question"])
-    sheet.words(MARGIN, 40, f"{unit}, logarithmic. {head['machine']}, commit {head['commit']}")
+    sheet.words(MARGIN, 40, f"{unit}, logarithmic. {head['machine']}, {_commit(head)}")
     x = float(MARGIN)
     for side in sides:
         sheet.box(x, 50, 10, 10, COLORS.get(side, _OTHER))
         sheet.words(x + 15, 59, side)
         x += 30 + CHARACTER_WIDTH * len(side)
+
+
+def _commit(head: Row) -> str:
+    return f"commit {head['commit']}" if head["commit"] else f"picomesh {head['picomesh']}"
 
 
 def _sides(figures: Sequence[Row]) -> list[str]:

@@ -34,6 +34,7 @@ class Bench:
     line: str
     text: str
     has_reference: bool = True
+    is_plain: bool = False  # prints one row of figures, and takes no argument but --small
 
 
 SUITE = {
@@ -101,6 +102,19 @@ SUITE = {
         "A loop in C over the same libwasmtime: instantiate, call, hash as many bytes, append.",
         has_reference=False,
     ),
+    "replay": Bench(
+        "checking",
+        "What it costs to check a history.",
+        "Verify, replay, export, prove and audit, against running it the first time.",
+        has_reference=False,
+        is_plain=True,
+    ),
+    "compile": Bench(
+        "compile",
+        "How long a ruleset takes to compile.",
+        "From source to raw and metered module and to native code; a large ruleset; the cache.",
+        is_plain=True,
+    ),
 }
 
 
@@ -136,6 +150,11 @@ def rows_of(script: str, arguments: list[str]) -> Iterator[Row]:
 
 def tell_row(row: Row) -> None:
     """One row for people."""
+    if "kind" not in row:
+        for name, value in row.items():
+            has_median = isinstance(value, dict) and "median" in value
+            click.echo(f"{name}: {value['median'] if has_median else value}")
+        return
     if row["kind"] == "circumstances":
         click.echo(row["question"])
         click.echo(f"{row['machine']}, {row['picomesh']} at {row['commit']}\n")
@@ -172,6 +191,8 @@ def run_bench(
     from picomesh.cli.bench_charts import chart
 
     rows: list[Row] = []
+    if bench.is_plain:
+        arguments = [word for word in arguments if word == "--small"]
     for row in rows_of(bench.script, arguments):
         rows.append(row)
         (print_json if as_json else tell_row)(row)
@@ -183,18 +204,23 @@ def run_bench(
     return rows
 
 
+def _small(command: Callable[..., None]) -> Callable[..., None]:
+    command = click.option("--small", is_flag=True, help="Only find out whether it runs here.")(
+        command
+    )
+    return json_option(command)
+
+
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        click.option("--small", is_flag=True, help="Only find out whether it runs here."),
         click.option(
             "--rounds", type=click.IntRange(min=1), help="Slices of each side. Default: 5."
         ),
         click.option("--only", multiple=True, help="Rows whose label has this text. Repeatable."),
         click.option("--no-reference", is_flag=True, help="Measure picomesh alone."),
-        json_option,
     ):
         command = option(command)
-    return command
+    return _small(command)
 
 
 def _arguments(small: bool, rounds: int | None, only: tuple[str, ...], alone: bool) -> list[str]:
@@ -204,17 +230,19 @@ def _arguments(small: bool, rounds: int | None, only: tuple[str, ...], alone: bo
 
 
 def _command(name: str, bench: Bench) -> click.Command:
-    @_options
+    options = _small if bench.is_plain else _options
+
+    @options
     @click.option("--out", type=click.Path(path_type=Path), help="Save the rows, as JSON lines.")
     @click.option("--svg", type=click.Path(path_type=Path), help="Draw a chart.")
     def run(
         small: bool,
-        rounds: int | None,
-        only: tuple[str, ...],
-        no_reference: bool,
         as_json: bool,
         out: Path | None,
         svg: Path | None,
+        rounds: int | None = None,
+        only: tuple[str, ...] = (),
+        no_reference: bool = False,
     ) -> None:
         run_bench(bench, _arguments(small, rounds, only, no_reference), as_json, out, svg)
 
