@@ -107,7 +107,7 @@ class Answerer:
     def failure(self, problem: Exception) -> bytes:
         """The answer when there is none; what is not for the author is not told."""
         known = isinstance(problem, NetworkError | OperatorError)
-        return encode_plain({"error": str(problem) if known else "the ruleset cannot be had"})
+        return encode_plain({"error": str(problem) if known else "there is no answer"})
 
     def answer_known_module(self, engine: Asked, question: bytes) -> bytes:
         """The answer to `ctx:module` from what was fetched already."""

@@ -56,7 +56,8 @@ class Schedules:
 
     def __init__(self) -> None:
         self._ignored: set[tuple[str, str, str]] = set()
-        self._next_ms: dict[tuple[str, str, str, str], int] = {}
+        # What each is, when it was asked about, and when it fires.
+        self._next_ms: dict[tuple[str, str, str], tuple[str, int, int]] = {}
 
     def due(self, pico: str, state: PicoState, now_ms: int) -> list[Due]:
         """Every entry of a pico with its time, in the order of the times."""
@@ -72,8 +73,7 @@ class Schedules:
 
     def fired(self, item: Due) -> None:
         """A repeated entry has its next time from now on."""
-        for key in [key for key in self._next_ms if key[:3] == (item.pico, item.rid, item.entry)]:
-            del self._next_ms[key]
+        self._next_ms.pop((item.pico, item.rid, item.entry), None)
 
     def ignore(self, item: Due) -> None:
         """An entry that cannot even be taken out is left alone until the next start."""
@@ -105,13 +105,13 @@ class Schedules:
         timespec = entry.get("timespec")
         if entry.get("type") != "repeat" or not isinstance(timespec, str):
             return None
-        known = (pico, rid, key, timespec)
-        if known not in self._next_ms:
-            try:
-                at_ms = next_after(timespec, now_ms)
-            except CronError:
-                return None
-            if at_ms is None:
-                return None
-            self._next_ms[known] = at_ms
-        return self._next_ms[known]
+        known = self._next_ms.get((pico, rid, key))
+        if known is not None and known[0] == timespec and known[1] <= now_ms:
+            return known[2]  # a clock that is set back asks again
+        try:
+            found = next_after(timespec, now_ms)
+        except CronError:
+            return None
+        if found is not None:
+            self._next_ms[pico, rid, key] = (timespec, now_ms, found)
+        return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
+from picomesh.engine.agenda import Agenda
 from picomesh.engine.asking import AnswerLater
 from picomesh.engine.commit import Batch
 from picomesh.engine.delivery import TRIES_MAX
@@ -16,26 +17,41 @@ from picomesh.engine.engine import Engine, Response
 from picomesh.engine.errors import NotFound, OperatorError
 from picomesh.engine.family import children_of, parent_of
 from picomesh.engine.inputs import Adopt, Delete, Event, decode_input, encode_input
+from picomesh.engine.options import Options
 from picomesh.engine.perform import Performed, Work
+from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered
 from picomesh.engine.schedules import FAILED, Due
 from picomesh.ledger.cid import cid_of_bytes
 from picomesh.ledger.receipt import Receipt
+from picomesh.ledger.signature import Signer
 from picomesh.ledger.value import Value, decode_value, encode_value
 from picomesh.store.held import Sent
-from picomesh.store.store import Accepted, Outgoing
+from picomesh.store.home import Home
+from picomesh.store.store import Accepted, Outgoing, Store
 
+LOOKS_MAX = 100  # picos whose schedules are looked at before others go on
+_SCHEDULE = b"/_schedule"
 _Entry = tuple[str, str, str]  # pico, ruleset, entry of its schedule
 
 
 class Service(Engine):
     """An engine with a life of its own."""
 
-    _firing: set[_Entry] | None = None  # accepted and not run yet
-    _given_up: frozenset[_Entry] = frozenset()
-    _next_ms: int = 0
-
-    watcher: Callable[[list[Receipt]], None] | None = None  # is told of every commit
+    def __init__(
+        self,
+        store: Store,
+        signer: Signer,
+        programs: Programs,
+        options: Options,
+        home: Home | None = None,
+    ) -> None:
+        super().__init__(store, signer, programs, options, home)
+        self.watcher: Callable[[list[Receipt]], None] | None = None  # is told of every commit
+        self._agenda = Agenda()
+        self._looked_ms = 0
+        self._firing: set[_Entry] | None = None  # accepted and not run yet
+        self._given_up: frozenset[_Entry] = frozenset()
 
     def now_ms(self) -> int:
         return self._world.now_ms()
@@ -44,7 +60,6 @@ class Service(Engine):
         """Drops what is remembered of the store, after something was undone there."""
         super().forget()
         self._firing = None
-        self._next_ms = 0
 
     def _keep(
         self,
@@ -55,6 +70,9 @@ class Service(Engine):
         name: str | None = None,
     ) -> list[Receipt]:
         receipts = super()._keep(done, layered, batch, arrival, name)
+        for work, performed, _ in done:
+            if any(path.endswith(_SCHEDULE) for path, _ in performed.transition.writes):
+                self._agenda.look_at(work.pico)
         if self.watcher is not None:
             self.watcher(receipts)
         return receipts
@@ -62,26 +80,33 @@ class Service(Engine):
     # -- schedules
 
     def fire_due(self) -> int:
-        """Accepts an event for every entry whose time has come; returns how many."""
-        if self._firing is None:
+        """Accepts an event for every entry whose time has come; returns how many.
+
+        Looks at few picos at once, and only at those whose schedules changed or are due.
+        """
+        now_ms, then_ms = self.now_ms(), self._looked_ms
+        self._looked_ms = now_ms
+        if self._firing is None or now_ms < then_ms:  # or the clock was set back
             self._firing = set(self._waiting_entries())
-        now_ms = self.now_ms()
-        if now_ms < self._next_ms:
-            return 0
+            self._agenda = Agenda(self.store.timed_picos())
+        return sum(self._fire(pico, now_ms) for pico in self._agenda.take(now_ms, LOOKS_MAX))
+
+    def _fire(self, pico: str, now_ms: int) -> int:
+        """Accepts what is due of one pico, and notes when to look at it again."""
+        assert self._firing is not None, "fire_due has made it"
         count = 0
-        times: list[int] = []
-        for pico in self.store.timed_picos():
-            for due in self._schedules.due(pico, self.state(pico), now_ms):
-                entry = (due.pico, due.rid, due.entry)
-                if entry in self._firing or entry in self._given_up:
-                    continue
-                if due.at_ms > now_ms:
-                    times.append(due.at_ms)
-                    break
-                self._accept_due(due)
-                self._firing.add(entry)
-                count += 1
-        self._next_ms = min(times, default=2**62)
+        if self.store.is_gone(pico):
+            return 0
+        for due in self._schedules.due(pico, self.state(pico), now_ms):
+            entry = (due.pico, due.rid, due.entry)
+            if entry in self._firing or entry in self._given_up:
+                continue
+            if due.at_ms > now_ms:
+                self._agenda.put(pico, due.at_ms)
+                break
+            self._accept_due(due)
+            self._firing.add(entry)
+            count += 1
         return count
 
     def _waiting_entries(self) -> list[_Entry]:
@@ -108,10 +133,11 @@ class Service(Engine):
     def process(self, accepted: Accepted) -> Response:
         """As an engine does; an entry of a schedule is done with when its event has run."""
         response = super().process(accepted)
-        self._next_ms = 0 if response.transition.writes else self._next_ms
-        given = decode_input(accepted.event)
+        given = accepted.given
+        if not isinstance(given, Event):
+            given = decode_input(accepted.event)
         if isinstance(given, Event) and given.schedule is not None:
-            self._next_ms = 0
+            self._agenda.look_at(accepted.pico)
             rid, entry = map(str, given.schedule)
             if response.transition.outcome != "ok":
                 self._entry_failed(accepted.pico, given, (rid, entry))
@@ -139,6 +165,14 @@ class Service(Engine):
     def answer_module(self, later: AnswerLater) -> bytes:
         """The answer to a question for a module that was fetched meanwhile."""
         return self.options.answerer.answer_known_module(self, later.need.question)
+
+    def told(self, sender: str, event: Event) -> list[Sent]:
+        """An event that a pico wanted to have sent; none if no channel lets it through."""
+        target = self.pico_of(event.eci)
+        if target is None:
+            return []
+        refused = self.event_refusal(target, event.eci, event.domain, event.name, sender)
+        return [] if refused is not None else [self.sent(target, encode_input(event))]
 
     def gives_up(self, item: Outgoing) -> bool:
         return item.tries + 1 >= TRIES_MAX

@@ -21,7 +21,6 @@ from picomesh.engine import Engine, Response
 from picomesh.engine.asking import AnswerLater, Asker, HadItsTurn, Postponed, WaitsFor
 from picomesh.engine.delivery import Delivered, answer_event, deliver, wait_ms
 from picomesh.engine.errors import NotFound, Overloaded, QueryFailed
-from picomesh.engine.inputs import encode_input
 from picomesh.engine.service import Service
 from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.value import Value, decode_plain, decode_value
@@ -277,14 +276,14 @@ class Worker:
     def _look_outside(self, later: AnswerLater) -> bytes | None:
         """An answer from the network; None when it is ready for the engine to give itself."""
         need, answerer = later.need, self.engine.options.answerer
-        match decode_plain(need.question):
-            case {"fn": "ctx:module", "args": [str(url), bool(fresh)]}:
-                try:
+        try:
+            match decode_plain(need.question):
+                case {"fn": "ctx:module", "args": [str(url), bool(fresh)]}:
                     self.engine.library_find(url.strip(), fresh)
-                except Exception as problem:
-                    return answerer.failure(problem)
-                return None
-        return answerer.answer(self.engine, later.asks, need.rid, need.question, later.key)
+                    return None
+            return answerer.answer(self.engine, later.asks, need.rid, need.question, later.key)
+        except Exception as problem:  # whoever waits for it must not wait for ever
+            return answerer.failure(problem)
 
     def _answered(self, later: AnswerLater, data: bytes | None) -> None:
         """An answer is there: it is kept where the next run of the one that asks finds it."""
@@ -349,7 +348,10 @@ class Worker:
                 self._errands.submit(item.pico, partial(self._try, item))
 
     def _try(self, item: Outgoing) -> None:
-        done = deliver(self.engine.options.answerer.network, item)
+        try:
+            done = deliver(self.engine.options.answerer.network, item)
+        except Exception as problem:
+            done = Delivered(False, {}, str(problem))
         self.post(lambda: self._delivered(item, done))
 
     def _delivered(self, item: Outgoing, done: Delivered) -> None:
@@ -359,10 +361,11 @@ class Worker:
             self._rest_until_ms.pop(item.position, None)
             self.counts.delivered(done)
             event = answer_event(item, done.answer, engine.eci_or_none(item.pico), engine.host)
-            target = None if event is None else engine.pico_of(event.eci)
             sent: list[Sent] = []
-            if event is not None and target is not None and done.done:
-                sent.append(engine.sent(target, encode_input(event)))
+            if event is not None and done.done:
+                sent += engine.told(item.pico, event)
+            if not done.done:
+                _log.warning("%s: gave up %s: %s", item.pico, item.target, done.problem)
             engine.store.delivered(item.position, sent)
         else:
             engine.store.delivery_failed(item.position)
