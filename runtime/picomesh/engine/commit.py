@@ -17,6 +17,7 @@ from picomesh.engine.delivery import outgoing_of
 from picomesh.engine.descent import derived_seed, spawn_work
 from picomesh.engine.family import children_of
 from picomesh.engine.inputs import Delete, Install, Spawn, decode_input, encode_input
+from picomesh.engine.newborn import Newborn
 from picomesh.engine.perform import Performed, Work, perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered, PicoState
@@ -54,24 +55,38 @@ def follow_up(host: Host, layered: Layered, work: Work, performed: Performed) ->
     batch = Batch()
     effects = performed.transition.effects
     if all(effect.kind == "directive" for effect in effects):
-        return batch
+        return Batch()
+    batch = Batch()
+    _follow(host, Newborn(host, host.programs), layered, work, performed, batch)
+    return batch
+
+
+def _follow(
+    host: Host, young: Newborn, layered: Layered, work: Work, performed: Performed, batch: Batch
+) -> None:
+    young.note(work, performed)
     born: dict[str, str] = {}
-    for at, effect in enumerate(effects):
+    for at, effect in enumerate(performed.transition.effects):
         if effect.kind == "spawn":
             spawn = decode_input(effect.data)
             assert isinstance(spawn, Spawn), "the host writes these effects"
             member = spawn_work(work, at, spawn)
             born[spawn.eci] = member.pico
             batch.members.append((member, perform(host.programs, layered, member)))
+            young.note(*batch.members[-1])
         elif effect.kind == "remove":
             _remove(host, layered, work, at, str(decode_plain(effect.data)["pico"]), batch)
         elif effect.kind == "flush":
             batch.sent += _flush(host, work, at, decode_plain(effect.data))
-    for at, pico, event in sends_of(performed.transition, host, work.pico, born):
+    for at, pico, event in sends_of(performed.transition, young, work.pico, born):
         seed = derived_seed(work, "send", at)
-        batch.sent.append(Sent(pico, encode_input(event), work.time_ms, seed))
+        joining = young.next_of(pico, event, seed)
+        if joining is None:
+            batch.sent.append(Sent(pico, encode_input(event), work.time_ms, seed))
+        else:
+            batch.members.append(joining)
+            _follow(host, young, layered, *joining, batch)
     batch.outgoing += outgoing_of(performed.transition, host.host, work)
-    return batch
 
 
 def _remove(host: Host, layered: Layered, work: Work, at: int, root: str, batch: Batch) -> None:
