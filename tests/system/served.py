@@ -62,6 +62,7 @@ class Served:
     """One engine and its home."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
+        self.files = folder
         self.folder = folder / "home"
         self.options = Options(backend="winch", cache=cache, files=folder)
         self.restarts = 0
@@ -113,6 +114,16 @@ class Served:
         while not wanted():
             assert time.monotonic() < deadline_s, "it did not come to that"
             time.sleep(0.01)
+
+    def publish(self, name: str, text: str) -> str:
+        """A ruleset where the engine may install from; its URL."""
+        path = self.files / f"{name}.krl"
+        path.write_text(text)
+        return path.as_uri()
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self.settle()
 
     # -- when it is over
 

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ from system.served import SUBSCRIPTION
 
 APP = """
 ruleset app {
-  meta { shares heard }
-  global { heard = function() { ent:heard.defaultsTo([]) } }
+  meta { use module io.picolabs.wrangler alias wrangler shares heard, asked }
+  global {
+    asked = function(eci, host) { wrangler:picoQuery(eci, "app", "heard", {}, host) }
+    heard = function() { ent:heard.defaultsTo([]) }
+  }
   rule hear { select when app hello fired { ent:heard := heard().append(event:attrs{"n"}) } }
 }
 """
@@ -176,10 +180,18 @@ def talk_while_both_are_killed(here: Process, there: Process) -> None:
             here.kill()
             here.start_again()
     for engine in (here, there):
-        engine.until(lambda engine=engine: len(engine.query("app", "heard")) >= EVENTS)
+        engine.until(partial(_has_heard, engine))
     time.sleep(1.5)  # as long as a try that is made again could take
     for engine in (here, there):
         assert engine.query("app", "heard") == list(range(EVENTS))
+    (bus,) = here.buses()
+    asked = {"eci": bus["Tx"], "host": there.base}
+    assert here.query("app", "asked", **asked) == list(range(EVENTS))
+    assert here.query("app", "asked", eci="nobody", host=there.base)["status_code"] == 404
+
+
+def _has_heard(engine: Process) -> bool:
+    return len(engine.query("app", "heard")) >= EVENTS
 
 
 def part_while_one_is_down(here: Process, there: Process) -> None:

@@ -257,8 +257,8 @@ What a pico and its owner manage it with: children, channels, rulesets, its name
   }
 
   rule be_root {
-    select when engine started or engine_ui setup where ctx:parent.isnull()
-    if ent:id.isnull() then noop()
+    select when engine started or engine_ui setup
+    if ctx:parent.isnull() && ent:id.isnull() then noop()
     fired {
       ent:id := ctx:picoId;
       ent:eci := event:eci;
