@@ -141,6 +141,7 @@ class _Telling:
             entry = ran.get(rid)
             pair = (offered.domain, offered.name)
             considered = [name for name, events in known.rules if events is None or pair in events]
+            considered += _asleep(known.selects, pair)
             if entry is None and not considered:
                 continue
             told.append(self._ruleset(known, considered, entry, offered))
@@ -161,7 +162,7 @@ class _Telling:
             "rules": [
                 {
                     "name": name,
-                    "status": _status(entry, fired, name),
+                    "status": _status(entry, fired, name, known.selects.get(name)),
                     **_select(known.selects.get(name), offered, name in (fired or {})),
                     "moved": _moved(calls, known.rid, name),
                     "does": [_does(e) for e in effects if _rule_of(e, only) == name][:SHOWN_MAX],
@@ -228,6 +229,15 @@ def _pairs(events: Block) -> frozenset[tuple[str, str]] | None:
     return frozenset((str(item[0]), str(item[1])) for item in pairs)
 
 
+def _asleep(selects: dict[str, Select], pair: tuple[str, str]) -> list[str]:
+    """Rules that an event would select if they were active; a module knows nothing of them."""
+    return [
+        name
+        for name, select in selects.items()
+        if not select.active and pair in {(item.domain, item.name) for item in select.wanted}
+    ]
+
+
 def _selects(source: Cid | None, blocks: Blocks) -> dict[str, Select]:
     if source is None:
         return {}
@@ -276,7 +286,11 @@ def _ran(entry: Entry) -> dict[str, bool] | None:
     return {str(name): bool(fired) for name, fired in pairs}
 
 
-def _status(entry: Entry | None, fired: dict[str, bool] | None, name: str) -> str:
+def _status(
+    entry: Entry | None, fired: dict[str, bool] | None, name: str, select: Select | None
+) -> str:
+    if select is not None and not select.active:
+        return "not selected"
     if entry is None:
         return "not reached"
     if fired is None:

@@ -96,9 +96,9 @@ class Doing:
     async def _install(self, request: Request) -> HttpResponse:
         """Installs a text, or what is behind a URL."""
         given = await self._json(request)
-        source, url, config = _text(given, "source"), _text(given, "url"), given.get("config") or {}
-        if (source is None and url is None) or not isinstance(config, dict):
-            raise BadRequest(400, "Error: an install needs a url or a source; config is a map")
+        source, url, config = _text(given, "source"), _text(given, "url"), _map(given, "config")
+        if source is None and url is None:
+            raise BadRequest(400, "Error: an install needs a url or a source")
         pico = request.path_params["pico"]
         if source is not None:
             install = await self._compiled(pico, source, url or "", config)
@@ -137,9 +137,9 @@ class Doing:
     async def _event(self, request: Request) -> HttpResponse:
         """Sends an event and waits for what comes of it, whatever that is."""
         given = await self._json(request)
-        domain, name, attrs = _text(given, "domain"), _text(given, "name"), given.get("attrs") or {}
-        if not domain or not name or not isinstance(attrs, dict):
-            raise BadRequest(400, "Error: an event needs a domain and a name; attrs is a map")
+        domain, name, attrs = _text(given, "domain"), _text(given, "name"), _map(given, "attrs")
+        if not domain or not name:
+            raise BadRequest(400, "Error: an event needs a domain and a name")
         pico, eci = request.path_params["pico"], _text(given, "eci")
 
         def accept(engine: Engine) -> int:
@@ -156,9 +156,9 @@ class Doing:
 
     async def _query(self, request: Request) -> HttpResponse:
         given = await self._json(request)
-        rid, name, args = _text(given, "rid"), _text(given, "name"), given.get("args") or {}
-        if not rid or not name or not isinstance(args, dict):
-            raise BadRequest(400, "Error: a query needs a rid and a name; args is a map")
+        rid, name, args = _text(given, "rid"), _text(given, "name"), _map(given, "args")
+        if not rid or not name:
+            raise BadRequest(400, "Error: a query needs a rid and a name")
         pico, eci = request.path_params["pico"], _text(given, "eci")
 
         def run(engine: Engine, asker: Asker) -> Transition:
@@ -194,3 +194,10 @@ def _text(given: dict[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise BadRequest(400, f"Error: {name} must be a text")
     return value
+
+
+def _map(given: dict[str, Any], name: str) -> dict[str, Value]:
+    value = given.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise BadRequest(400, f"Error: {name} must be a map")
+    return value or {}
