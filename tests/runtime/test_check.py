@@ -138,11 +138,19 @@ def test_a_read_only_file_is_refused(
     assert (tmp_path / "old.krl").read_text() == OLD
 
 
-def test_a_file_that_is_not_utf8_is_left_alone(check: Check, tmp_path: Path) -> None:
+def test_a_rewrite_keeps_bytes_that_are_not_utf8(check: Check, tmp_path: Path) -> None:
     (tmp_path / "latin.krl").write_bytes(b"ruleset a { ; // caf\xe9\n}")
     code, out, _ = check("--fix", "--json", "latin.krl")
+    assert code == 0 and len(json.loads(out)["fixed"]) == 1
+    assert (tmp_path / "latin.krl").read_bytes() == b"ruleset a {  // caf\xe9\n}"
+
+
+def test_a_file_in_utf16_is_left_alone(check: Check, tmp_path: Path) -> None:
+    content = "ruleset a { ; }".encode("utf-16")
+    (tmp_path / "wide.krl").write_bytes(content)
+    code, out, _ = check("--fix", "--json", "wide.krl")
     assert code == 1 and json.loads(out)["fixed"] == []
-    assert (tmp_path / "latin.krl").read_bytes() == b"ruleset a { ; // caf\xe9\n}"
+    assert (tmp_path / "wide.krl").read_bytes() == content
 
 
 def test_a_long_rewrite_is_shown_in_part_and_control_characters_as_their_code(

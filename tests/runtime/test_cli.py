@@ -173,12 +173,18 @@ def test_errors_in_a_ruleset_name_file_line_and_column(run: Run, tmp_path: Path)
     assert "bad.krl:2:" in result.err
 
 
-def test_a_ruleset_that_is_not_utf8_is_an_error_with_its_line(run: Run, tmp_path: Path) -> None:
+def test_a_ruleset_that_is_not_utf8_is_read_with_a_warning_at_its_line(
+    run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "latin.krl").write_bytes(b"ruleset a {\n// caf\xe9\n}")
     for command in ("run", "compile", "check"):
         result = run(command, "latin.krl")
-        assert result.code == 1
-        assert "latin.krl:2" in result.err and "UTF-8" in result.err
+        assert result.code == 0
+        assert "latin.krl:2:7" in result.err and "not UTF-8" in result.err
+    (tmp_path / "wide.krl").write_bytes("ruleset a { }".encode("utf-16"))
+    for command in ("run", "compile", "check"):
+        result = run(command, "wide.krl")
+        assert result.code == 1 and "wide.krl:1" in result.err and "not UTF-8" in result.err
 
 
 def test_check_prints_one_json_line_for_each_file_and_walks_folders(

@@ -30,7 +30,7 @@ def _write(out: bytearray, value: Any) -> None:
         case float():
             out += b"\xfb" + struct.pack(">d", value)
         case str():
-            content = value.encode()
+            content = _utf8(value)
             out += _head(3, len(content)) + content
         case list():
             out += _head(4, len(value))
@@ -44,7 +44,7 @@ def _write(out: bytearray, value: Any) -> None:
 
 def _write_map(out: bytearray, value: dict[str, Any]) -> None:
     """A map whose order is not that of its encoding says its order, as KRL's maps have one."""
-    keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
+    keys = sorted(value, key=lambda key: (len(_utf8(key)), _utf8(key)))
     if keys != list(value) or keys == [_ORDERED_KEY]:
         out += _head(5, 1)
         _write(out, _ORDERED_KEY)
@@ -54,6 +54,11 @@ def _write_map(out: bytearray, value: dict[str, Any]) -> None:
     for key in keys:
         _write(out, key)
         _write(out, value[key])
+
+
+def _utf8(text: str) -> bytes:
+    """A text as its bytes; half of a surrogate pair becomes U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def _head(major: int, argument: int) -> bytes:

@@ -46,8 +46,15 @@ def make_manifest(
 def _texts(ruleset: tree.Ruleset) -> dict[str, str]:
     properties = ruleset.meta.properties if ruleset.meta is not None else ()
     return {
-        item.key: literal_text(item.value) for item in properties if isinstance(item, tree.MetaText)
+        item.key: _without_halves(literal_text(item.value))
+        for item in properties
+        if isinstance(item, tree.MetaText)
     }
+
+
+def _without_halves(text: str) -> str:
+    """Half of a surrogate pair cannot be written as UTF-8, and so becomes U+FFFD."""
+    return "".join("\ufffd" if "\ud800" <= sign <= "\udfff" else sign for sign in text)
 
 
 def literal_text(node: tree.Expression) -> str:

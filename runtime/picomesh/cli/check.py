@@ -15,7 +15,15 @@ import click
 from picomesh.cli.arguments import json_option
 from picomesh.cli.output import print_json
 from picomesh.cli.problems import Answered, fail
-from picomesh.cli.rulesets import print_diagnostics, read_bytes
+from picomesh.cli.rulesets import (
+    NOT_UTF8,
+    NOT_UTF8_HINT,
+    is_wide,
+    print_diagnostics,
+    read_bytes,
+    source_of,
+    warn_of_bytes,
+)
 
 if TYPE_CHECKING:
     from krl.compiler import Compilation
@@ -65,17 +73,18 @@ def _check(path: Path, fix: bool, as_json: bool) -> bool:
     from krl.fix import fix_source
 
     content = read_bytes(path)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        line = content.count(b"\n", 0, problem.start) + 1
-        return _not_utf8(path, line, {"fixed": []} if fix else {}, as_json)
-    source = Source(str(path), text)
+    if is_wide(content):
+        return _not_utf8(path, {"fixed": []} if fix else {}, as_json)
+    # What is rewritten keeps the bytes that are no text; a check reads them as the compiler does.
+    kept = Source(str(path), content.decode("utf-8-sig", "surrogateescape"))
+    source = kept if fix else source_of(path, content)
     fixed = fix_source(source) if fix else None
     compilation = check_source(source) if fixed is None else fixed.compilation
     if fixed is not None and fixed.rewrites:
         mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
-        _replace(path, mark + compilation.source.text.encode("utf-8"))
+        text = compilation.source.text
+        _replace(path, mark + text.encode("utf-8", "surrogateescape"))
+    warn_of_bytes(content, compilation)
     if as_json:
         print_json(_as_json(path, compilation, fixed))
     else:
@@ -135,12 +144,11 @@ def _replace(path: Path, content: bytes) -> None:
         raise fail(f"cannot write {path}: {problem.strerror}") from problem
 
 
-def _not_utf8(path: Path, line: int, more: dict[str, Any], as_json: bool) -> bool:
-    title, hint = "the file is not UTF-8", "save it as UTF-8"
+def _not_utf8(path: Path, more: dict[str, Any], as_json: bool) -> bool:
     if as_json:
-        row = {"severity": "error", "title": title, "file": str(path), "line": line, "column": 1}
-        row |= {"end_line": line, "end_column": 1, "text": "", "hint": hint}
+        row = {"severity": "error", "title": NOT_UTF8, "file": str(path), "line": 1, "column": 1}
+        row |= {"end_line": 1, "end_column": 1, "text": "", "hint": NOT_UTF8_HINT}
         print_json({"file": str(path), "ok": False, "diagnostics": [row], **more})
     else:
-        click.echo(f"error: {title}\n --> {path}:{line}:1\n  = hint: {hint}\n", err=True)
+        click.echo(f"error: {NOT_UTF8}\n --> {path}:1:1\n  = hint: {NOT_UTF8_HINT}\n", err=True)
     return False

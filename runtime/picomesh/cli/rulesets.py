@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from picomesh.cli.problems import Answered, fail, say_error
 
 if TYPE_CHECKING:
     from krl.compiler import Compilation
+    from krl.diagnostic import Source
 
+NOT_UTF8, NOT_UTF8_HINT = "the file is not UTF-8", "save it as UTF-8"
 WASM_MAGIC = b"\0asm"
 
 
@@ -36,23 +39,41 @@ def read_bytes(path: Path) -> bytes:
         raise fail(f"cannot read {path}: {problem.strerror}") from problem
 
 
-def read_source(path: Path) -> str:
-    """A ruleset's text."""
-    content = read_bytes(path)
+def source_of(path: Path, content: bytes) -> Source:
+    """A ruleset's text; like the reference, with U+FFFD for bytes that are not UTF-8."""
+    from krl.diagnostic import Source
+
+    return Source(str(path), content.decode("utf-8-sig", "replace"))
+
+
+def is_wide(content: bytes) -> bool:
+    """Whether this is UTF-16, which is no text in UTF-8 at all."""
+    return content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
+def warn_of_bytes(content: bytes, compilation: Compilation) -> None:
+    """Adds a warning where a file is not UTF-8."""
+    from krl.syntax.tree import Span
+
     try:
-        return content.decode("utf-8-sig")
+        content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        line = content.count(b"\n", 0, problem.start) + 1
-        say_error(f"{path}:{line}: the file is not UTF-8", "save it as UTF-8")
-        raise Answered from problem
+        at = len(content[: problem.start].decode("utf-8-sig"))
+        compilation.diagnostics.warning(
+            NOT_UTF8, Span(at, at + 1), "what cannot be read is U+FFFD instead", NOT_UTF8_HINT
+        )
 
 
 def compile_path(path: Path) -> Compilation:
     """Compiles a file; prints what is wrong. Raises Answered when there are errors."""
     from krl.compiler import compile_source
-    from krl.diagnostic import Source
 
-    compilation = compile_source(Source(str(path), read_source(path)))
+    content = read_bytes(path)
+    if is_wide(content):
+        say_error(f"{path}:1: {NOT_UTF8}", NOT_UTF8_HINT)
+        raise Answered
+    compilation = compile_source(source_of(path, content))
+    warn_of_bytes(content, compilation)
     print_diagnostics(compilation)
     if compilation.module is None:
         raise Answered

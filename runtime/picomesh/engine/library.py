@@ -58,10 +58,7 @@ class Library:
 def _text(content: bytes, url: str) -> str:
     if len(content) > SOURCE_BYTES_MAX:
         raise OperatorError(f"{url} is longer than {SOURCE_BYTES_MAX} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise OperatorError(f"{url} is not UTF-8") from problem
+    return content.decode("utf-8-sig", "replace")  # as the reference does, and `compile`
 
 
 def compile_krl(text: str) -> bytes:
