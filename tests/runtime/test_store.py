@@ -47,7 +47,7 @@ def test_a_home_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) 
     database.execute("PRAGMA user_version = 99")
     database.close()
     before = (tmp_path / "picomesh.sqlite3").read_bytes()
-    with pytest.raises(StoreError, match="store version 99, this picomesh reads 2") as told:
+    with pytest.raises(StoreError, match="store version 99, this picomesh reads 3") as told:
         Engine.open(tmp_path)
     assert told.value.hint
     assert (tmp_path / "picomesh.sqlite3").read_bytes() == before

@@ -27,7 +27,7 @@ from picomesh.ledger.value import decode_plain
 from picomesh.store.held import Sent
 from picomesh.store.store import Outgoing, Store
 
-_SCHEDULE = b"/_schedule"
+_ENTITIES, _SCHEDULE = b"ent/", b"/_schedule"
 
 
 class Host(Neighbours, Protocol):
@@ -50,12 +50,17 @@ class Batch:
     outgoing: list[Outgoing] = field(default_factory=list)
 
 
+NOTHING = Batch()
+
+
 def follow_up(host: Host, layered: Layered, work: Work, performed: Performed) -> Batch:
     """What a transition that was performed leads to."""
-    batch = Batch()
     effects = performed.transition.effects
-    if all(effect.kind == "directive" for effect in effects):
-        return Batch()
+    for effect in effects:
+        if effect.kind != "directive":
+            break
+    else:
+        return NOTHING
     batch = Batch()
     _follow(host, Newborn(host, host.programs), layered, work, performed, batch)
     return batch
@@ -117,23 +122,26 @@ def _flush(host: Host, work: Work, at: int, flushed: Mapping[str, object]) -> It
 Done: TypeAlias = Sequence[tuple[Work, Performed, int]]
 
 
-def channel_changes(done: Done) -> list[tuple[str, str | None]]:
-    """The index of channels, as the writes of transitions change it."""
-    return [
-        (path[len(CHANNELS) :].decode(), None if value is None else work.pico)
-        for work, performed, _ in done
-        for path, value in performed.transition.writes
-        if path.startswith(CHANNELS)
-    ]
+@dataclass(slots=True)
+class Indices:
+    """What transitions change in the tables that are kept beside the histories."""
+
+    channels: list[tuple[str, str | None]] = field(default_factory=list)
+    timed: list[str] = field(default_factory=list)  # picos whose schedules change
+    gone: list[str] = field(default_factory=list)
 
 
-def timed_picos(done: Done) -> list[str]:
-    """The picos whose schedules transitions change."""
-    return [
-        work.pico
-        for work, performed, _ in done
-        if any(
-            path.endswith(_SCHEDULE) and value is not None
-            for path, value in performed.transition.writes
-        )
-    ]
+def indices_of(done: Done) -> Indices:
+    found = Indices()
+    for work, performed, _ in done:
+        pico = work.pico
+        if type(work.given) is Delete:
+            found.gone.append(pico)
+        for path, value in performed.transition.writes:
+            if path[:4] == _ENTITIES:
+                if value is not None and path.endswith(_SCHEDULE):
+                    found.timed.append(pico)
+            elif path.startswith(CHANNELS):
+                eci = path[len(CHANNELS) :].decode()
+                found.channels.append((eci, None if value is None else pico))
+    return found

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Self
 
 from picomesh import transition
-from picomesh.engine.commit import Batch, channel_changes, follow_up, timed_picos
+from picomesh.engine.commit import Batch, follow_up, indices_of
 from picomesh.engine.errors import OperatorError, Overloaded
 from picomesh.engine.inputs import (
     Create,
-    Delete,
     Event,
     Install,
     Uninstall,
@@ -46,8 +45,9 @@ from picomesh.ledger.signature import SEED_BYTES, Signer
 from picomesh.ledger.value import Value, encode_value
 from picomesh.sandbox.interface import EngineFault
 from picomesh.store.errors import StoreError
-from picomesh.store.held import NewReceipt, Sent
+from picomesh.store.held import Sent
 from picomesh.store.home import Home, load_signer, open_home
+from picomesh.store.packing import NewReceipt
 from picomesh.store.store import Accepted, Commit, Store
 from picomesh.transition import NeedsAnswer, TapeDiverged
 
@@ -446,30 +446,28 @@ class Engine(Questions):
         name: str | None = None,
     ) -> list[Receipt]:
         """Signs transitions and makes them durable together."""
-        new = dict(layered.new)
+        new = layered.new
         rows: list[NewReceipt] = []
         for work, performed, elapsed_us in done:
-            receipt, logs = self._sealer.add(work, performed, elapsed_us)
-            new.update(performed.blocks)
-            new.update(logs)
-            rows.append(
-                NewReceipt(work.pico, work.seq, receipt, (name or "") if work.seq == 0 else None)
-            )
-        gone = [work.pico for work, _, _ in done if isinstance(work.given, Delete)]
+            called = None if work.seq else name or ""
+            rows.append(self._sealer.add(work, performed, elapsed_us, called))
+            if performed.others:
+                new.update(performed.others)
+        indices = indices_of(done)
         commit = Commit(
             rows,
             new,
             arrival,
             self._with_room(batch.sent) if batch.sent else batch.sent,
             batch.outgoing,
-            channel_changes(done),
-            timed_picos(done),
-            gone,
+            indices.channels,
+            indices.timed,
+            indices.gone,
         )
         self.store.commit(commit)
         for work, performed, _ in done:
             self._heads[work.pico] = Head(work.seq, performed.cid, performed.post)
-        if gone:
+        if indices.gone:
             self._living.clear()
         return [row.receipt for row in rows]
 

@@ -7,7 +7,7 @@ no randomness, no network. What comes out is the core, and the blocks it links t
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pico_abi.stack_words import STACK_WORDS_MAX
@@ -39,7 +39,14 @@ from picomesh.engine.records import (
     PicoState,
     RulesetRecord,
 )
-from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes, digest_of
+from picomesh.ledger.cid import (
+    Cid,
+    cid_of_block,
+    cid_of_bytes,
+    digest_of,
+    raw_cid_of_block,
+    trusted_cid,
+)
 from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import TreeTooWide
 from picomesh.ledger.pieces import head, known_text, octets
@@ -70,19 +77,47 @@ class Work:
 
 
 class Performed:
-    """A transition that was run: its core, and the blocks that the core links to."""
+    """A transition that was run: its core, and the blocks that the core links to.
 
-    __slots__ = ("_core", "blocks", "cid", "core_bytes", "post", "transition")
+    `record` are blocks that no state links to; `values`, `removed`, `nodes` and `replaced` are how
+    its state differs from the one before, as a `NewReceipt` has them; `others` is all the rest.
+    """
 
-    def __init__(
-        self, core_bytes: bytes, post: Cid, blocks: dict[Cid, bytes], done: Transition
-    ) -> None:
+    __slots__ = (
+        "_core",
+        "cid",
+        "core_bytes",
+        "nodes",
+        "others",
+        "post",
+        "record",
+        "removed",
+        "replaced",
+        "transition",
+        "values",
+    )
+
+    def __init__(self, done: Transition, post: Cid, others: dict[Cid, bytes]) -> None:
+        self.transition = done
+        self.post = post
+        self.others = others
+        self.record: list[tuple[Cid, bytes]] = []
+        self.values: list[tuple[bytes, Cid, bytes]] = []
+        self.removed: list[bytes] = []
+        self.nodes: Collection[tuple[Cid, bytes]] = ()
+        self.replaced: Sequence[Cid] = ()
+        self.core_bytes = b""
+        self._core: Core | None = None
+
+    def keep(self, block: bytes) -> bytes:
+        """A block of the record, by its name."""
+        raw = raw_cid_of_block(block)
+        self.record.append((trusted_cid(raw), block))
+        return raw
+
+    def seal(self, core_bytes: bytes) -> None:
         self.core_bytes = core_bytes
         self.cid = cid_of_block(core_bytes)
-        self.post = post
-        self.blocks = blocks
-        self.transition = done
-        self._core: Core | None = None
 
     @property
     def core(self) -> Core:
@@ -91,12 +126,16 @@ class Performed:
             self._core = decode_core(self.core_bytes)
         return self._core
 
+    @property
+    def blocks(self) -> dict[Cid, bytes]:
+        """All that it made."""
+        values = ((cid, data) for _, cid, data in self.values)
+        empty = {_EMPTY_LIST_CID: _EMPTY_LIST}
+        return {**self.others, **dict(self.record), **empty, **dict(values), **dict(self.nodes)}
+
 
 def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
     """Runs one transition. Raises NeedsAnswer, EngineFault, ModuleNotAdmitted."""
-    known = programs.ahead.take(work) if programs.ahead else None
-    if known is not None:
-        return known
     layered = Layered(blocks)
     state = programs.state(layered, work.pre)
     if type(work.given) is Event:
@@ -104,32 +143,41 @@ def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
     else:
         done = _run(programs, layered, state, work)
     try:
-        post, writes = _apply(layered, work.pre, done, programs.nodes)
+        performed, writes = _apply(layered, work.pre, done, programs.nodes)
     except TreeTooWide as problem:  # the guest chose its paths so, state.md §4
         done = _undone(done, "trap", str(problem))
-        post, writes = work.pre, []
+        performed, writes = Performed(done, work.pre, layered.new), []
+    post = performed.post
     if writes:
         programs.views.advance(work.pre, post, done.writes)
-    code = programs.views.at(post).code or programs.state(layered, post).code()
-    core_bytes = core_block(
-        pico=work.pico,
-        seq=work.seq,
-        prev=None if work.prev is None else work.prev.raw,
-        kind=kind_of(work.given),
-        code=code,
-        event=_keep(layered, work.given_bytes or encode_input(work.given)),
-        time=work.time_ms,
-        seed=work.seed,
-        fuel_limit=work.fuel_limit,
-        pre=work.pre.raw,
-        post=post.raw,
-        writes=writes,
-        tape=_keep(layered, encode_tape(done)) if done.tape else _keep_empty(layered),
-        outbox=_keep(layered, encode_outbox(done)) if done.effects else _keep_empty(layered),
-        outcome=done.outcome,
-        fuel=done.fuel,
+    code = programs.views.at(post).code
+    if code is None:  # something else is installed now
+        behind = Layered(layered)
+        behind.new = performed.blocks
+        code = programs.state(behind, post).code()
+    prev = work.prev
+    keep = performed.keep
+    performed.seal(
+        core_block(
+            pico=work.pico,
+            seq=work.seq,
+            prev=None if prev is None else prev.raw,
+            kind=kind_of(work.given),
+            code=code,
+            event=keep(work.given_bytes or encode_input(work.given)),
+            time=work.time_ms,
+            seed=work.seed,
+            fuel_limit=work.fuel_limit,
+            pre=work.pre.raw,
+            post=post.raw,
+            writes=writes,
+            tape=keep(encode_tape(done)) if done.tape else _EMPTY_LIST_NAME,
+            outbox=keep(encode_outbox(done)) if done.effects else _EMPTY_LIST_NAME,
+            outcome=done.outcome,
+            fuel=done.fuel,
+        )
     )
-    return Performed(core_bytes, post, layered.new, done)
+    return performed
 
 
 def encode_tape(done: Transition) -> bytes:
@@ -153,44 +201,38 @@ def first_eci(seed: bytes) -> str:
     return base64.b32encode(digest).decode("ascii").lower()
 
 
-def _keep(layered: Layered, block: bytes) -> bytes:
-    cid = cid_of_block(block)
-    layered.new[cid] = block
-    return cid.raw
-
-
 _EMPTY_LIST = encode_block([])
 _EMPTY_LIST_CID = cid_of_block(_EMPTY_LIST)
-
-
-def _keep_empty(layered: Layered) -> bytes:
-    """As most tapes are."""
-    layered.new[_EMPTY_LIST_CID] = _EMPTY_LIST
-    return _EMPTY_LIST_CID.raw
+_EMPTY_LIST_NAME = _EMPTY_LIST_CID.raw  # of most tapes; every store has it
 
 
 def _apply(
     layered: Layered, pre: Cid, done: Transition, cache: NodeCache
-) -> tuple[Cid, list[tuple[bytes, bytes | None]]]:
-    """Puts the writes into the state tree; returns the new root, and the names of the values."""
+) -> tuple[Performed, list[tuple[bytes, bytes | None]]]:
+    """Puts the writes into the state tree; returns what that makes, and the names of the values."""
     if not done.writes:
-        return pre, []
+        return Performed(done, pre, layered.new), []
     tree = Tree(layered, pre, cache)
     named: list[tuple[bytes, bytes | None]] = []
-    values: dict[Cid, bytes] = {}
+    values: list[tuple[bytes, Cid, bytes]] = []
+    removed: list[bytes] = []
     for path, value in done.writes:
         if value is None:
             tree.delete(path)
             named.append((path, None))
+            removed.append(path)
         else:
             cid = cid_of_bytes(value)
-            values[cid] = value
+            values.append((path, cid, value))
             tree.put(path, cid)
             named.append((path, cid.raw))
     root, nodes = tree.flush()
-    layered.new.update(values)
-    layered.new.update(nodes)
-    return root, named
+    performed = Performed(done, root, layered.new)
+    performed.values = values
+    performed.removed = removed
+    performed.nodes = nodes.items()
+    performed.replaced = tree.replaced
+    return performed, named
 
 
 def _undone(done: Transition, outcome: str, message: str) -> Transition:

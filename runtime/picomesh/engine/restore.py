@@ -18,7 +18,7 @@ from picomesh.engine.records import Layered, PicoState
 from picomesh.engine.rerun import rerun
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.receipt import Receipt, decode_core
-from picomesh.store.held import NewReceipt
+from picomesh.store.packing import NewReceipt
 from picomesh.store.store import Commit, StoredReceipt
 
 Progress = Callable[[int], None]

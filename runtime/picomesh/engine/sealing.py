@@ -6,13 +6,13 @@ import platform
 
 import picomesh
 from picomesh.engine.perform import Performed, Work
-from picomesh.ledger.cid import Cid, cid_of_block
+from picomesh.ledger.cid import cid_of_block
 from picomesh.ledger.codec import Block, encode_block
 from picomesh.ledger.receipt import Receipt, Sender, envelope_message, seal_batch
 from picomesh.ledger.signature import Signer
 from picomesh.ledger.value import encode_value
 from picomesh.sandbox.interface import Sandbox
-from picomesh.store.store import StoredReceipt
+from picomesh.store.packing import NewReceipt, StoredReceipt
 from picomesh.transition import Transition
 
 BATCH_MAX = 64  # an envelope carries the logarithm of it in hashes
@@ -32,18 +32,32 @@ class Sealer:
         self._waiting: list[tuple[Receipt, tuple[bytes, bytes]]] = []
 
     def add(
-        self, work: Work, performed: Performed, elapsed_us: int
-    ) -> tuple[Receipt, dict[Cid, bytes]]:
-        """A receipt that the next `seal` signs, and the block of its logs, if it has some."""
-        logs = encode_logs(performed.transition)
-        blocks = {} if logs is None else {cid_of_block(logs): logs}
-        name = next((cid.raw for cid in blocks), None)
+        self, work: Work, performed: Performed, elapsed_us: int, name: str | None = None
+    ) -> NewReceipt:
+        """A receipt that the next `seal` signs; its logs, if it has some, are a block of it."""
+        record = performed.record
+        logs = None
+        done = performed.transition
+        if done.logs or done.message:
+            block = encode_logs(done)
+            cid = cid_of_block(block)
+            record, logs = [*record, (cid, block)], cid.raw
         receipt = Receipt(performed.core_bytes)
         message = envelope_message(
-            performed.cid.raw, self._sender, work.time_ms, max(elapsed_us, 0), name
+            performed.cid.raw, self._sender, work.time_ms, max(elapsed_us, 0), logs
         )
         self._waiting.append((receipt, message))
-        return receipt, blocks
+        return NewReceipt(
+            work.pico,
+            work.seq,
+            receipt,
+            name,
+            record,
+            performed.values,
+            performed.removed,
+            performed.nodes,
+            performed.replaced,
+        )
 
     def seal(self) -> None:
         """Signs what was added since, with one signature."""
@@ -67,10 +81,8 @@ def read_receipt(row: StoredReceipt) -> Receipt:
     return receipt
 
 
-def encode_logs(done: Transition) -> bytes | None:
+def encode_logs(done: Transition) -> bytes:
     """The block of a run's logs and its error text, for people (receipt.md §8)."""
-    if not done.logs and not done.message:
-        return None
     lines: list[Block] = [
         [line.rid, line.rule, line.level, line.message, encode_value(line.value)]
         for line in done.logs

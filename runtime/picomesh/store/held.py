@@ -11,11 +11,12 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from picomesh.ledger.cid import Cid, digest_of
+from picomesh.ledger.cid import Cid, digest_of, raw_cid_of_block
 from picomesh.ledger.codec import encode_block
-from picomesh.ledger.receipt import Receipt
+from picomesh.store.packing import PACK_RECEIPTS_MIN, NewReceipt, make_packs, staying
 
-EMPTY = b"\x80"  # the block of an empty list: every transition has one or two
+_EMPTY = b"\x80"  # the block of an empty list: most tapes and many outboxes
+_EMPTY_NAME = raw_cid_of_block(_EMPTY)
 
 
 @dataclass(slots=True)
@@ -33,37 +34,37 @@ class Sent:
 
 
 @dataclass(slots=True)
-class NewReceipt:
-    """A receipt to be stored; its envelope may be signed as late as when it is written."""
-
-    pico: str
-    seq: int
-    receipt: Receipt
-    name: str | None = None  # with a pico's first one
-
-
-@dataclass(slots=True)
 class Held:
     """What a group has not written yet."""
 
-    blocks: list[tuple[bytes, bytes]] = field(default_factory=list)
+    blocks: dict[bytes, bytes] = field(default_factory=dict)  # for rows of their own
+    made: dict[bytes, bytes] = field(default_factory=dict)  # of states, by receipts
     receipts: list[NewReceipt] = field(default_factory=list)
     inbox: dict[int, Sent] = field(default_factory=dict)
     removed: list[int] = field(default_factory=list)
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)
-    has_empty: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.receipts or self.blocks or self.inbox or self.removed or self.seen)
 
+    def hold(self, receipts: Iterable[NewReceipt]) -> None:
+        """Receipts with their own blocks."""
+        made = self.made
+        for item in receipts:
+            self.receipts.append(item)
+            for _, cid, data in item.values:
+                made[cid.raw] = data
+            for cid, data in item.nodes:
+                made[cid.raw] = data
+
     def hold_blocks(self, blocks: Mapping[Cid, bytes]) -> None:
-        held = self.blocks
         for cid, data in blocks.items():
-            if data != EMPTY:  # as empty a tape as it was the last time
-                held.append((cid.raw, data))
-            elif not self.has_empty:
-                self.has_empty = True
-                held.append((cid.raw, data))
+            self.blocks[cid.raw] = data
+
+    def block(self, cid: Cid) -> bytes | None:
+        """A block that is not written yet and that a state is made of, or a module."""
+        found = self.made.get(cid.raw)
+        return self.blocks.get(cid.raw) if found is None else found
 
     def remove(self, arrival: int) -> None:
         """An event does not wait any more."""
@@ -73,10 +74,10 @@ class Held:
     def write(self, database: sqlite3.Connection) -> None:
         """Writes everything; the envelopes are signed by now."""
         many = database.executemany
-        if self.blocks:
-            many("INSERT OR IGNORE INTO block VALUES (?, ?)", self.blocks)
         if self.receipts:
             self._write_receipts(database)
+        if self.blocks:
+            many("INSERT OR IGNORE INTO block VALUES (?, ?)", self.blocks.items())
         if self.inbox:
             many("INSERT INTO inbox VALUES (?, ?, ?, ?, ?, ?)", self._inbox_rows())
         if self.removed:
@@ -88,17 +89,38 @@ class Held:
             many("INSERT INTO seen VALUES (?, ?, ?)", rows)
 
     def _write_receipts(self, database: sqlite3.Connection) -> None:
+        self.blocks[_EMPTY_NAME] = _EMPTY
         names = [(item.pico, item.name) for item in self.receipts if item.name is not None]
         if names:
             database.executemany("INSERT INTO pico VALUES (?, ?, 0)", names)
+        if len(self.receipts) < PACK_RECEIPTS_MIN:
+            self._write_rows(database)
+        else:
+            self._write_packs(database)
+        heads = {item.pico: item.seq for item in self.receipts}
+        rows_of_heads = [(seq, pico) for pico, seq in heads.items()]
+        database.executemany("UPDATE pico SET head = ? WHERE pico = ?", rows_of_heads)
+
+    def _write_rows(self, database: sqlite3.Connection) -> None:
         rows = [
             (item.pico, item.seq, item.receipt.core_bytes, item.receipt.envelope_bytes)
             for item in self.receipts
         ]
         database.executemany("INSERT INTO receipt VALUES (?, ?, ?, ?)", rows)
-        heads = {item.pico: item.seq for item in self.receipts}
-        rows_of_heads = [(seq, pico) for pico, seq in heads.items()]
-        database.executemany("UPDATE pico SET head = ? WHERE pico = ?", rows_of_heads)
+        self.blocks.update(self.made)
+        for item in self.receipts:
+            for cid, data in item.record:
+                self.blocks[cid.raw] = data
+
+    def _write_packs(self, database: sqlite3.Connection) -> None:
+        """What the states at the end are made of goes into rows, all before it into packs."""
+        stay = staying(self.receipts)
+        self.blocks.update((raw, self.made[raw]) for raw in stay)
+        for pack in make_packs(self.receipts, set(self.blocks)):
+            statement = "INSERT INTO pack (names, data, nodes) VALUES (?, ?, ?)"
+            place = database.execute(statement, (pack.names, pack.data, pack.nodes)).lastrowid
+            rows = [(*run, place) for run in pack.runs]
+            database.executemany("INSERT INTO packed VALUES (?, ?, ?, ?)", rows)
 
     def _inbox_rows(self) -> Iterable[tuple[int | str | bytes, ...]]:
         for arrival, sent in self.inbox.items():

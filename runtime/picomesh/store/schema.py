@@ -10,9 +10,25 @@ import sqlite3
 
 from picomesh.store.errors import StoreError
 
-SCHEMA_VERSION = 2  # 1: first form; 2: an index of channels, deliveries, deleted picos
+# 1: first form; 2: an index of channels, deliveries, deleted picos; 3: packs
+SCHEMA_VERSION = 3
 
-_TABLES = """
+_PACKS = """
+CREATE TABLE pack (
+    pack INTEGER PRIMARY KEY,
+    names BLOB NOT NULL,
+    data BLOB NOT NULL,
+    nodes BLOB NOT NULL
+);
+CREATE TABLE packed (
+    pico TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    pack INTEGER NOT NULL,
+    PRIMARY KEY (pico, seq)
+);
+"""
+_TABLES = f"""
 CREATE TABLE block (
     cid BLOB NOT NULL PRIMARY KEY,
     data BLOB NOT NULL
@@ -30,7 +46,7 @@ CREATE TABLE receipt (
     envelope BLOB NOT NULL,
     PRIMARY KEY (pico, seq)
 );
-CREATE TABLE inbox (
+{_PACKS}CREATE TABLE inbox (
     arrival INTEGER PRIMARY KEY AUTOINCREMENT,
     pico TEXT NOT NULL,
     event BLOB NOT NULL,
@@ -77,10 +93,11 @@ CREATE TABLE engine (
 
 
 def prepare(database: sqlite3.Connection) -> None:
-    """Makes the tables of a new store; refuses one of another version."""
+    """Makes the tables of a new store, or those that one lacks; refuses any other version."""
     (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        database.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+    if version in (0, 2):
+        tables = _TABLES if version == 0 else _PACKS
+        database.executescript(f"BEGIN;{tables}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
     elif version != SCHEMA_VERSION:
         raise StoreError(
             f"this home has store version {version}, this picomesh reads {SCHEMA_VERSION}",

@@ -19,22 +19,15 @@ from typing import Any
 from picomesh.ledger.cid import Cid, is_named
 from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.store.errors import DamagedStore, StoreError
-from picomesh.store.held import Held, NewReceipt, Sent, row_hash
+from picomesh.store.held import Held, Sent, row_hash
 from picomesh.store.inbox import Accepted as Accepted
 from picomesh.store.inbox import Inbox
+from picomesh.store.packing import NewReceipt
+from picomesh.store.packing import StoredReceipt as StoredReceipt
+from picomesh.store.past import Past
 from picomesh.store.schema import prepare
 
 BLOCKS_IN_MEMORY_MAX = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class StoredReceipt:
-    """A receipt as it lies in the store, not yet believed."""
-
-    pico: str
-    seq: int
-    core: bytes
-    envelope: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +73,7 @@ class Store:
         self._is_group = False
         self._held = Held()
         self._recent: OrderedDict[Cid, bytes] = OrderedDict()
+        self.past = Past(self._rows)
         self.seal: Callable[[], None] = lambda: None  # signs the envelopes that are held
         self._forget()
 
@@ -101,6 +95,7 @@ class Store:
     def _forget(self) -> None:
         """Drops what is remembered of the tables."""
         self._held = Held()
+        self.past.forget()
         self._inbox: Inbox | None = None
         self._answered: set[int] = set()
         self._last_arrival = 0
@@ -193,11 +188,30 @@ class Store:
         return data
 
     def read_block(self, cid: Cid) -> bytes:
-        """A block's bytes from the database itself. Raises MissingBlock."""
-        rows = self._rows("SELECT data FROM block WHERE cid = ?", cid.raw)
-        if not rows or not isinstance(rows[0][0], bytes):
+        """A block's bytes from what is held or the database itself. Raises MissingBlock.
+
+        Only for what is in neither as it stands, a group is written out.
+        """
+        with self._lock:
+            data: object = self._held.block(cid)
+            if data is None:
+                data = self._row_of(cid)
+            if data is None and self._held:
+                self._write_held()
+                data = self._row_of(cid)
+            if data is None:
+                data = self.past.block(cid)
+        if not isinstance(data, bytes):
             raise MissingBlock(f"block {cid} is not there")
-        return rows[0][0]
+        return data
+
+    def _row_of(self, cid: Cid) -> object:
+        statement = "SELECT data FROM block WHERE cid = ?"
+        try:
+            row = self._database.execute(statement, (cid.raw,)).fetchone()
+        except sqlite3.Error as problem:
+            raise _store_error(problem) from problem
+        return None if row is None else row[0]
 
     def _remember(self, cid: Cid, data: bytes) -> None:
         with self._lock:
@@ -249,26 +263,23 @@ class Store:
 
     def head(self, pico: str) -> StoredReceipt | None:
         """The newest receipt of a pico."""
-        rows = self._rows(f"{_RECEIPTS} WHERE pico = ? ORDER BY seq DESC LIMIT 1", pico)
-        return _receipt(rows[0]) if rows else None
+        return self.past.head(pico)
 
     def receipt(self, pico: str, seq: int) -> StoredReceipt | None:
-        rows = self._rows(f"{_RECEIPTS} WHERE pico = ? AND seq = ?", pico, seq)
-        return _receipt(rows[0]) if rows else None
+        return self.past.receipt(pico, seq)
 
     def receipts(self, pico: str, first: int = 0, last: int | None = None) -> list[StoredReceipt]:
         """The receipts of a pico from `first` to `last`, in order."""
-        end = 2**62 if last is None else last
-        where = "WHERE pico = ? AND seq >= ? AND seq <= ? ORDER BY seq"
-        return [_receipt(row) for row in self._rows(f"{_RECEIPTS} {where}", pico, first, end)]
+        return self.past.receipts(pico, first, last)
 
     def commit(self, commit: Commit) -> list[int]:
         """Makes transitions durable, with what they sent. Returns the places of what was sent."""
         if not self._is_group:
             with self.group():
                 return self.commit(commit)
-        self._held.hold_blocks(commit.blocks)
-        self._held.receipts += commit.receipts
+        if commit.blocks:
+            self._held.hold_blocks(commit.blocks)
+        self._held.hold(commit.receipts)
         if commit.arrival is not None:
             self._remove(commit.arrival)
         if commit.has_indices:
@@ -438,13 +449,11 @@ class Store:
             where = "WHERE rowid > ? ORDER BY rowid LIMIT 256"
             rows = self._rows(f"SELECT rowid, cid, data FROM block {where}", last)
             if not rows:
-                return
+                break
             for rowid, cid, data in rows:
                 last = rowid
                 yield cid, data
-
-    def picos_with_receipts(self) -> list[str]:
-        return [str(row[0]) for row in self._rows("SELECT DISTINCT pico FROM receipt")]
+        yield from self.past.every_block()
 
     def arrivals_with_answers(self) -> set[int]:
         return {row[0] for row in self._rows("SELECT DISTINCT arrival FROM answer")}
@@ -466,11 +475,6 @@ _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX", "SQLITE_ER
 _WHOLE = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
 _MEMBER = ("SAVEPOINT member", "RELEASE member", ("ROLLBACK TO member", "RELEASE member"))
 _LIVING = "pico NOT IN (SELECT pico FROM gone)"
-_RECEIPTS = "SELECT pico, seq, core, envelope FROM receipt"
-
-
-def _receipt(row: tuple[Any, ...]) -> StoredReceipt:
-    return StoredReceipt(*row)
 
 
 def checked_row(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -28,8 +28,6 @@ QUESTIONS_MAX = 100  # of one transition, which runs again for each
 class Calls:
     """The host functions of one guest: its part of the state, and what it may do."""
 
-    __slots__ = ("_ent", "_read", "_select", "_written", "attempt", "key", "rule", "ruleset")
-
     def __init__(self, attempt: Attempt, ruleset: Ruleset, key: tuple[str, ...]) -> None:
         self.attempt = attempt
         self.ruleset = ruleset

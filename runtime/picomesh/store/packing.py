@@ -1,0 +1,253 @@
+"""Packs: many receipts and the blocks that only they need, compressed together (history.md §2).
+
+What happens in one group is nearly the same each time, so together it takes a quarter of the room
+that rows of their own would take, and one row of the database instead of many. In a pack lies what
+is of the past when the group ends: receipts, inputs, effects, and the nodes and values of states
+that were left again. What the states at the end are made of lies in rows, found by name.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import cbor2
+
+from picomesh.ledger.cid import CID_BYTES, Cid, raw_cid_of_block, raw_cid_of_bytes
+from picomesh.ledger.pieces import head, known_text, number, octets
+from picomesh.ledger.receipt import Receipt
+from picomesh.store.errors import DamagedStore
+
+PACK_RECEIPTS_MIN = 16  # fewer lie in rows of their own
+PACK_RECEIPTS_MAX = 256  # reading one receipt reads its whole pack
+PACK_BYTES_MAX = 4 * 1024 * 1024  # before compression; one receipt more can go beyond
+_OPENED_BYTES_MAX = 1024 * 1024 * 1024  # what a damaged pack may claim to hold
+_NODE_BYTES_MAX = 512  # of a receipt; beyond, hashes do not get smaller and are left as they are
+_NAME = slice(4, 8)  # of a CID: the beginning of its hash
+_NO_NAME = bytes(CID_BYTES)
+_FAST = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReceipt:
+    """A receipt as it lies in the store, not yet believed."""
+
+    pico: str
+    seq: int
+    core: bytes
+    envelope: bytes
+
+
+@dataclass(slots=True)
+class NewReceipt:
+    """A receipt to be stored; its envelope may be signed as late as when it is written."""
+
+    pico: str
+    seq: int
+    receipt: Receipt
+    name: str | None = None  # with a pico's first one
+    record: Sequence[tuple[Cid, bytes]] = ()  # blocks that it links to and no state does
+    values: Sequence[tuple[bytes, Cid, bytes]] = ()  # path, name and bytes of what it wrote
+    removed: Sequence[bytes] = ()  # paths
+    nodes: Collection[tuple[Cid, bytes]] = ()  # new ones of the state's tree
+    replaced: Sequence[Cid] = ()  # nodes that the tree has no more
+
+
+@dataclass(slots=True)
+class Pack:
+    """One row of `pack`, to be written, and where its receipts are found."""
+
+    names: bytes
+    data: bytes
+    nodes: bytes
+    runs: list[tuple[str, int, int]]  # pico, first seq, number of receipts
+
+
+@dataclass(slots=True)
+class Opened:
+    """What lies in a pack; each block has the name that its bytes give."""
+
+    receipts: dict[tuple[str, int], StoredReceipt] = field(default_factory=dict)
+    blocks: dict[bytes, bytes] = field(default_factory=dict)
+
+
+def staying(receipts: Iterable[NewReceipt]) -> set[bytes]:
+    """The names of the nodes and values that these receipts made and their last states have."""
+    values: dict[tuple[str, bytes], bytes] = {}
+    nodes: dict[str, dict[bytes, None]] = {}
+    for item in receipts:
+        pico = item.pico
+        for path, cid, _ in item.values:
+            values[pico, path] = cid.raw
+        for path in item.removed:
+            values.pop((pico, path), None)
+        made = nodes.get(pico)
+        if made is None:
+            made = nodes[pico] = {}
+        for cid in item.replaced:
+            made.pop(cid.raw, None)
+        for cid, _ in item.nodes:
+            made[cid.raw] = None
+    found = set(values.values())
+    for made in nodes.values():
+        found.update(made)
+    return found
+
+
+def make_packs(receipts: Sequence[NewReceipt], rest: set[bytes]) -> list[Pack]:
+    """Packs of all receipts, in order, with their blocks but for those in `rest`."""
+    packs: list[Pack] = []
+    done = set(rest)
+    at = 0
+    while at < len(receipts):
+        end, size = at, 0
+        while end < len(receipts) and end - at < PACK_RECEIPTS_MAX and size < PACK_BYTES_MAX:
+            item = receipts[end]
+            size += len(item.receipt.core_bytes) + sum(len(data) for _, data in item.record)
+            size += sum(len(data) for _, data in item.nodes)
+            end += 1
+        packs.append(_make(receipts[at:end], done))
+        at = end
+    return packs
+
+
+def _make(receipts: Sequence[NewReceipt], done: set[bytes]) -> Pack:
+    items: list[bytes] = []
+    nodes: list[bytes] = []
+    names: list[bytes] = []
+    runs: dict[str, list[int]] = {}
+    before: dict[str, bytes] = {}
+    for item in receipts:
+        run = runs.setdefault(item.pico, [item.seq, 0])
+        run[1] += 1
+        core, envelope = item.receipt.core_bytes, item.receipt.envelope_bytes
+        name = raw_cid_of_block(core)
+        known = [before.get(item.pico, _NO_NAME)]
+        before[item.pico] = name
+        blocks: list[bytes] = []
+        for cid, data in item.record:
+            if cid.raw not in done:
+                done.add(cid.raw)
+                known.append(cid.raw)
+                blocks.append(octets(data))
+        names += [raw[_NAME] for raw in known[1:]]
+        for _, cid, data in item.values:
+            if cid.raw not in done:
+                done.add(cid.raw)
+                names.append(cid.raw[_NAME])
+                blocks.append(b"\x81" + octets(data))
+        for cid, data in item.nodes:
+            if cid.raw not in done:
+                done.add(cid.raw)
+                names.append(cid.raw[_NAME])
+                nodes.append(octets(data))
+        core, places = _cut(core, known)
+        envelope, place = _cut(envelope, [name])
+        start = head(4, 5 + len(blocks)) + known_text(item.pico) + number(item.seq)
+        cuts = head(4, 1 + len(known)) + place + places
+        items += (start, octets(core), octets(envelope), cuts, *blocks)
+    tail = b"".join(nodes)
+    if len(tail) < _NODE_BYTES_MAX * len(receipts):
+        packed, loose = head(4, len(nodes)) + tail, b"\x80"
+    else:
+        packed, loose = b"\x80", head(4, len(nodes)) + tail
+    data = b"\x82" + head(4, len(receipts)) + b"".join(items) + packed
+    found = [(pico, first, count) for pico, (first, count) in runs.items()]
+    return Pack(b"".join(names), zlib.compress(data, _FAST), loose, found)
+
+
+def _cut(data: bytes, names: list[bytes]) -> tuple[bytes, bytes]:
+    """The bytes without these names, and where each of them was: a number, 0 for nowhere."""
+    places = [max(data.find(name), 0) for name in names]
+    at = 0
+    rest: list[bytes] = []
+    for place in sorted(places):
+        if not place:
+            continue
+        if place < at:  # one inside another, which somebody has made so
+            return data, bytes(len(names))
+        rest.append(data[at:place])
+        at = place + CID_BYTES
+    rest.append(data[at:])
+    return b"".join(rest), b"".join([number(place) for place in places])
+
+
+def _mend(data: bytes, names: Iterable[bytes], places: Iterable[int]) -> bytes:
+    """What `_cut` was given."""
+    for place, name in sorted(zip(places, names, strict=True)):
+        if place:
+            data = data[:place] + name + data[place:]
+    return data
+
+
+def open_pack(pack: int, data: object, nodes: object) -> Opened:
+    """Reads a pack. Raises DamagedStore."""
+    opened = Opened()
+    try:
+        if not isinstance(data, bytes) or not isinstance(nodes, bytes):
+            raise ValueError("not bytes")
+        inflate = zlib.decompressobj()
+        plain = inflate.decompress(data, _OPENED_BYTES_MAX)
+        if not inflate.eof or inflate.unused_data:
+            raise ValueError("not one whole stream")
+        match _list(plain):
+            case [[*receipts], [*packed]]:
+                for block in (*packed, *_list(nodes)):
+                    opened.blocks[raw_cid_of_block(block)] = block
+                _open_receipts(receipts, opened)
+            case _:
+                raise ValueError("not receipts and nodes")
+    except (ValueError, TypeError, zlib.error, cbor2.CBORDecodeError) as problem:
+        raise DamagedStore(f"pack {pack} is damaged", "bring the home back") from problem
+    return opened
+
+
+def _list(data: bytes) -> list[Any]:
+    stream = BytesIO(data)
+    items = cbor2.load(stream)
+    if not isinstance(items, list) or stream.read(1):
+        raise ValueError("not one list")
+    return items
+
+
+def _open_receipts(items: list[Any], opened: Opened) -> None:
+    """Each receipt with its blocks; the names that were cut out follow from what is there."""
+    before: dict[str, bytes] = {}
+    for item in items:
+        match item:
+            case [str(pico), int(seq), bytes(core), bytes(envelope), [int(place), *places], *made]:
+                names = [before.get(pico, _NO_NAME)]
+                for block in made:
+                    if isinstance(block, bytes):
+                        names.append(raw_cid_of_block(block))
+                        opened.blocks[names[-1]] = block
+                    else:
+                        (value,) = block
+                        opened.blocks[raw_cid_of_bytes(value)] = value
+                core = _mend(core, names, places)
+                name = before[pico] = raw_cid_of_block(core)
+                envelope = _mend(envelope, [name], [place])
+                opened.receipts[pico, seq] = StoredReceipt(pico, seq, core, envelope)
+            case _:
+                raise ValueError("not a receipt with its blocks")
+
+
+def names_of(opened: Opened) -> list[bytes]:
+    """The column `names` of a pack, name by name and in no order."""
+    return sorted(raw[_NAME] for raw in opened.blocks)
+
+
+def runs_of(opened: Opened) -> list[tuple[str, int, int]]:
+    """The rows of `packed` that lead to a pack."""
+    runs: dict[str, list[int]] = {}
+    for pico, seq in sorted(opened.receipts):
+        runs.setdefault(pico, [seq, 0])[1] += 1
+    return [(pico, first, count) for pico, (first, count) in runs.items()]
+
+
+def name_in_pack(cid: Cid) -> bytes:
+    """What of a name stands in the column `names`."""
+    return cid.raw[_NAME]

@@ -1,0 +1,145 @@
+"""Where receipts are found, and the blocks that no row of its own holds.
+
+Receipts that came alone lie in rows, those that came together in packs (`packing`). A pack is read
+whole and stays open for a while: who reads one receipt of it reads the next one, too.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from picomesh.ledger.cid import Cid
+from picomesh.store.errors import DamagedStore
+from picomesh.store.packing import (
+    PACK_RECEIPTS_MAX,
+    Opened,
+    StoredReceipt,
+    name_in_pack,
+    names_of,
+    open_pack,
+    runs_of,
+)
+
+OPEN_PACKS_MAX = 16
+_SEQ_MAX = 2**62
+_RECEIPTS = "SELECT pico, seq, core, envelope FROM receipt WHERE pico = ?"
+_RUNS = "SELECT seq, count, pack FROM packed WHERE pico = ?"
+
+
+class Past:
+    """Reads receipts and packs; `rows` runs a statement."""
+
+    def __init__(self, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._rows = rows
+        self._open: OrderedDict[int, Opened] = OrderedDict()
+
+    def forget(self) -> None:
+        """Closes the packs; what is read next comes from the database."""
+        self._open.clear()
+
+    # -- receipts
+
+    def head(self, pico: str) -> StoredReceipt | None:
+        """The newest receipt of a pico."""
+        rows = self._rows(f"{_RECEIPTS} ORDER BY seq DESC LIMIT 1", pico)
+        runs = self._rows(f"{_RUNS} ORDER BY seq DESC LIMIT 1", pico)
+        if runs:
+            first, count, pack = _run(runs[0])
+            if not rows or first > rows[0][1]:
+                return self._packed(pack, pico, first + count - 1)
+        return StoredReceipt(*rows[0]) if rows else None
+
+    def receipt(self, pico: str, seq: int) -> StoredReceipt | None:
+        rows = self._rows(f"{_RECEIPTS} AND seq = ?", pico, seq)
+        if rows:
+            return StoredReceipt(*rows[0])
+        runs = self._rows(f"{_RUNS} AND seq <= ? ORDER BY seq DESC LIMIT 1", pico, seq)
+        if runs:
+            first, count, pack = _run(runs[0])
+            if seq < first + count:
+                return self._packed(pack, pico, seq)
+        return None
+
+    def receipts(self, pico: str, first: int = 0, last: int | None = None) -> list[StoredReceipt]:
+        """The receipts of a pico from `first` to `last`, in order."""
+        end = _SEQ_MAX if last is None else last
+        rows = self._rows(f"{_RECEIPTS} AND seq >= ? AND seq <= ? ORDER BY seq", pico, first, end)
+        found = [StoredReceipt(*row) for row in rows]
+        runs = self._rows(f"{_RUNS} AND seq <= ? AND seq + count > ?", pico, end, first)
+        for begin, count, pack in map(_run, runs):
+            for seq in range(max(begin, first), min(begin + count - 1, end) + 1):
+                found.append(self._packed(pack, pico, seq))
+        if runs:
+            found.sort(key=lambda row: row.seq)
+        return found
+
+    def picos(self) -> list[str]:
+        """Every pico that has receipts."""
+        rows = self._rows("SELECT pico FROM receipt UNION SELECT pico FROM packed")
+        return [str(row[0]) for row in rows]
+
+    def _packed(self, pack: int, pico: str, seq: int) -> StoredReceipt:
+        found = self._opened(pack).receipts.get((pico, seq))
+        if found is None:
+            raise DamagedStore(f"pack {pack} does not hold receipt {seq}", "bring the home back")
+        return found
+
+    # -- packs
+
+    def block(self, cid: Cid) -> bytes | None:
+        """A block that lies in a pack."""
+        for opened in reversed(self._open.values()):
+            data = opened.blocks.get(cid.raw)
+            if data is not None:
+                return data
+        statement = "SELECT pack FROM pack WHERE instr(names, ?) > 0 ORDER BY pack DESC"
+        for (pack,) in self._rows(statement, name_in_pack(cid)):
+            data = self._opened(pack).blocks.get(cid.raw)
+            if data is not None:
+                return data
+        return None
+
+    def _opened(self, pack: int) -> Opened:
+        opened = self._open.get(pack)
+        if opened is None:
+            rows = self._rows("SELECT data, nodes FROM pack WHERE pack = ?", pack)
+            if not rows:
+                raise DamagedStore(f"pack {pack} is not there", "bring the home back")
+            opened = self._open[pack] = open_pack(pack, *rows[0])
+            if len(self._open) > OPEN_PACKS_MAX:
+                self._open.popitem(last=False)
+        else:
+            self._open.move_to_end(pack)
+        return opened
+
+    def every_block(self) -> Iterator[tuple[bytes, bytes]]:
+        """The blocks of all packs. Raises DamagedStore."""
+        for (pack,) in self._rows("SELECT pack FROM pack ORDER BY pack"):
+            yield from self._opened(pack).blocks.items()
+
+    def problems(self) -> Iterator[tuple[int, str]]:
+        """What is kept beside packs says what lies in them: each pack with what is wrong."""
+        runs: set[tuple[Any, ...]] = set()
+        for pack, names in self._rows("SELECT pack, names FROM pack ORDER BY pack"):
+            try:
+                opened = self._opened(pack)
+            except DamagedStore as problem:
+                yield pack, str(problem)
+                return
+            known = names if isinstance(names, bytes) else b""
+            if sorted(known[at : at + 4] for at in range(0, len(known), 4)) != names_of(opened):
+                yield pack, "its names are not those of its blocks"
+            runs |= {(*run, pack) for run in runs_of(opened)}
+        stored = {tuple(row) for row in self._rows("SELECT pico, seq, count, pack FROM packed")}
+        for row in sorted(runs ^ stored, key=repr)[:1]:
+            yield row[3], f"it is not where receipt {row[1]} of pico {row[0]} is looked for"
+
+
+def _run(row: tuple[Any, ...]) -> tuple[int, int, int]:
+    """A row of `packed`: first seq, number of receipts, pack."""
+    match row:
+        case (int(first), int(count), int(pack)) if 0 < count <= PACK_RECEIPTS_MAX:
+            return first, count, pack
+    raise DamagedStore("a row of packed is damaged", "bring the home back")
