@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from picomesh.channels import CHANNELS
 from picomesh.engine import Options
 from picomesh.engine.export import ExportedHistories
+from picomesh.engine.inputs import Adopt, Event, Install, Spawn, decode_input
 from picomesh.engine.programs import Programs
 from picomesh.engine.prove import prove
 from picomesh.engine.rerun import rerun
+from picomesh.ledger.receipt import KINDS, OUTCOMES, decode_core, decode_envelope
+from picomesh.ledger.verify import EMPTY_LIST
 from picomesh.sandbox.backends import BACKENDS
+from picomesh.store.store import StoredReceipt
 from verifier.node import audit_all, needs_node
 
 FILES = sorted(Path(__file__).parent.glob("*.car"))
@@ -33,15 +38,40 @@ def programs(backend: str, folder: Path) -> Programs:
 
 
 def test_histories_of_every_kind_were_recorded() -> None:
-    assert {path.stem for path in FILES} >= {"classes", "examples", "family"}
-    kinds = {
-        row.core
-        for path in FILES
-        for pico, _ in histories(path).picos()
-        for row in histories(path).receipts(pico)
-    }
-    for kind in (b"create", b"install", b"uninstall", b"event", b"delete"):
-        assert any(b"dkind" + bytes([0x60 + len(kind)]) + kind in core for core in kinds)
+    assert {path.stem for path in FILES} >= {"classes", "examples", "family", "fates", "house"}
+    found: set[str] = set()
+    for path in FILES:
+        source = histories(path)
+        for pico, _ in source.picos():
+            for row in source.receipts(pico):
+                found |= kinds_of(source, row)
+    assert found >= {*KINDS, *OUTCOMES}
+    assert found >= {"install throw", "install trap", "install out-of-fuel", "import throw"}
+    assert found >= {"an upgrade", "a channel changed", "a tape", "logs", "a spread variable"}
+    assert found >= {"adopt leave", "adopt join", "adopt move", "by a schedule", "a child"}
+
+
+def kinds_of(source: ExportedHistories, row: StoredReceipt) -> set[str]:
+    """What a receipt is an example of."""
+    core, envelope = decode_core(row.core), decode_envelope(row.envelope)
+    given = decode_input(source.block(core.event))
+    paths = [write.path for write in core.writes]
+    found = {core.kind, core.outcome, f"{core.kind} {core.outcome}"}
+    found |= {"a tape"} if core.tape != EMPTY_LIST else set()
+    found |= {"logs"} if envelope.logs is not None else set()
+    found |= {"a child"} if isinstance(given, Spawn) else set()
+    found |= {f"adopt {given.part}"} if isinstance(given, Adopt) else set()
+    found |= {"by a schedule"} if isinstance(given, Event) and given.schedule else set()
+    is_event = core.kind == "event"
+    if is_event and any(path.startswith(CHANNELS) for path in paths):
+        found.add("a channel changed")
+    if is_event and any(path.startswith(b"ent/") and path.count(b"/") > 2 for path in paths):
+        found.add("a spread variable")
+    before = source.receipt(core.pico, core.seq - 1)
+    if isinstance(given, Install) and before is not None:
+        code = {item.rid: item.raw for item in decode_core(before.core).code}
+        found |= {"an upgrade"} if code.get(given.rid, given.raw) != given.raw else set()
+    return found
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
