@@ -202,6 +202,11 @@ class Browser:
         )
         self.type(text)
 
+    def choose_file(self, selector: str, path: Path) -> None:
+        """What a person does in the window where files are chosen."""
+        found = self._call("Runtime.evaluate", expression=f"document.querySelector('{selector}')")
+        self._call("DOM.setFileInputFiles", files=[str(path)], objectId=found["result"]["objectId"])
+
     def focused(self, script: str) -> Any:
         return self.run(f"((e) => {script})(document.activeElement)")
 

@@ -73,7 +73,7 @@ class Served:
     def install(self, pico: str, source: str) -> Any:
         return self.ask(f"/picos/{pico}/rulesets", {"source": source})
 
-    def send(self, pico: str, domain: str, name: str, **attrs: Any) -> Any:
+    def send(self, pico: str, domain: str, name: str, /, **attrs: Any) -> Any:
         given = {"domain": domain, "name": name, "attrs": attrs}
         return self.ask(f"/picos/{pico}/events", given)
 

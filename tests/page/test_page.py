@@ -10,7 +10,7 @@ import pytest
 
 from page.browser import Browser
 from page.conftest import PICTURES
-from page.served import Served
+from page.served import EXAMPLES, Served
 
 BROKEN = """ruleset my.lamp {
   meta {
@@ -144,6 +144,67 @@ def see_the_receipts(browser: Browser, pico: str) -> None:
     browser.wait_text("The receipt", "[data-seq='2']")
     browser.run("scrollTo(0, 0)")
     browser.picture(PICTURES / "receipts.png")
+
+
+def test_a_ruleset_comes_from_a_file_and_from_a_url(
+    browser: Browser, served: Served, tmp_path: Path
+) -> None:
+    pico = served.make("fetcher")
+    to(browser, pico, "rulesets")
+    path = tmp_path / "lamp.krl"
+    path.write_text(BROKEN.replace("rom}", "room}"))
+    browser.choose_file("input[type=file]", path)
+    browser.wait_text("my.lamp compiles", "#verdict")
+    browser.fill("input[type=url]", "file:///etc/passwd")
+    browser.click("button", "Fetch")
+    browser.wait_text("is not in the folder of rulesets", "#verdict")
+    browser.fill("input[type=url]", (EXAMPLES / "door.krl").as_uri())
+    browser.click("button", "Fetch")
+    browser.wait_text("examples.door compiles", "#verdict")
+    browser.click("[data-key=install]")
+    browser.wait_text("Installed, by receipt 1.", "#verdict")
+    browser.click("[data-key='ruleset examples.door'] summary")
+    browser.wait_text((EXAMPLES / "door.krl").as_uri(), "[data-key='ruleset examples.door']")
+    browser.click("[data-key='source examples.door'] summary")
+    browser.wait_text("ruleset examples.door {", ".source")
+    browser.click("button", "Change it")
+    browser.wait("document.activeElement.id === 'editor'")
+    assert browser.focused("e.value") == (EXAMPLES / "door.krl").read_text()
+    browser.click("button", "Remove…")
+    browser.click("button.danger", "Remove")
+    browser.wait_text("None yet.", "#panel")
+    browser.wrong.clear()  # the browser's own line about the 400
+
+
+def test_a_subscription_names_the_other_side_and_a_schedule_its_time(
+    browser: Browser, served: Served
+) -> None:
+    for name in ("Alice", "Bob"):
+        served.send("root", "wrangler", "new_child_request", name=name)
+    browser.wait("document.querySelector('[role=treeitem][aria-label=Bob]')")
+    picos = {item["name"]: item["pico"] for item in served.ask("/tree")["picos"]}
+    subscription = {"rid": "io.picolabs.subscription", "name": "wellKnown_Rx"}
+    known = served.ask(f"/picos/{picos['Bob']}/queries", subscription)["answer"]["id"]
+    to(browser, picos["Alice"], "overview")
+    roles = {"Rx_role": "student", "Tx_role": "teacher", "name": "class"}
+    served.send(picos["Alice"], "wrangler", "subscription", wellKnown_Tx=known, **roles)
+    browser.wait_text("asked by this pico", "#panel")
+    entities = served.ask(f"/picos/{picos['Bob']}/entities")["entities"]
+    (asked,) = entities["io.picolabs.subscription"]["inbound"]
+    served.send(picos["Bob"], "wrangler", "pending_subscription_approval", Id=asked["Id"])
+    browser.wait_text("established", "#panel")
+    browser.wait_text("student ↔ teacher", "#panel")
+    served.install(
+        picos["Alice"],
+        """ruleset timed { rule r { select when a b fired {
+        schedule c event "d" repeat "0 3 * * *" attributes {"kind": "nightly"} } } }""",
+    )
+    served.send(picos["Alice"], "a", "b")
+    browser.wait_text("0 3 * * *", "#panel")
+    browser.picture(PICTURES / "overview.png")
+    browser.click("td a", "Bob")
+    browser.wait_text("Bob", "h1")
+    browser.wait_text("teacher ↔ student", "#panel")
 
 
 def test_what_happens_is_seen_while_it_happens(browser: Browser, served: Served) -> None:

@@ -47,8 +47,9 @@ export function table(caption, heads, rows, none = 'None.') {
     const body = rows.map((cells) => h('tr', {}, cells.map((cell, at) => {
         return h('td', { 'data-head': heads[at] }, cell);
     })));
-    return h('div', { class: 'scroll', role: 'region', 'aria-label': `${caption}: table`, tabindex: 0 },
-        h('table', {}, h('caption', {}, caption), h('thead', {}, head), h('tbody', {}, body)));
+    return h('div', {
+        class: 'scroll', role: 'region', 'aria-label': `${caption}: table`, tabindex: 0,
+    }, h('table', {}, h('caption', {}, caption), h('thead', {}, head), h('tbody', {}, body)));
 }
 
 export function section(title, ...children) {

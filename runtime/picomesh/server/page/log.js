@@ -33,7 +33,8 @@ class Log {
             'aria-live': 'polite', tabindex: 0 });
         this.summary = h('p', { class: 'quiet', id: 'log-summary' });
         this.draw = calm(60, () => this.redraw());
-        place.replaceChildren(h('h2', { class: 'heard' }, 'Log'), this.controls(), this.summary, this.list);
+        place.replaceChildren(h('h2', { class: 'heard' }, 'Log'), this.controls(), this.summary,
+            this.list);
     }
 
     controls() {
@@ -42,7 +43,8 @@ class Log {
             autocomplete: 'off', spellcheck: 'false', ...change });
         this.scope = select([['one', 'this pico'], ['all', 'all picos']], 'one', change);
         this.order = select([['time', 'as it happens'], ['rule', 'rule by rule']], 'time', change);
-        this.status = new Map(Object.keys(STATUS).map((status) => [status, h('input', {
+        const kinds = [...Object.keys(STATUS), 'nobody'];
+        this.status = new Map(kinds.map((status) => [status, h('input', {
             type: 'checkbox', checked: true, ...change,
         })]));
         this.pause = button('Pause', () => this.setPaused(!this.paused), {
@@ -51,8 +53,10 @@ class Log {
         return h('div', { class: 'controls', role: 'group', 'aria-label': 'What the log shows' },
             labelled('Filter', this.filter, 'field wide'),
             labelled('Of', this.scope), labelled('Order', this.order),
-            h('fieldset', { class: 'checks' }, h('legend', {}, 'Rules that'),
-                [...this.status].map(([status, box]) => labelled(STATUS[status][0], box, 'check'))),
+            h('fieldset', { class: 'checks' }, h('legend', {}, 'Show'),
+                [...this.status].map(([status, box]) => {
+                    return labelled(STATUS[status]?.[0] ?? 'events nobody selects', box, 'check');
+                })),
             this.pause,
             button('Clear', () => {
                 this.entries = [];
@@ -83,11 +87,13 @@ class Log {
     }
 
     hear(receipt) {
-        if (receipt !== null) {
-            this.waiting.push(receipt);
-            this.waiting = this.waiting.slice(-WAITING_MAX);
-            this.take();
+        if (receipt === null) {  // some were missed
+            this.begin();
+            return;
         }
+        this.waiting.push(receipt);
+        this.waiting = this.waiting.slice(-WAITING_MAX);
+        this.take();
     }
 
     /** One receipt after the other: the engine runs each again to tell of it. */
@@ -115,6 +121,8 @@ class Log {
             problem = refused.message;
         }
         this.entries.push({ receipt, told, problem });
+        this.entries.sort((a, b) => a.receipt.time - b.receipt.time
+            || (a.receipt.pico === b.receipt.pico ? a.receipt.seq - b.receipt.seq : 0));
         this.entries = this.entries.slice(-SHOWN_MAX);
         this.draw();
     }
@@ -173,7 +181,11 @@ class Log {
     }
 
     shows(row, words) {
-        const box = row.rule ? this.status.get(row.rule.status) : null;
+        const status = row.nobody ? 'nobody' : row.rule?.status;
+        const box = this.status.get(status);
+        if (this.scope.value === 'one' && row.receipt.pico !== this.pico) {
+            return false;
+        }
         return (!box || box.checked) && words.every((word) => row.text.includes(word));
     }
 }
