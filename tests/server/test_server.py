@@ -254,7 +254,7 @@ def test_a_pico_is_made_changed_and_deleted_over_the_api(run: Run, internet: Int
         made = await http.post("/api/v1/picos", json={"name": "you"}, headers=admin)
         assert made.status_code == 201
         again = await http.post("/api/v1/picos", json={"name": "you"}, headers=admin)
-        assert again.status_code == 400
+        assert again.status_code == 409
         moved = await http.put("/api/v1/picos/you/parent", json={"parent": "me"}, headers=admin)
         assert moved.status_code == 200
         shown = (await http.get("/api/v1/picos/me", headers=admin)).json()

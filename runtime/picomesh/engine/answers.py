@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from picomesh.engine.errors import OperatorError
+from picomesh.engine.naming import cid_of_url
 from picomesh.engine.network import Network, NetworkError, UrllibNetwork
 from picomesh.engine.system import is_system
 from picomesh.ledger.errors import CodecError
@@ -32,7 +33,7 @@ def is_slow(question: bytes) -> bool:
     except CodecError:
         return False
     match asked:
-        case {"fn": "ctx:module", "args": [str(url), *_]} if is_system(url):
+        case {"fn": "ctx:module", "args": [str(url), *_]} if is_system(url) or cid_of_url(url):
             return False
     return str(asked.get("fn")).startswith(_SLOW)
 

@@ -16,7 +16,7 @@ from typing import Self
 
 from picomesh import transition
 from picomesh.engine.commit import Batch, follow_up, indices_of
-from picomesh.engine.errors import OperatorError, Overloaded
+from picomesh.engine.errors import Conflict, NotFound, OperatorError, Overloaded
 from picomesh.engine.inputs import (
     Create,
     Event,
@@ -37,6 +37,7 @@ from picomesh.engine.questions import Questions
 from picomesh.engine.records import Layered
 from picomesh.engine.schedules import Due, Schedules
 from picomesh.engine.sealing import Sealer
+from picomesh.engine.upgrades import run_first, upgrades_of, with_first
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.receipt import (
     Receipt,
@@ -124,7 +125,7 @@ class Engine(Questions):
     def create(self, name: str = "") -> Response:
         """Makes a pico; its id is the hash of the event that made it."""
         if name and any(known == name for _, known in self.store.picos()):
-            raise OperatorError(f"there is a pico {name!r} already", "choose another name")
+            raise Conflict(f"there is a pico {name!r} already", "choose another name")
         given = Create(self.public_key, self._world.random_bytes(SEED_BYTES), name)
         pico = str(cid_of_block(encode_input(given)))
         work = self._work(pico, given, self._world.now_ms(), self._seed())
@@ -171,14 +172,20 @@ class Engine(Questions):
         work = self._work(pico, given, self._world.now_ms(), self._seed())
         return self._commit(work, blocks=blocks)
 
+    def install_from(self, pico: str, url: str, config: Mapping[str, Value]) -> Response:
+        """Installs what is behind a URL, or has this content id. Raises OperatorError."""
+        found = self.find_module(url)
+        text = None if found.source is None else found.source.decode("utf-8-sig", "replace")
+        return self.install_module(pico, found.raw, source=text, url=url, config=config)
+
     def uninstall(self, pico: str, rid: str) -> Response:
         pico = self.find(pico)
         uses = self._uses(pico)
         if rid not in uses:
-            raise OperatorError(f"this pico has no ruleset {rid}", "`picomesh show` lists them")
+            raise NotFound(f"this pico has no ruleset {rid}", "`picomesh show` lists them")
         users = [user for user, used in uses.items() if rid in used and user != rid]
         if users:
-            raise OperatorError(f"{rid} is used by {', '.join(users)}", "uninstall that first")
+            raise Conflict(f"{rid} is used by {', '.join(users)}", "uninstall that first")
         work = self._work(pico, Uninstall(rid), self._world.now_ms(), self._seed())
         return self._commit(work)
 
@@ -431,9 +438,14 @@ class Engine(Questions):
         started_us = self._world.elapsed_us()
         performed = perform(self.programs, layered, work)
         batch = follow_up(self, layered, work, performed)
+        upgraded = list(upgrades_of(self.programs, layered, work, performed, self.host))
+        if upgraded:
+            batch = with_first(batch, upgraded)
         elapsed_us = self._world.elapsed_us() - started_us
         done = [(work, performed, elapsed_us), *((*member, 0) for member in batch.members)]
         receipts = self._keep(done, layered, batch, arrival, name)
+        if upgraded:
+            run_first(self, upgraded)
         eid = work.given.eid if isinstance(work.given, Event) else ""
         return Response(work.pico, eid, receipts[0], performed.transition)
 

@@ -23,6 +23,10 @@ class NotFound(OperatorError):
     """A channel, a pico, a ruleset or a function that is not there."""
 
 
+class Conflict(OperatorError):
+    """What cannot be because of what is: a name that is taken, a ruleset that is in use."""
+
+
 class Overloaded(OperatorError):
     """More than the engine takes now; the same request may be made again later."""
 

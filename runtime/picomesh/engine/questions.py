@@ -15,9 +15,11 @@ from picomesh.engine.answers import is_slow
 from picomesh.engine.asking import SLICE_US, AnswerLater, Asker, Asking, HadItsTurn
 from picomesh.engine.errors import OperatorError, QueryFailed
 from picomesh.engine.inputs import Event, Input, decode_input
+from picomesh.engine.library import Found
 from picomesh.engine.logs import LOGS_MS, logs_of
 from picomesh.engine.lookup import Lookup
 from picomesh.engine.model import Response, encode_given
+from picomesh.engine.naming import cid_of_url, find_named
 from picomesh.engine.options import Options
 from picomesh.engine.perform import Work, acts_of
 from picomesh.engine.programs import Programs
@@ -215,11 +217,17 @@ class Questions(Lookup):
 
     def library_find(self, url: str, fresh: bool) -> None:
         """Fetches and compiles in any thread, so that `module` finds it ready."""
-        self._library.find(url, fresh)
+        if cid_of_url(url) is None:
+            self._library.find(url, fresh)
+
+    def find_module(self, url: str, fresh: bool = False) -> Found:
+        """What is behind a URL, or has this content id. Raises OperatorError."""
+        cid = cid_of_url(url)
+        return self._library.find(url, fresh) if cid is None else find_named(self.store, cid)
 
     def module(self, url: str, fresh: bool = False) -> Value:
         """The module behind a URL by its hashes, kept where transitions find it."""
-        found = self._library.find(url, fresh)
+        found = self.find_module(url, fresh)
         _, manifest = self.programs.admit(found.raw)
         blocks = {cid_of_bytes(data): data for data in (found.raw, found.source) if data}
         self.store.keep_blocks(blocks)

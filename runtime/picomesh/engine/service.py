@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from picomesh.engine.agenda import Agenda
 from picomesh.engine.asking import AnswerLater
@@ -186,25 +187,45 @@ class Service(Engine):
         """What is behind a URL now, in any thread."""
         return self._library.fetch(url)
 
-    def install_from(self, pico: str, url: str, config: dict[str, Value]) -> Response:
-        """Installs what is behind a URL."""
-        found = self._library.find(url, False)
-        text = None if found.source is None else found.source.decode("utf-8-sig")
-        return self.install_module(pico, found.raw, source=text, url=url, config=config)
-
     def flush(self, url: str) -> dict[str, Value]:
-        """What is behind a URL now takes the place of what was, on every pico that has it."""
-        found = self._library.find(url, False)
-        rid = self.programs.admit(found.raw)[1].rid
-        count = 0
+        """What is behind a URL now takes the place of what was, on every pico that has it.
+
+        On a pico that cannot have it, what was there stays.
+        """
+        found = self.find_module(url)
+        manifest, raw = self.programs.admit(found.raw)[1], cid_of_bytes(found.raw)
+        changed: list[Value] = []
+        failed: dict[str, Value] = {}
         for pico, _ in self.store.picos():
             for record in self.state(pico).rulesets():
-                if (record.url, record.rid) == (url, rid) and record.raw != cid_of_bytes(found.raw):
-                    config = decode_value(record.config)
-                    self.install_from(pico, url, config if isinstance(config, dict) else {})
-                    count += 1
-        digest = hashlib.sha256(found.source or found.raw).hexdigest()
-        return {"url": url, "rid": rid, "hash": digest, "flushed": count}
+                if (record.url, record.rid) != (url, manifest.rid) or record.raw == raw:
+                    continue
+                problem = self._replace(pico, url, record.config)
+                if problem:
+                    failed[pico] = problem
+                else:
+                    changed.append(pico)
+        return {
+            "url": url,
+            "rid": manifest.rid,
+            "hash": hashlib.sha256(found.source or found.raw).hexdigest(),
+            "flushed": datetime.fromtimestamp(self.now_ms() / 1000, UTC).isoformat(
+                timespec="milliseconds"
+            ),
+            "compiler": {"version": manifest.compiler, "warnings": []},
+            "picos": changed,
+            "failed": failed,
+        }
+
+    def _replace(self, pico: str, url: str, config: bytes) -> str:
+        """Installs the new version on a pico; returns why not."""
+        value = decode_value(config)
+        try:
+            done = self.install_from(pico, url, value if isinstance(value, dict) else {})
+        except OperatorError as problem:
+            return str(problem)
+        outcome = done.transition.outcome
+        return "" if outcome == "ok" else done.transition.message or outcome
 
     def delete(self, pico: str) -> int:
         """Deletes a pico and its subtree; returns how many. Their histories stay."""

@@ -11,6 +11,7 @@ from starlette.responses import Response as HttpResponse
 
 from picomesh.engine import Response
 from picomesh.engine.errors import (
+    Conflict,
     NotAllowed,
     NotFound,
     OperatorError,
@@ -72,6 +73,8 @@ def error_response(problem: Exception) -> HttpResponse:
             status = 404
         case NotAllowed():
             status = 403
+        case Conflict():
+            status = 409
         case Overloaded():
             status = 503
         case QueryFailed() | EventFailed():
