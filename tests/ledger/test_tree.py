@@ -195,9 +195,19 @@ def test_a_subtree_outside_its_gap_is_refused() -> None:
         Tree(blocks, root).check(set())
 
 
-def test_a_write_to_a_hundred_thousand_paths_makes_a_dozen_nodes() -> None:
+THOUSANDS = [b"ent/rid/map/:%d" % number for number in range(100_000)]
+
+
+@pytest.fixture(scope="module")
+def hundred_thousand() -> tuple[Memory, Cid]:
     blocks = Memory()
-    root = build(blocks, [b"ent/rid/map/:%d" % number for number in range(100_000)])
+    return blocks, build(blocks, THOUSANDS)
+
+
+def test_a_write_to_a_hundred_thousand_paths_makes_a_dozen_nodes(
+    hundred_thousand: tuple[Memory, Cid],
+) -> None:
+    blocks, root = hundred_thousand
     counts: list[int] = []
     for number in range(0, 100_000, 1009):
         tree = Tree(blocks, root)
@@ -205,3 +215,24 @@ def test_a_write_to_a_hundred_thousand_paths_makes_a_dozen_nodes() -> None:
         _, new = tree.flush()
         counts.append(len(new))
     assert max(counts) <= 14, "log4 of 100,000 is 8.3"
+
+
+def test_a_hundred_thousand_paths_have_one_root_however_they_came(
+    hundred_thousand: tuple[Memory, Cid],
+) -> None:
+    """In another order, in two sittings, over other values, past paths that are gone again."""
+    _, root = hundred_thousand
+    shuffled = random.Random(7).sample(THOUSANDS, len(THOUSANDS))
+    gone = {path + b"/gone" for path in THOUSANDS[::500]}
+    blocks, tree = Memory(), Tree(Memory())
+    for path in [*gone, *shuffled[:60_000]]:
+        tree.put(path, value(1) if path in gone else cid_of_bytes(path))
+    now, new = tree.flush()
+    blocks.update(new)
+    assert now != root
+    tree = Tree(blocks, now)
+    for path in shuffled[60_000:]:
+        tree.put(path, cid_of_bytes(path))
+    for path in gone:
+        tree.delete(path)
+    assert tree.flush()[0] == root
