@@ -109,6 +109,7 @@ class Code:
 
 
 _ALIGNMENTS = {
+    opcodes.I32_LOAD16_U: 0,  # of any text
     opcodes.I32_LOAD: 2,
     opcodes.I64_LOAD: 3,
     opcodes.I32_STORE: 2,

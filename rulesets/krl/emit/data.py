@@ -44,7 +44,6 @@ class Data:
         self.start = -(-start // ITEM_BYTES) * ITEM_BYTES
         self.content = bytearray()
         self._strings: dict[str, int] = {}
-        self._patterns: dict[tuple[str, str], int] = {}
         self._functions: dict[tuple[int, int], int] = {}
 
     @property
@@ -68,16 +67,14 @@ class Data:
     def string_address(self, text: str) -> int:
         return self.string(text) & 0xFFFFFFFF
 
-    def pattern(self, source: str, flags: str, compiled: bytes | None) -> int:
-        """The value of a regexp literal; equal literals share one object and its compiled form."""
-        known = self._patterns.get((source, flags))
-        if known is None:
-            bits = sum(bit for flag, bit in REGEXP_FLAGS.items() if flag in flags)
-            source_address = self.string_address(source)
-            code_address = self.add(compiled) if compiled is not None else 0
-            known = self.add(struct.pack("<IIII", source_address, bits, 0, code_address))
-            self._patterns[source, flags] = known
-        return box(TAG_REGEXP, known)
+    def pattern(self, source: str, flags: str, search: int, groups: int, code: bytes | None) -> int:
+        """The value of a regexp literal: its function's place in the table, or the matcher's code
+        of it, or nothing."""
+        bits = sum(bit for flag, bit in REGEXP_FLAGS.items() if flag in flags)
+        source_address = self.string_address(source)
+        code_address = self.add(code) if code is not None else 0
+        fields = (source_address, bits, 0, code_address, search, groups)
+        return box(TAG_REGEXP, self.add(struct.pack("<6I", *fields)))
 
     def shape(self, kind: str, parameters: tuple[str, ...]) -> int:
         """The address of a FunctionShape."""

@@ -9,6 +9,7 @@ from krl.emit.code import EMPTY, FLAG, VALUE, Code
 from krl.emit.data import ITEM_BYTES, UNDEFINED, Data
 from krl.emit.function import (
     ENTRY_TYPE,
+    EXPORT_COUNT,
     EmittedFunction,
     FunctionCode,
     Layout,
@@ -51,7 +52,9 @@ def emit(program: ir.Program, guest: Guest) -> Emitted:
     manifest_address = layout.data.add(program.manifest)
     first = guest.function_count + len(functions)
     made = exports.make_exports(layout, manifest_address)
+    assert len(made) == EXPORT_COUNT
     functions += made.values()
+    functions += layout.searches
     return Emitted(
         tuple(functions),
         tuple(layout.table),

@@ -14,12 +14,14 @@ from krl.emit import needs
 from krl.emit.code import FLAG, VALUE, Code
 from krl.emit.data import Data
 from krl.emit.guest import Guest
+from krl.emit.pattern import SEARCH_TYPE, compile_search
 from krl.lower import ir
 from krl.patterns import compile_pattern
 from pico_abi.wasm import FunctionType
 
 FRAME_ALIGNMENT_BYTES = 16
 SLOT_BYTES = 8
+EXPORT_COUNT = 3  # describe, handle, query
 ENTRY_TYPE = FunctionType((FLAG, FLAG, FLAG), (VALUE,))  # closure, argument count, arguments
 
 
@@ -45,6 +47,14 @@ class Layout:
     slots: list[int] = field(default_factory=list)
     table: list[int] = field(default_factory=list)
     needs: set[str] = field(default_factory=set)
+    searches: list[EmittedFunction] = field(default_factory=list)  # of patterns
+    _patterns: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def first_search(self) -> int:
+        """The index of the first function of a pattern: behind the exported ones."""
+        entries = sum(map(needs_entry, self.program.functions))
+        return self.function_index(len(self.program.functions) + entries + EXPORT_COUNT)
 
     def function_index(self, number: int) -> int:
         """Program functions follow the guest's, in order."""
@@ -64,10 +74,26 @@ class Layout:
         return self.function_index(len(self.program.functions)) + wrapped.index(number)
 
     def pattern(self, source: str, flags: str) -> int:
-        """The value of a regexp literal."""
+        """The value of a regexp literal; equal literals share one object."""
+        known = self._patterns.get((source, flags))
+        if known is None:
+            known = self._patterns[source, flags] = self._new_pattern(source, flags)
+        return known
+
+    def _new_pattern(self, source: str, flags: str) -> int:
+        search = compile_search(source, flags, self.guest, self.data.string_address)
+        if search is not None:
+            code, groups = search
+            index = self.first_search + len(self.searches)
+            name = f"pattern {len(self.searches)}"
+            body = bytes(code.bytes)
+            self.searches.append(
+                EmittedFunction(name, SEARCH_TYPE, code.local_groups(), body, frozenset(code.calls))
+            )
+            return self.data.pattern(source, flags, self.table_index(index), groups, None)
         compiled = compile_pattern(source, flags)
         self.needs |= needs.of_pattern(flags, compiled)
-        return self.data.pattern(source, flags, compiled)
+        return self.data.pattern(source, flags, 0, 0, compiled)
 
     def shape(self, number: int) -> int:
         function = self.program.functions[number]

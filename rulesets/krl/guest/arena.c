@@ -8,42 +8,36 @@ extern uint8_t __heap_base;
 
 /* Behind the last object memory goes on: functions read arguments that are not there, and know
  * better (krl/emit/emit.py), and patterns read two bytes where one is left. */
-enum { WASM_PAGE_BYTES = 65536, ALIGNMENT = 8, SPARE_BYTES = 64 };
+enum { WASM_PAGE_BYTES = 65536, SPARE_BYTES = 64 };
 
 /* Exported as data: the linker of a ruleset puts its constants behind __heap_base and overwrites
  * this word, so that the arena starts behind them. */
 uint8_t *rt_arena_next = &__heap_base;
-static uint8_t *arena_end; /* null until the first allocation asks how large memory is */
+uint8_t *arena_end; /* null until the first allocation asks how large memory is */
 
 static uint8_t *memory_end(void) {
     return (uint8_t *)(__builtin_wasm_memory_size(0) * WASM_PAGE_BYTES) - SPARE_BYTES;
 }
 
 /* Doubles, so that growing costs little however much is needed; traps when it may not. */
-static __attribute__((noinline)) void make_room(uint32_t byte_count) {
+void arena_make_room(uint64_t end) {
     arena_end = memory_end();
-    uint32_t left = (uint32_t)(arena_end - rt_arena_next);
-    if (arena_end >= rt_arena_next && left >= byte_count) return;
-    uint64_t missing = (uint64_t)(uintptr_t)rt_arena_next + byte_count - (uintptr_t)arena_end;
-    uint32_t pages = (uint32_t)((missing + WASM_PAGE_BYTES - 1) / WASM_PAGE_BYTES);
+    if (end <= (uintptr_t)arena_end) return;
+    uint64_t missing = end - (uintptr_t)arena_end;
+    uint64_t pages = (missing + WASM_PAGE_BYTES - 1) / WASM_PAGE_BYTES;
+    if (pages > UINT16_MAX) __builtin_trap();
     uint32_t generous = (uint32_t)__builtin_wasm_memory_size(0);
     if (generous < pages || __builtin_wasm_memory_grow(0, generous) == SIZE_MAX)
-        if (__builtin_wasm_memory_grow(0, pages) == SIZE_MAX) __builtin_trap();
+        if (__builtin_wasm_memory_grow(0, (uint32_t)pages) == SIZE_MAX) __builtin_trap();
     arena_end = memory_end();
 }
 
 static inline uint32_t aligned(uint32_t byte_count) {
-    if (byte_count > UINT32_MAX - ALIGNMENT) __builtin_trap();
-    return (byte_count + ALIGNMENT - 1) & ~(uint32_t)(ALIGNMENT - 1);
+    if (byte_count > UINT32_MAX - ARENA_ALIGNMENT) __builtin_trap();
+    return (byte_count + ARENA_ALIGNMENT - 1) & ~(uint32_t)(ARENA_ALIGNMENT - 1);
 }
 
-void *allocate(uint32_t byte_count) {
-    uint32_t size = aligned(byte_count);
-    uint8_t *block = rt_arena_next;
-    if (block > arena_end || size > (uint32_t)(arena_end - block)) make_room(size);
-    rt_arena_next = block + size;
-    return block;
-}
+void *allocate(uint32_t byte_count) { return allocate_here(byte_count); }
 
 void *rt_allocate(uint32_t byte_count) { return allocate(byte_count); }
 
@@ -69,6 +63,6 @@ void arena_release(uint8_t *mark) { rt_arena_next = mark; }
 
 /* The host calls this while an import runs: it must not call an import itself, and does not. */
 void *cabi_realloc(void *old, uint32_t old_bytes, uint32_t alignment, uint32_t bytes) {
-    if (alignment > ALIGNMENT) __builtin_trap();
+    if (alignment > ARENA_ALIGNMENT) __builtin_trap();
     return reallocate(old_bytes > 0 ? old : NULL, old_bytes, bytes);
 }

@@ -64,7 +64,7 @@ _SPECIAL = {"libc_min.c": _LIBC, "libregexp.c": _PATTERNS}
 # larger. Where map, filter, reduce and text in loops spend their time it is worth it. (`-Oz` is for
 # the compiler itself: zig takes it for `-Os`.)
 _SMALL = ("-Os", "-Xclang", "-Oz")
-_HOT = ("call.c", "iterate.c", "join.c", "operators.c")
+_HOT = ("call.c", "compare.c", "iterate.c", "join.c", "operators.c", "search.c")
 _DIGESTS = (
     *("md5", "sha1", "sha256", "sha512", "sha3", "shake"),
     *("blake2b", "blake2s", "ripemd160", "sm3"),

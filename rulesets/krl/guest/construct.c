@@ -19,8 +19,6 @@ Value rt_map(uint32_t pair_count, const Value *keys_and_values) {
 /* Of at least one piece. The first is joined like an operand of `+`: in a loop that is the text so
  * far. */
 Value rt_chevron(uint32_t count, Value *pieces) {
-    for (uint32_t i = 0; i < count; i++)
-        if (!is_string(pieces[i])) pieces[i] = from_string(to_string(pieces[i]));
     return from_string(string_join(count, pieces));
 }
 

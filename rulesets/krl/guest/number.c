@@ -8,6 +8,20 @@
 
 static const char DIGITS[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 
+static const String *integer_to_string(int32_t number) {
+    char text[12];
+    uint32_t at = sizeof(text);
+    uint32_t rest = number < 0 ? -(uint32_t)number : (uint32_t)number;
+    do {
+        text[--at] = DIGITS[rest % 10];
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0) text[--at] = '-';
+    String *s = string_new((uint32_t)sizeof(text) - at, false);
+    memcpy(new_units(s), text + at, s->length);
+    return s;
+}
+
 static const String *special_to_string(double d) {
     return string_from_ascii(isnan(d) ? "NaN" : d < 0 ? "-Infinity" : "Infinity");
 }

@@ -130,8 +130,6 @@ int32_t rt_order(Value a, Value b) {
 
 int32_t rt_compare(Value a, Value b) { return string_compare(to_string(a), to_string(b)); }
 
-int32_t rt_like(Value a, Value pattern) { return regexp_test(to_regexp(pattern), to_string(a)); }
-
 int32_t rt_contains(Value a, Value b) {
     if (is_map(a)) return path_has(a, b);
     if (!is_array(a)) return false;

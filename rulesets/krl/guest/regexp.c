@@ -1,5 +1,5 @@
-/* Regular expressions: JavaScript's, on strings as they are. A pattern that was not compiled with
- * the ruleset is when it is first used, by QuickJS's libregexp; matcher.c runs it. */
+/* Regular expressions: JavaScript's. A pattern that was not compiled with the ruleset is when it is
+ * first used, by QuickJS's libregexp; matcher.c runs it. search.c runs what is code of its own. */
 #include <string.h>
 
 #include "core.h"
@@ -134,7 +134,7 @@ int (*rt_case_folding)(uint32_t c, bool is_unicode) = lre_canonicalize;
 /* What libregexp calls for lre_canonicalize: build.py. */
 int fold_case(uint32_t c, bool is_unicode) { return rt_case_folding(c, is_unicode); }
 
-static const uint8_t *bytecode_of(Regexp *r) {
+const uint8_t *bytecode_of(Regexp *r) {
     return r->bytecode != NULL ? r->bytecode : rt_pattern_compiler(r);
 }
 
@@ -147,10 +147,6 @@ __attribute__((noinline)) Regexp *regexp_new(const String *source, uint32_t flag
 
 Regexp *to_regexp(Value v) {
     return is_regexp(v) ? address_of(v) : regexp_new(to_string(v), 0);
-}
-
-uint32_t regexp_capture_count(Regexp *r) {
-    return pattern_groups(bytecode_of(r));
 }
 
 /* What a line end is written as behind a backslash; null: it is none. */
@@ -193,22 +189,4 @@ const String *regexp_to_string(const Regexp *r) {
     if (r->flags & KRL_REGEXP_GLOBAL) builder_unit(&b, 'g');
     if (r->flags & KRL_REGEXP_IGNORE_CASE) builder_unit(&b, 'i');
     return builder_finish(&b);
-}
-
-/* ---- running ---- */
-
-bool regexp_run(Regexp *r, const String *subject, uint32_t from, int32_t *captures) {
-    return rt_pattern_matcher(bytecode_of(r), subject, from, captures);
-}
-
-bool regexp_test(Regexp *r, const String *subject) {
-    bool is_global = r->flags & KRL_REGEXP_GLOBAL;
-    uint8_t *mark = arena_mark();
-    bytecode_of(r);
-    if (mark != arena_mark()) mark = arena_mark(); /* compiled just now: keep that */
-    int32_t *captures = allocate(2 * regexp_capture_count(r) * (uint32_t)sizeof(int32_t));
-    bool matched = regexp_run(r, subject, is_global ? r->last_index : 0, captures);
-    if (is_global) r->last_index = matched ? (uint32_t)captures[1] : 0;
-    arena_release(mark);
-    return matched;
 }

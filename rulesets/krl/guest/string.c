@@ -5,8 +5,6 @@
 
 #include "core.h"
 
-enum { FLAGS_MASK = KRL_STRING_WIDE | KRL_STRING_BUFFERED };
-
 uint16_t unit_at(const String *s, uint32_t i) { return unit_inline(s, i); }
 
 String *string_new(uint32_t length, bool wide) {
@@ -57,29 +55,9 @@ const String *substring(const String *s, uint32_t start, uint32_t end) {
     }
     const uint8_t *units = units_of(s) + (start << wide);
     if (length >= STRING_SHARED_MIN) return string_elsewhere(units, NULL, length, wide);
-    String *part = string_new(length, wide);
-    memcpy(new_units(part), units, length << wide);
-    return part;
+    return string_short(units, length, wide);
 }
 
-static bool same_bytes(const uint8_t *a, const uint8_t *b, uint32_t byte_count) {
-    uint32_t i = 0;
-    for (; i + 8 <= byte_count; i += 8) {
-        uint64_t left, right;
-        memcpy(&left, a + i, 8);
-        memcpy(&right, b + i, 8);
-        if (left != right) return false;
-    }
-    for (; i < byte_count; i++)
-        if (a[i] != b[i]) return false;
-    return true;
-}
-
-bool string_equal(const String *a, const String *b) {
-    if (a == b) return true;
-    if (a->length != b->length || is_wide(a) != is_wide(b)) return false;
-    return same_bytes(units_of(a), units_of(b), a->length << is_wide(a));
-}
 
 bool string_equals_ascii(const String *a, const char *text) {
     if (is_wide(a)) return false;
@@ -97,37 +75,4 @@ int string_compare(const String *a, const String *b) {
         if (left != right) return left < right ? -1 : 1;
     }
     return a->length == b->length ? 0 : a->length < b->length ? -1 : 1;
-}
-
-static bool matches_at(const String *in, const String *what, uint32_t at) {
-    if (is_wide(in) == is_wide(what)) {
-        const uint8_t *units = units_of(in) + (at << is_wide(in));
-        return same_bytes(units, units_of(what), what->length << is_wide(in));
-    }
-    for (uint32_t i = 0; i < what->length; i++)
-        if (unit_inline(in, at + i) != unit_inline(what, i)) return false;
-    return true;
-}
-
-int32_t string_find(const String *in, const String *what, uint32_t from) {
-    if (from > in->length || what->length > in->length - from) return -1;
-    if (what->length == 0) return (int32_t)from;
-    uint32_t last = in->length - what->length;
-    uint16_t first = unit_inline(what, 0);
-    for (uint32_t at = from; at <= last; at++)
-        if (unit_inline(in, at) == first && matches_at(in, what, at)) return (int32_t)at;
-    return -1;
-}
-
-uint32_t string_hash(const String *s) {
-    uint32_t kept = s->hash_and_width & ~(uint32_t)FLAGS_MASK;
-    if (kept != 0) return kept;
-    uint32_t hash = 0x811C9DC5;
-    for (uint32_t i = 0; i < s->length; i++) hash = (hash ^ unit_inline(s, i)) * 0x01000193;
-    hash ^= hash >> 15;
-    hash &= ~(uint32_t)FLAGS_MASK;
-    if (hash == 0) hash = FLAGS_MASK + 1;
-    /* A cache inside what is otherwise constant: the value never changes. */
-    ((String *)(uintptr_t)s)->hash_and_width |= hash;
-    return hash;
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from krl.library import LibraryFunction
 from krl.lower import expressions, ir
 from krl.lower.body import Body
+from krl.patterns import literal_text
 from krl.resolve import LibraryName, ModuleMember, VariableName
 from krl.syntax import tree
 
@@ -101,6 +102,12 @@ def library_call(function: LibraryFunction, at: int, arguments: list[ir.Value]) 
     match arguments:
         case [ir.Runtime(name="rt_entity_get", arguments=entity)] if function.name == "length":
             return ir.Runtime(at, "rt_entity_length", entity)
+        case [text, ir.Pattern() as pattern] if function.export == "lib_match":
+            return ir.FlagValue(ir.RuntimeFlag(at, "rt_like", (text, pattern)))
+        case [text, ir.Pattern(source, flags)] if function.export == "lib_split":
+            separator = literal_text(source, flags)
+            if separator is not None:
+                return ir.Library(at, function.export, (text, ir.Text(separator)))
         case [converted, ir.Text(name)] if function.export == "lib_as" and name in _CONVERSIONS:
             return ir.Runtime(at, _CONVERSIONS[name], (converted,))
     return ir.Library(at, function.export, tuple(arguments))

@@ -8,7 +8,8 @@ syntax that rulesets use; whatever else there is, mistakes included, it leaves t
 from __future__ import annotations
 
 from krl.patterns.bytecode import encode
-from krl.patterns.syntax import Unsupported, parse
+from krl.patterns.first import flat
+from krl.patterns.syntax import Unit, Unsupported, parse
 
 
 def compile_pattern(source: str, flags: str) -> bytes | None:
@@ -19,4 +20,15 @@ def compile_pattern(source: str, flags: str) -> bytes | None:
         return None
 
 
-__all__ = ["compile_pattern"]
+def literal_text(source: str, flags: str) -> str | None:
+    """The one text that a pattern matches; None if there are others, or if it is empty."""
+    try:
+        items = flat(parse(source, ignore_case=False).body)
+    except Unsupported:
+        return None
+    units = [chr(item.unit) for item in items if isinstance(item, Unit)]
+    plain = "i" not in flags and len(units) == len(items) > 0
+    return "".join(units) if plain else None
+
+
+__all__ = ["compile_pattern", "literal_text"]

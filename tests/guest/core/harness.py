@@ -162,7 +162,7 @@ class Guest:
     def regexp(self, source: str, flags: str = "") -> int:
         bits = sum(bit for flag, bit in (("g", 1), ("i", 2)) if flag in flags)
         source_address = self.text(source) & 0xFFFFFFFF
-        return _TAG_REGEXP << 48 | self.place(struct.pack("<IIII", source_address, bits, 0, 0))
+        return _TAG_REGEXP << 48 | self.place(struct.pack("<6I", source_address, bits, *[0] * 4))
 
     def value(self, value: Value) -> int:
         """A value through the decoder."""

@@ -163,7 +163,7 @@ class Machine:
         if isinstance(value, Pattern):
             flags = ("g" in value.flags) | ("i" in value.flags) << 1
             source = self._write_string(value.source)
-            return TAG_REGEXP << 48 | self._place(struct.pack("<4I", source, flags, 0, 0))
+            return TAG_REGEXP << 48 | self._place(struct.pack("<6I", source, flags, 0, 0, 0, 0))
         if isinstance(value, Mapping):
             return self._write_map(value)
         if isinstance(value, Sequence):

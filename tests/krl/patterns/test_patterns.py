@@ -198,7 +198,7 @@ def test_a_pattern_that_was_compiled_matches(monkeypatch: pytest.MonkeyPatch) ->
     guest.begin_event()
     code = compile_pattern("(\\d+)-(x?)", "")
     assert code is not None
-    head = (guest.text("(\\d+)-(x?)") & 0xFFFFFFFF, 0, 0, guest.place(code))
-    regexp = 0xFFFE << 48 | guest.place(struct.pack("<IIII", *head))
+    head = (guest.text("(\\d+)-(x?)") & 0xFFFFFFFF, 0, 0, guest.place(code), 0, 0)
+    regexp = 0xFFFE << 48 | guest.place(struct.pack("<6I", *head))
     assert guest.show(guest.library("extract", guest.text("ab 12-x"), regexp)) == ["12", "x"]
     assert guest.show(guest.library("extract", guest.text("ab"), regexp)) == []

@@ -5,6 +5,18 @@
 #include "krl.h"
 
 /* arena.c */
+enum { ARENA_ALIGNMENT = 8 };
+extern uint8_t *rt_arena_next, *arena_end;
+void arena_make_room(uint64_t end); /* until where there has to be memory */
+/* allocate in place: for what is made in every round of a loop. */
+static inline void *allocate_here(uint32_t byte_count) {
+    uint64_t size = (byte_count + (ARENA_ALIGNMENT - 1ull)) & ~(ARENA_ALIGNMENT - 1ull);
+    uint8_t *block = rt_arena_next;
+    uint64_t end = (uintptr_t)block + size;
+    if (end > (uintptr_t)arena_end) arena_make_room(end);
+    rt_arena_next = (uint8_t *)(uintptr_t)end;
+    return block;
+}
 void *reallocate(void *old, uint32_t old_bytes, uint32_t bytes); /* in place if old is the newest */
 uint8_t *arena_mark(void);
 void arena_release(uint8_t *mark); /* gives back everything allocated since the mark */
@@ -13,7 +25,10 @@ void arena_release(uint8_t *mark); /* gives back everything allocated since the 
 struct Buffer;
 const String *string_elsewhere(const uint8_t *units, struct Buffer *buffer, uint32_t length,
                                bool wide);
-const String *integer_to_string(int32_t number);
+const String *string_short(const uint8_t *units, uint32_t length, bool wide); /* copies them */
+
+/* compare.c */
+bool bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t byte_count);
 
 /* string.c: a string that never changes and needs no arena */
 #define STATIC_STRING(name, text) \

@@ -85,11 +85,19 @@ typedef struct Function {
     Value captures[]; /* a variable that may be read before it is set: a cell's address */
 } Function;
 
+/* A literal as code (krl/emit/pattern.py): looks from `from` on for a match in the text between
+ * `base` and `end`, whose units have two bytes if it is wide. Where each group begins and ends goes
+ * to `marks`, 0 if it took no part. */
+typedef bool (*Search)(const uint8_t *base, const uint8_t *from, const uint8_t *end, uint32_t wide,
+                       int32_t *marks);
+
 typedef struct {
     const String *source; /* as JavaScript's RegExp.source wants it before escaping */
     uint32_t flags;       /* KRL_REGEXP_GLOBAL | KRL_REGEXP_IGNORE_CASE */
     uint32_t last_index;
     const uint8_t *bytecode; /* libregexp's; null until first use */
+    Search search;           /* null: the bytecode is to be run */
+    uint32_t group_count;    /* of what has a search, the whole match included */
 } Regexp;
 
 enum { KRL_REGEXP_GLOBAL = 1, KRL_REGEXP_IGNORE_CASE = 2 };
@@ -154,7 +162,8 @@ const String *string_from_utf8(const uint8_t *bytes, uint32_t byte_count); /* tr
 uint32_t utf8_length(const String *s);          /* lone surrogates become U+FFFD */
 void utf8_write(const String *s, uint8_t *out);
 const String *string_concat(const String *a, const String *b);
-const String *string_join(uint32_t count, const Value *parts); /* which are strings, at least one */
+/* Each of at least one part as text, joined; the parts are overwritten. */
+const String *string_join(uint32_t count, Value *parts);
 const String *substring(const String *s, uint32_t start, uint32_t end);
 bool string_equal(const String *a, const String *b);
 bool string_equals_ascii(const String *a, const char *text);

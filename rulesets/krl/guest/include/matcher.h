@@ -19,6 +19,10 @@ static inline uint32_t pattern_registers(const uint8_t *code) { return 2u * code
  * ends, or -1: the registers of groups as they are. */
 bool match_from(const uint8_t *code, const String *subject, uint32_t from, int32_t *captures);
 
+/* regexp.c: a pattern's code, compiled on first use */
+const uint8_t *bytecode_of(Regexp *r);
+extern bool (*rt_pattern_matcher)(const uint8_t *, const String *, uint32_t, int32_t *);
+
 /* regexp.c: the capital of a unit, as patterns of flag i compare */
 int fold_case(uint32_t c, bool is_unicode);
 
