@@ -259,6 +259,21 @@ def test_whatever_a_pico_holds_is_text_and_never_markup(browser: Browser, served
     browser.wrong.clear()  # the complaint about the line above
 
 
+def test_a_page_that_a_ruleset_serves_does_not_reach_the_token(
+    browser: Browser, served: Served
+) -> None:
+    script = "let t; try { t = sessionStorage.length } catch { t = 'nothing' } document.title = t"
+    source = f"""ruleset host {{ meta {{ shares thief }}
+      global {{ thief = function() {{ "<script>{script}</script>" }} }} }}"""
+    pico = served.make("host of a page")
+    served.install(pico, source)
+    eci = served.ask(f"/picos/{pico}")["eci"]
+    browser.open(f"{served.base}/c/{eci}/query/host/thief.html")
+    browser.wait("document.title && document.title !== 'root · picomesh'")
+    assert browser.run("document.title") == "nothing"
+    browser.wrong.clear()  # there is no icon for it
+
+
 def test_everything_is_within_reach_of_the_keyboard(browser: Browser, served: Served) -> None:
     parent = served.make("keys", None, "counter")
     served.make("keys child", parent)
