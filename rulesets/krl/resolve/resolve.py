@@ -48,6 +48,7 @@ class _Resolver:
         self.aliases: dict[str, tuple[str, int]] = {}
         self.scope = Scope(None, None)
         self.where_attributes = False
+        self.event_type: tree.Expression | None = None  # of the event raised at hand
         self.in_postlude = False
         self.earlier: dict[str, Variable] = {}
         self.instead: dict[str, Variable] = {}
@@ -225,6 +226,7 @@ class _Resolver:
             case tree.Raise():
                 self.raise_statement(node)
             case tree.Schedule():
+                self.event_type = None if node.domain is None else node.event
                 self.optional(node.event, node.timing, node.attributes)
                 if node.setting is not None:
                     self.schedule_setting(node.setting)
@@ -260,6 +262,7 @@ class _Resolver:
             self.applications.append((span, name))
 
     def raise_statement(self, node: tree.Raise) -> None:
+        self.event_type = None if node.domain is None else node.event
         self.optional(node.event, node.for_ruleset, node.attributes)
         if node.for_ruleset is not None:
             self.diagnostics.warning(
@@ -516,6 +519,15 @@ class _Resolver:
             )
             return
         close = nearest(node.name, [*self.visible_names(), *library.names(None)])
+        if not close and node is self.event_type:
+            self.diagnostics.error(
+                f"undefined id: {node.name}",
+                node.span,
+                "the type of an event is a string; a bare name is a value that stands above",
+                f'write "{node.name}"',
+                (Fix(node.span, f'"{node.name}"'),),
+            )
+            return
         hint = f"did you mean `{close}`?" if close else "declare it above, or correct the name"
         self.diagnostics.error(
             f"undefined id: {node.name}", node.span, "nothing of that name is visible here", hint

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
+from krl.diagnostic import Fix
 from krl.syntax.cursor import HEIGHT_MAX, Cursor
 from krl.syntax.tree import (
     Call,
@@ -56,6 +57,9 @@ OPERATOR_POWER = {
     "(": CALL_POWER,
 }
 
+# Comparisons of the first engine, and what they are now.
+_WORDS_OF_OLD = {"eq": "==", "neq": "!="}
+
 PREFIX: dict[str, Callable[[Cursor], Expression]] = {}
 
 
@@ -82,7 +86,11 @@ def parse_expression(cursor: Cursor, power: int = 0) -> Expression:
         kind = kinds[cursor.at]
         if kind == "symbol":
             kind = cursor.texts[cursor.at]
-            if kind not in ("like", "cmp") or kinds[cursor.at + 1] == "=":
+            if kinds[cursor.at + 1] == "=":
+                break
+            if kind in _WORDS_OF_OLD and kinds[cursor.at + 1] in PREFIX:
+                kind = _complain_word(cursor, kind)
+            elif kind not in ("like", "cmp"):
                 break
         binding = OPERATOR_POWER.get(kind, 0)
         if binding <= power:
@@ -95,6 +103,14 @@ def parse_expression(cursor: Cursor, power: int = 0) -> Expression:
     cursor.depth = depth
     cursor.height = max(height, height_before)
     return left
+
+
+def _complain_word(cursor: Cursor, word: str) -> str:
+    """At `eq` or `neq` between two values; answers the operator that is meant."""
+    meant = _WORDS_OF_OLD[word]
+    fixes = (Fix(cursor.span_here(), meant),)
+    cursor.complain(f"`{word}` is no operator", "", f"write `{meant}`", fixes=fixes)
+    return meant
 
 
 def _parse_operator(

@@ -85,6 +85,7 @@ class _Lexer:
         "beestings",
         "chevrons",
         "diagnostics",
+        "has_re",
         "illegal_ends",
         "text",
         "tokens",
@@ -99,6 +100,7 @@ class _Lexer:
         self.beestings: list[int] = []  # curly brackets open in each open `#{`
         self.illegal_ends: dict[str, int] = {}
         self.unclosed_seen: set[str] = set()
+        self.has_re: bool | None = None  # not looked for yet
 
     def read(self) -> Tokens:
         text = self.text
@@ -112,6 +114,9 @@ class _Lexer:
             kind = match.lastgroup
             if kind == "symbol":
                 word = match["symbol"]
+                if word == "re" and text.startswith("/", at) and self._is_slashed(at):
+                    at = self._read_slashed(match.start(kind))
+                    continue
                 add(word if word in RESERVED else kind, word, match.start(kind), at)
             elif kind == "operator":
                 word = match["operator"]
@@ -157,6 +162,18 @@ class _Lexer:
         if kind:
             tokens.add(kind, text, start, end)
             tokens.told.add(start)
+        return end
+
+    def _is_slashed(self, at: int) -> bool:
+        """Is `re` the beginning of a regexp in slashes, and not a variable that is divided?"""
+        if self.has_re is None:
+            self.has_re = mistakes.has_variable_re(self.text)
+        return not self.has_re and mistakes.SLASHED.match(self.text, at) is not None
+
+    def _read_slashed(self, start: int) -> int:
+        end, text = mistakes.report_slashed(self.text, start, self.diagnostics)
+        self.tokens.add("regexp", text, start, end)
+        self.tokens.told.add(start)
         return end
 
     def _is_in_name(self, start: int) -> bool:

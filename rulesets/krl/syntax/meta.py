@@ -83,7 +83,10 @@ def _parse_logging(cursor: Cursor, start: int) -> MetaLogging:
 # ---- modules and configuration -----------------------------------------------------------------
 
 
-def _parse_use(cursor: Cursor, start: int) -> MetaUse:
+def _parse_use(cursor: Cursor, start: int) -> MetaUse | None:
+    if cursor.is_words("javascript", "resource") or cursor.is_words("css", "resource"):
+        _skip_resource(cursor, start)
+        return None
     if not cursor.is_word("module"):
         cursor.fail_expected("`module`", "only modules can be used: use module name alias short")
     cursor.at += 1
@@ -92,6 +95,19 @@ def _parse_use(cursor: Cursor, start: int) -> MetaUse:
     alias = cursor.expect_name("the module's alias").name if cursor.take_word("alias") else None
     configuration = _parse_configuration(cursor) if cursor.take_word("with") else []
     return MetaUse(cursor.span_from(start), rid, alias, tuple(configuration))
+
+
+def _skip_resource(cursor: Cursor, start: int) -> None:
+    """What the first engine loaded into the page that it ran in."""
+    here = cursor.at
+    cursor.at += 2
+    parse_expression(cursor)
+    span = cursor.span_from(start)
+    after, cursor.at = cursor.at, here
+    title = f"`use {cursor.texts[here]}` is no longer a meta property"
+    text = "rulesets run in no page of a browser any more"
+    cursor.complain(title, text, "remove it", span, (Fix(span, ""),))
+    cursor.at = after
 
 
 def _skip_module_version(cursor: Cursor) -> None:
@@ -187,13 +203,16 @@ def _parse_errors(cursor: Cursor, start: int) -> MetaUnsupported:
 
 def _unsupported(cursor: Cursor, start: int, key: str) -> MetaUnsupported:
     span = cursor.span_from(start)
+    fixes: tuple[Fix, ...] = ()
+    hint = "pass values to a module with `configure using` and `use module ... with`"
+    if key == "errors":
+        hint, fixes = "leave it out", (Fix(span, ""),)
     cursor.diagnostics.error(
         f"meta property not supported: {key}",
         span,
         "it parses, but no engine of this generation has it",
-        "pass values to a module with `configure using` and `use module ... with`"
-        if key != "errors"
-        else "leave it out",
+        hint,
+        fixes,
     )
     return MetaUnsupported(span, key)
 
@@ -218,7 +237,7 @@ def parse_rid(cursor: Cursor) -> tuple[str, Span]:
     return cursor.source.text[span.start : span.end], span
 
 
-_PROPERTIES: dict[str, Callable[[Cursor, int], MetaProperty]] = {
+_PROPERTIES: dict[str, Callable[[Cursor, int], MetaProperty | None]] = {
     "name": _parse_text,
     "description": _parse_text,
     "author": _parse_text,

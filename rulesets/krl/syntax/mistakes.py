@@ -25,6 +25,29 @@ _HINTS = {
 }
 
 
+# A pattern of the first engine, from its first slash on; `//` and `/*` begin comments.
+SLASHED = re.compile(
+    r"/(?P<pattern>(?![/*])(?:[^/\\\n\r]|\\[^\n\r])+)/(?P<flags>[gim]*)(?![\w$#/*])"
+)
+_VARIABLE_RE = re.compile(r"(?<![\w$])re(?![\w$#/])")
+
+
+def has_variable_re(text: str) -> bool:
+    """Whether anything may be called `re`; if nothing is, it divides nothing either."""
+    return _VARIABLE_RE.search(text) is not None
+
+
+def report_slashed(text: str, start: int, diagnostics: Diagnostics) -> tuple[int, str]:
+    """Report a regexp in slashes; answers where it ends, and what is meant."""
+    match = SLASHED.match(text, start + len("re"))
+    assert match is not None, "the lexer has looked"
+    pattern = match["pattern"].replace("\\/", "/").replace("\\#", "#").replace("#", "\\#")
+    meant, span = f"re#{pattern}#{match['flags']}", Span(start, match.end())
+    hint = "a regexp is written re#...#"
+    diagnostics.error("regexp in slashes", span, "", hint, (Fix(span, meant),))
+    return match.end(), meant
+
+
 def report_unclosed(text: str, opening: str, start: int, diagnostics: Diagnostics) -> None:
     diagnostics.error(
         f"unterminated {_NAMES[opening]}",

@@ -10,6 +10,7 @@ from krl.syntax.cursor import Cursor
 from krl.syntax.declarations import parse_bare_declaration
 from krl.syntax.expressions import parse_expression
 from krl.syntax.tree import (
+    Array,
     Assign,
     Clear,
     Error,
@@ -17,12 +18,14 @@ from krl.syntax.tree import (
     Guarded,
     Last,
     Log,
+    Number,
     OnFinal,
     Raise,
     Schedule,
     SettingName,
     Span,
     Statement,
+    String,
 )
 
 _LEVELS = ("error", "warn", "info", "debug")
@@ -119,6 +122,8 @@ def _parse_persistent(cursor: Cursor) -> tuple[str, str, Span, Expression | None
 def _parse_assign(cursor: Cursor) -> Assign:
     start = cursor.starts[cursor.at]
     domain, name, name_span, path = _parse_persistent(cursor)
+    if cursor.kinds[cursor.at] in ("[", "{"):
+        path = _parse_longer_path(cursor, f"{domain}:{name}", path)
     if cursor.kinds[cursor.at] == "=":
         span = cursor.span_here()
         cursor.complain("`=` sets no entity variable", "", "write `:=`", fixes=(Fix(span, ":="),))
@@ -133,15 +138,39 @@ def _fail_assign(cursor: Cursor, variable: str) -> None:
     match cursor.kinds[cursor.at]:
         case "+" | "-" as sign if cursor.next_kind() == "=":
             cursor.fail_expected("`:=`", f"write {variable} := {variable} {sign} ...")
-        case "[":
-            cursor.fail_expected("`:=`", f"a path is written in braces: {variable}{{key}} := ...")
-        case "{":
-            cursor.fail_expected(
-                "`:=`", f'a longer path is an array: {variable}{{["a", "b"]}} := ...'
-            )
         case "(":
             _fail_action(cursor)
     cursor.fail_expected("`:=`")
+
+
+def _parse_longer_path(cursor: Cursor, variable: str, first: Expression | None) -> Expression:
+    """`["a"]`, or several keys one behind the other, where `{["a", "b"]}` is meant.
+
+    It is rewritten if every key is a literal; any other could be an array of keys itself.
+    """
+    here = cursor.at
+    start, end = cursor.ends[here - 1], 0
+    keys: list[Expression] = []
+    if first is not None:
+        keys, start = [first], first.span.start - 1
+    while (opening := cursor.kinds[cursor.at]) in ("[", "{"):
+        at = cursor.at
+        cursor.at += 1
+        keys.append(parse_expression(cursor))
+        cursor.expect_close("]" if opening == "[" else "}", at)
+    end = cursor.ends[cursor.at - 1]
+    text = cursor.source.text
+    shown = ", ".join(text[key.span.start : key.span.end] for key in keys)
+    meant = f"{{[{shown}]}}" if len(keys) > 1 else f"{{{shown}}}"
+    is_plain = all(isinstance(key, String | Number) for key in keys)
+    span = Span(start, end)
+    fixes = (Fix(span, meant),) if is_plain and text[start] in "[{" else ()
+    after, cursor.at = cursor.at, here
+    what = "path in brackets" if len(keys) == 1 else "several keys behind a variable"
+    hint = f"write {variable}{meant} := ..."
+    cursor.complain(what, "a path stands in one pair of braces", hint, span, fixes)
+    cursor.at = after
+    return Array(span, tuple(keys))
 
 
 def _parse_set(cursor: Cursor) -> Assign:
