@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -31,6 +32,7 @@ from picomesh.server.looker import Looker
 from picomesh.server.worker import Worker
 
 TIMELINE_MAX = 200
+TREE_PICOS = 100  # of which are told at once
 ENTRIES_MAX = 5_000  # of a state that are read for one answer
 VALUE_BYTES_MAX = 2 * 1024 * 1024  # of all values in one answer
 _NAME = b"ent/io.picolabs.wrangler/name"
@@ -69,14 +71,17 @@ class Looking:
         return pico
 
     async def _tree(self, request: Request) -> HttpResponse:
-        def look(engine: Service) -> dict[str, object]:
-            rows = [_node(engine, pico, name) for pico, name in engine.store.picos()]
-            known = {row["pico"] for row in rows}
-            for row in rows:
-                row["children"] = [item for item in row["children"] if item in known]
-            return {"version": picomesh.__version__, "host": engine.host, "picos": rows}
-
-        return json_response(await self._ask(look))
+        """Every pico; the engine does other things between some of them and some more."""
+        picos = await self._ask(lambda engine: engine.store.picos())
+        rows: list[dict[str, Any]] = []
+        for at in range(0, len(picos), TREE_PICOS):
+            some = picos[at : at + TREE_PICOS]
+            rows += await self._ask(partial(_nodes, some))
+        known = {row["pico"] for row in rows}
+        for row in rows:
+            row["children"] = [item for item in row["children"] if item in known]
+        host = self._worker.engine.host
+        return json_response({"version": picomesh.__version__, "host": host, "picos": rows})
 
     async def _channel(self, request: Request) -> HttpResponse:
         """The pico that a channel leads to; null for one that is not of this engine."""
@@ -157,6 +162,11 @@ class Looking:
 # -- the tree
 
 
+def _nodes(picos: list[tuple[str, str]], engine: Service) -> list[dict[str, Any]]:
+    gone = engine.store.is_gone
+    return [_node(engine, pico, name) for pico, name in picos if not gone(pico)]
+
+
 def _node(engine: Service, pico: str, name: str) -> dict[str, Any]:
     state = engine.state(pico)
     parent = parent_of(state)
@@ -165,7 +175,6 @@ def _node(engine: Service, pico: str, name: str) -> dict[str, Any]:
         "name": name or _own_name(state),
         "parent": None if parent is None else parent.pico,
         "children": [child.pico for child in children_of(state)],
-        "eci": engine.eci(pico),
         "seq": engine.store.recorded_head(pico),
         "rulesets": len(state.rulesets()),
     }

@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { nameOf } from './app.js';
 import { button, calm, h, labelled, redraw, select } from './dom.js';
-import { oneLine } from './format.js';
+import { count, oneLine } from './format.js';
 import { STATUS, deeds, details, rows, rulesOf, showStatus } from './rules.js';
 import { showOutcome, showTime, showValue } from './values.js';
 
@@ -28,6 +28,7 @@ class Log {
         this.busy = false;
         this.paused = false;
         this.items = new Map();
+        this.skipped = 0;
         this.choice = '';
         this.list = h('div', { class: 'log', role: 'log', 'aria-label': 'Rules, newest first',
             'aria-live': 'polite', tabindex: 0 });
@@ -91,9 +92,12 @@ class Log {
             this.begin();
             return;
         }
-        this.waiting.push(receipt);
-        this.waiting = this.waiting.slice(-WAITING_MAX);
-        this.take();
+        if (this.scope.value === 'all' || receipt.pico === this.pico) {
+            this.waiting.push(receipt);
+            this.skipped += Math.max(0, this.waiting.length - WAITING_MAX);
+            this.waiting = this.waiting.slice(-WAITING_MAX);
+            this.take();
+        }
     }
 
     /** One receipt after the other: the engine runs each again to tell of it. */
@@ -137,8 +141,10 @@ class Log {
         const words = this.filter.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
         const all = this.entries.flatMap((entry) => rowsOf(entry));
         const shown = all.filter((row) => this.shows(row, words));
-        this.summary.textContent = all.length === shown.length ? ''
-            : `${shown.length} of ${all.length} rows are shown`;
+        this.summary.textContent = [
+            all.length === shown.length ? '' : `${shown.length} of ${all.length} rows are shown. `,
+            this.skipped ? `${count(this.skipped)} receipts came too fast to be told of.` : '',
+        ].join('');
         const isByRule = this.order.value === 'rule';
         this.list.setAttribute('aria-live', isByRule ? 'off' : 'polite');
         const choice = JSON.stringify([words, this.scope.value, this.order.value,

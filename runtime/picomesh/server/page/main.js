@@ -86,6 +86,22 @@ async function refreshTree() {
 }
 
 const refreshSoon = calm(300, () => refreshTree().catch(() => undefined));
+const refreshLater = calm(5000, () => refreshTree().catch(() => undefined));
+
+/** An event seldom changes the tree, so all of it is asked for only now and then. */
+function heardReceipt(receipt) {
+    const known = app.picos.get(receipt.pico);
+    if (known && receipt.kind === 'event') {
+        known.seq = Math.max(known.seq, receipt.seq);
+        drawSoon();
+        refreshLater();
+    } else {
+        refreshSoon();
+    }
+    tell(receipt);
+}
+
+const drawSoon = calm(150, drawSide);
 
 /** Shows what the address says; the first pico when it says nothing. */
 function show() {
@@ -119,8 +135,7 @@ function heard(name, data) {
         case 'refused':
             return askToken('The engine does not take this token any more.');
         case 'receipt':
-            refreshSoon();
-            return tell(data);
+            return heardReceipt(data);
         case 'missed':
             refreshSoon();
             return tell(null);
