@@ -14,7 +14,7 @@ What a pico's owner wants kept: data by namespace and key, a profile, and settin
   global {
     own_tags = ["pds"]
     own_events = {"allow": [{"domain": "pds", "name": "*"}], "deny": []}
-    own_queries = {"allow": [{"rid": ctx:rid, "name": "*"}], "deny": []}
+    own_queries = {"allow": [{"rid": "io.picolabs.pds", "name": "*"}], "deny": []}
 
     at = function(whole, first, second) {
       first.isnull() => whole.defaultsTo({}) |
@@ -64,9 +64,10 @@ What a pico's owner wants kept: data by namespace and key, a profile, and settin
   }
 
   rule open_channel {
-    select when wrangler ruleset_installed where event:attrs{"rids"} >< ctx:rid
+    select when wrangler ruleset_installed where event:attrs{"rids"} >< "io.picolabs.pds"
       or engine started
-    if channel().isnull() then ctx:newChannel(own_tags, own_events, own_queries)
+    if event:attrs{"is_new"} || channel().isnull() then
+      ctx:newChannel(own_tags, own_events, own_queries)
   }
 
   // -- data

@@ -17,9 +17,9 @@ agrees or does not, either may end it.
       {"domain": "wrangler", "name": "new_subscription_request"},
       {"domain": "wrangler", "name": "inbound_removal"}
     ], "deny": []}
-    well_known_queries = {"allow": [{"rid": ctx:rid, "name": "wellKnown_Rx"}], "deny": []}
-    everything = {"allow": [{"domain": "*", "name": "*"}], "deny": []}
-    every_query = {"allow": [{"rid": "*", "name": "*"}], "deny": []}
+    well_known_queries = {"allow": [
+      {"rid": "io.picolabs.subscription", "name": "wellKnown_Rx"}
+    ], "deny": []}
 
     // -- what others may ask
 
@@ -98,9 +98,9 @@ agrees or does not, either may end it.
   // -- the channel that strangers use
 
   rule open_well_known {
-    select when wrangler ruleset_installed where event:attrs{"rids"} >< ctx:rid
+    select when wrangler ruleset_installed where event:attrs{"rids"} >< "io.picolabs.subscription"
       or engine started
-    if wellKnown_Rx().isnull() then
+    if event:attrs{"is_new"} || wellKnown_Rx().isnull() then
       ctx:newChannel(well_known_tags, well_known_events, well_known_queries) setting(channel)
     fired {
       raise wrangler event "wellKnown_Rx_created" attributes {"channel": channel}
@@ -117,8 +117,7 @@ agrees or does not, either may end it.
       id = random:uuid()
     }
     if well_known then
-      ctx:newChannel([attrs{"name"}, attrs{"channel_type"}], everything, every_query)
-        setting(channel)
+      ctx:newChannel([attrs{"name"}, attrs{"channel_type"}]) setting(channel)
     fired {
       bus = {
         "Id": id, "Rx": channel{"id"}, "wellKnown_Tx": well_known,
@@ -153,8 +152,7 @@ agrees or does not, either may end it.
       is_new = not everyone().any(function(bus) { bus{"Id"} == attrs{"Id"} })
     }
     if attrs{"Id"} && attrs{"Tx"} && is_new then
-      ctx:newChannel([attrs{"name"}, attrs{"channel_type"}], everything, every_query)
-        setting(channel)
+      ctx:newChannel([attrs{"name"}, attrs{"channel_type"}]) setting(channel)
     fired {
       bus = {
         "Id": attrs{"Id"}, "Rx": channel{"id"}, "Tx": attrs{"Tx"},

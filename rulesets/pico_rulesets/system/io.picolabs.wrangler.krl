@@ -14,10 +14,6 @@ What a pico and its owner manage it with: children, channels, rulesets, its name
   global {
     system_rids = ["io.picolabs.wrangler", "io.picolabs.pds", "io.picolabs.subscription"]
 
-    // The channel of a pico that its owner's tools use. Who knows it may do anything.
-    all_events = {"allow": [{"domain": "*", "name": "*"}], "deny": []}
-    all_queries = {"allow": [{"rid": "*", "name": "*"}], "deny": []}
-
     // -- asking other picos
 
     skyQuery = function(eci, mod, func, params, _host, _path, _root_url) {
@@ -177,7 +173,8 @@ What a pico and its owner manage it with: children, channels, rulesets, its name
     }
     every {
       ctx:newPico(rulesets) setting(eci)
-      ctx:eventQuery(eci, "wrangler", "pico_created", attrs, ctx:rid, "introduction") setting(child)
+      ctx:eventQuery(eci, "wrangler", "pico_created", attrs, system_rids[0], "introduction")
+        setting(child)
       send_directive("new_child_created", attrs.put({"eci": eci, "uiEci": child{"uiEci"}}))
     }
     fired {
@@ -188,29 +185,28 @@ What a pico and its owner manage it with: children, channels, rulesets, its name
     }
   }
 
-  // The first event of a child, from its parent and by the channel that only its parent has.
+  // The first event of a child: nobody but its parent knows a channel to it yet.
   rule begin {
-    select when wrangler pico_created where ent:id.isnull() && ctx:parent
+    select when wrangler pico_created
     pre {
-      own = ctx:channels.filter(function(channel) { channel{"tags"} == ["system", "child"] }).head()
+      parent = ctx:parent
+      myself = {"name": event:attrs{"name"}, "id": ctx:picoId, "eci": event:eci}
     }
-    if event:eci == own{"id"} then
-      ctx:newChannel(["engine", "ui"], all_events, all_queries) setting(tools)
+    if parent && ent:id.isnull() then every {
+      ctx:newChannel(["engine", "ui"]) setting(tools)
+      event:send({"eci": parent, "domain": "wrangler", "type": "child_initialized",
+        "attrs": event:attrs.put(myself)})
+    }
     fired {
       ent:id := ctx:picoId;
       ent:eci := event:eci;
-      ent:parent_eci := ctx:parent;
+      ent:parent_eci := parent;
       ent:name := event:attrs{"name"};
       ent:ui_eci := tools{"id"};
-      raise wrangler event "ruleset_installed" attributes {"rids": system_rids};
+      raise wrangler event "ruleset_installed" attributes
+        {"rids": system_rids, "is_new": true};
       raise wrangler event "pico_initialized" attributes event:attrs
     }
-  }
-
-  rule tell_parent {
-    select when wrangler pico_initialized
-    event:send({"eci": ctx:parent, "domain": "wrangler", "type": "child_initialized",
-      "attrs": event:attrs.put(myself())})
   }
 
   rule delete_child {

@@ -65,6 +65,9 @@ class PicoActs:
 
     def _find(self, name: str, scene: Scene) -> bytes | None:
         attempt = scene.calls.attempt
+        if name == "channels":
+            attempt.meter.charge(DISPATCH_FUEL)
+            return reading.channels(scene)
         reader = _READERS.get(name)
         if reader is not None:
             attempt.meter.charge(DISPATCH_FUEL)
@@ -116,7 +119,6 @@ class PicoActs:
 
 
 _READERS: dict[str, _Reader] = {
-    "channels": reading.channels,
     "rulesets": reading.rulesets,
     "rid_url": reading.rid_url,
     "parent": reading.parent,

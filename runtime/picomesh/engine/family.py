@@ -6,7 +6,7 @@ only it may use. Each side holds the other one's record and its own channel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -38,6 +38,39 @@ class Relative:
     position: int = 0  # of a child among its siblings
 
 
+class Siblings:
+    """The places of a pico's children, so that the next one's is known without a look at all."""
+
+    __slots__ = ("_last", "_places")
+
+    def __init__(self, records: Iterable[tuple[bytes, bytes | None]]) -> None:
+        self._places: dict[bytes, int] = {}
+        self._last = -1
+        for path, data in records:
+            self.note(path, data)
+
+    def note(self, path: bytes, data: bytes | None) -> None:
+        """A record that was written, or removed."""
+        if data is not None:
+            place = self._places[path] = _relative(data).position
+            self._last = max(self._last, place)
+        elif self._places.pop(path, None) == self._last:
+            self._last = max(self._places.values(), default=-1)
+
+    def with_changes(self, written: Mapping[bytes, bytes | None]) -> tuple[int, int]:
+        """How many there are, and the last one's place, after what was written by now."""
+        changes = [(path, data) for path, data in written.items() if path.startswith(CHILDREN)]
+        if any(data is None for _, data in changes):
+            changed = Siblings(())
+            changed._places, changed._last = dict(self._places), self._last
+            for path, data in changes:
+                changed.note(path, data)
+            return len(changed._places), changed._last
+        new = [_relative(data).position for path, data in changes if data is not None]
+        known = sum(path in self._places for path, _ in changes)
+        return len(self._places) + len(new) - known, max([self._last, *new])
+
+
 def everything(state: Readable, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
     """All entries below a prefix, in pieces."""
     after = b""
@@ -57,6 +90,13 @@ def _channel(data: bytes) -> dict[str, Value]:
     channel = decode_value(data)
     assert isinstance(channel, dict), "the host writes these records"
     return channel
+
+
+def encoded_channels_of(state: Readable, pico: str) -> list[bytes]:
+    """The same as they are stored."""
+    found = [(path[len(CHANNELS) :], data) for path, data in everything(state, CHANNELS)]
+    own = encode_value(family_channel(pico, "self", pico))
+    return [data for _, data in sorted([*found, (pico.encode(), own)])]
 
 
 def parent_of(state: Readable) -> Relative | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from picomesh.channels import CHANNELS
+from picomesh.engine.family import CHILDREN, Siblings
 from picomesh.engine.views import View, Views
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.codec import encode_block
@@ -131,6 +132,13 @@ class PicoState:
             records = [decode_ruleset(_rid(path), data) for path, data in self.items(RULESETS)]
             view.records = tuple(sorted(records, key=lambda item: (item.position, item.rid)))
         return list(view.records)
+
+    def siblings(self) -> Siblings:
+        """The places of the children."""
+        view = self.view
+        if view.siblings is None:
+            view.siblings = Siblings(self.items(CHILDREN))
+        return view.siblings
 
     def code(self) -> bytes:
         """The field `code` of a core that leads to this state."""

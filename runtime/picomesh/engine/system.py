@@ -45,12 +45,17 @@ def is_system(url: str) -> bool:
     return url.startswith(SYSTEM)
 
 
+def rid_of(url: str) -> str:
+    """Which one it is."""
+    return url.removeprefix(SYSTEM).removesuffix(".krl")
+
+
 def read_system(url: str) -> bytes:
     """The text of a system ruleset. Raises OperatorError."""
-    name = url.removeprefix(SYSTEM)
-    if name.removesuffix(".krl") not in SYSTEM_RIDS:
+    rid = rid_of(url)
+    if rid not in SYSTEM_RIDS or url != url_of(rid):
         raise OperatorError(f"{url} is none of the rulesets that ship with picomesh")
-    return (resources.files("pico_rulesets") / "system" / name).read_bytes()
+    return (resources.files("pico_rulesets") / "system" / f"{rid}.krl").read_bytes()
 
 
 def begin(engine: Host) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from picomesh.channels import CHANNELS
+from picomesh.engine.family import CHILDREN, Siblings
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.value import Value
 
@@ -23,6 +25,7 @@ REFUSALS_MAX = 1_000  # of one view
 VALUES_MAX = 256  # of one view
 VALUE_BYTES_MAX = 4_096  # of one value that is remembered
 _RECORDS = b"pico/"
+_RULESETS = b"pico/rulesets/"
 
 
 class View:
@@ -36,18 +39,33 @@ class View:
         "records",
         "refusals",
         "root",
+        "siblings",
         "values",
     )
 
     def __init__(self, root: bytes) -> None:
         self.root = root
         self.values: dict[bytes, bytes | None] = {}
-        self.forget_records()
+        self.siblings: Siblings | None = None
+        self.forget_rulesets()
+        self.forget_channels()
 
-    def forget_records(self) -> None:
+    def forget(self, path: bytes, value: bytes | None) -> None:
+        """What a write of the host's own records makes untrue."""
+        if path.startswith(CHILDREN):
+            if self.siblings is not None:
+                self.siblings.note(path, value)
+        elif path.startswith(CHANNELS):
+            self.forget_channels()
+        elif path.startswith(_RULESETS):
+            self.forget_rulesets()
+
+    def forget_rulesets(self) -> None:
         self.records: tuple[RulesetRecord, ...] | None = None
         self.installed: Installed | None = None
         self.code: bytes | None = None  # the field `code` of a core
+
+    def forget_channels(self) -> None:
         self.channels: dict[str, dict[str, Value] | None] = {}
         self.first_eci: str | None = None
         self.refusals: dict[tuple[str, str, str, str, str | None], str | None] = {}
@@ -93,6 +111,6 @@ class Views:
         view.root = after.raw
         for path, value in writes:
             if path.startswith(_RECORDS):
-                view.forget_records()
+                view.forget(path, value)
             view.remember(path, value)
         self._views[after.raw] = view

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 from picomesh.channels import CHANGES, CHANNELS, refusal
 from picomesh.engine.acting.plan import ActError, Plan, Scene
 from picomesh.engine.family import (
     Relative,
-    child_joins,
     child_leaves,
+    child_record,
     everything,
 )
 from picomesh.engine.inputs import Spawn, encode_input
 from picomesh.engine.installing import Prepared, Wanted, prepare, users_of
 from picomesh.engine.records import RULESETS
-from picomesh.engine.system import is_system
+from picomesh.engine.system import is_system, rid_of
 from picomesh.ledger.cid import Cid, cid_of_block
 from picomesh.ledger.codec import Block
 from picomesh.ledger.value import Value, encode_plain, encode_value
@@ -62,9 +63,10 @@ def new_pico(scene: Scene) -> Plan:
     def apply() -> None:
         if len(scene.acts.young.born) >= BORN_MAX:
             raise ActError(f"more than {BORN_MAX} children at once")
-        if len(scene.children()) >= CHANNELS_MAX:
+        count, last = scene.siblings()
+        if count >= CHANNELS_MAX:
             raise ActError(f"more than {CHANNELS_MAX} children")
-        for write in child_joins(scene.overlay, child):
+        for write in child_record(replace(child, position=last + 1)):
             scene.write(*write)
         scene.acts.young.born[eci] = (child.pico, spawn)
         _effect(scene, "spawn", data)
@@ -161,8 +163,8 @@ def _module(scene: Scene, url: Value, config: Value, fresh: bool = False) -> Wan
     if not isinstance(url, str) or not url.strip():
         raise ActError("a ruleset needs a url")
     if is_system(url) and not fresh:
-        own = next((item for item in scene.installed().values() if item.url == url), None)
-        if own is not None:
+        own = scene.ruleset(rid_of(url))
+        if own is not None and own.url == url:
             return Wanted(own.rid, own.raw, own.source, url, _settings(config))
     found = scene.acts.from_tape(scene, "ctx:module", [url, fresh])
     match found:

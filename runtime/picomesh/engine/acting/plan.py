@@ -6,8 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from picomesh.engine.family import Relative, channels_of, children_of, everything
-from picomesh.engine.records import RULESETS, RulesetRecord, decode_ruleset
+from picomesh.engine.family import (
+    Relative,
+    channels_of,
+    children_of,
+    encoded_channels_of,
+    everything,
+)
+from picomesh.engine.records import RULESETS, PicoState, RulesetRecord, decode_ruleset
 from picomesh.ledger.value import Value
 from picomesh.transition.calls import Calls
 from picomesh.transition.overlay import Overlay
@@ -75,8 +81,19 @@ class Scene:
         found.sort(key=lambda record: (record.position, record.rid))
         return {record.rid: record for record in found}
 
+    def ruleset(self, rid: str) -> RulesetRecord | None:
+        """One of them."""
+        self._charge(1)
+        data = self.overlay.get(RULESETS + rid.encode())
+        return None if data is None else decode_ruleset(rid, data)
+
     def channels(self) -> list[dict[str, Value]]:
         found = channels_of(self.overlay, self.pico)
+        self._charge(len(found))
+        return found
+
+    def encoded_channels(self) -> list[bytes]:
+        found = encoded_channels_of(self.overlay, self.pico)
         self._charge(len(found))
         return found
 
@@ -84,6 +101,14 @@ class Scene:
         found = children_of(self.overlay)
         self._charge(len(found))
         return found
+
+    def siblings(self) -> tuple[int, int]:
+        """How many children there are, and the place of the last one."""
+        state = self.overlay.state
+        assert isinstance(state, PicoState), "acts are on the state of a pico"
+        count, last = state.siblings().with_changes(self.overlay.written)
+        self._charge(count)
+        return count, last
 
     def _charge(self, count: int) -> None:
         self.calls.attempt.meter.charge(SCAN_FUEL * count)
