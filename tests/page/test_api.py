@@ -258,7 +258,11 @@ def test_each_rule_tells_whether_it_was_selected_and_fired_and_why_not() -> None
         told = await client.rules("b", x="22")
         wanted = told["events"][0]["rulesets"][0]["rules"][0]["wanted"]
         pattern = {"name": "x", "pattern": "re#^(1+)$#", "given": "22", "missing": False}
+        pattern["matches"] = False
         assert wanted == [{"attributes": [pattern], "where": "x.length() < 3"}]
+        told = await client.rules("b", x=111)
+        wanted = told["events"][0]["rulesets"][0]["rules"][0]["wanted"]
+        assert wanted[0]["attributes"][0]["matches"] is True, "so it was the where"
         told = await client.rules("b")
         assert told["events"][0]["rulesets"][0]["rules"][0]["wanted"][0]["attributes"][0]["missing"]
 

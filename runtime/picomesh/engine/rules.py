@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import cbor2
 
 from picomesh.engine.inputs import Event
+from picomesh.engine.matching import Matching
 from picomesh.engine.observing import Entry, Observed, Observer
 from picomesh.engine.perform import Work
 from picomesh.engine.programs import Programs
@@ -61,13 +62,14 @@ class RuleTeller:
     def __init__(self, programs: Programs) -> None:
         self._programs = programs
         self._observer = Observer(programs)
+        self._matching = Matching(programs.sandbox.backend)
 
     def tell(self, blocks: Blocks, core: Core, core_bytes: bytes) -> Told:
         """A transition in terms of events and rules, as plain data. Raises LedgerError."""
         work = work_of(core, blocks)
         observed = self._observer.run(blocks, work)
         done = observed.performed.transition
-        told = _Telling(self._programs, blocks, work, observed)
+        told = _Telling(self._programs, blocks, work, observed, self._matching)
         return {
             "seq": core.seq,
             "kind": core.kind,
@@ -83,10 +85,18 @@ class RuleTeller:
 
 
 class _Telling:
-    def __init__(self, programs: Programs, blocks: Blocks, work: Work, observed: Observed) -> None:
+    def __init__(
+        self,
+        programs: Programs,
+        blocks: Blocks,
+        work: Work,
+        observed: Observed,
+        matching: Matching,
+    ) -> None:
         layered = Layered(blocks)
         layered.new.update(observed.performed.blocks)
         self._work = work
+        self._matching = matching
         self._calls = observed.trace.calls
         self._entries = observed.entries
         self._before = PicoState(layered, work.pre)
@@ -163,7 +173,7 @@ class _Telling:
                 {
                     "name": name,
                     "status": _status(entry, fired, name, known.selects.get(name)),
-                    **_select(known.selects.get(name), offered, name in (fired or {})),
+                    **self._select(known.selects.get(name), offered, name in (fired or {})),
                     "moved": _moved(calls, known.rid, name),
                     "does": [_does(e) for e in effects if _rule_of(e, only) == name][:SHOWN_MAX],
                 }
@@ -172,6 +182,38 @@ class _Telling:
             "others": len(known.rules) - len(considered),
             "does": [_does(e) for e in effects if _rule_of(e, only) not in names][:SHOWN_MAX],
             "read": _reads(calls),
+        }
+
+    def _select(self, select: Select | None, offered: Offered, was_selected: bool) -> Told:
+        if select is None:
+            return {"select": "", "line": None, "wanted": [], "active": True, "single": True}
+        pair = (offered.domain, offered.name)
+        wanted = [item for item in select.wanted if (item.domain, item.name) == pair]
+        if was_selected or not select.active:
+            wanted = []
+        return {
+            "select": select.text,
+            "line": select.line,
+            "active": select.active,
+            "single": select.is_single,
+            "wanted": [self._wants(item, offered.attrs) for item in wanted],
+        }
+
+    def _wants(self, wanted: Wanted, attrs: Value) -> Told:
+        """What an event of this kind must be, beside what it was."""
+        given = attrs if isinstance(attrs, dict) else {}
+        return {
+            "attributes": [
+                {
+                    "name": name,
+                    "pattern": f"re#{pattern}#{flags}",
+                    "given": given.get(name),
+                    "missing": name not in given,
+                    "matches": self._matching.matches(given.get(name), pattern, flags),
+                }
+                for name, pattern, flags in wanted.attributes
+            ],
+            "where": wanted.where,
         }
 
     # -- writes
@@ -296,38 +338,6 @@ def _status(
     if fired is None:
         return "ended"
     return "not selected" if name not in fired else "fired" if fired[name] else "not fired"
-
-
-def _select(select: Select | None, offered: Offered, was_selected: bool) -> Told:
-    if select is None:
-        return {"select": "", "line": None, "wanted": [], "active": True, "single": True}
-    wanted = [
-        item for item in select.wanted if (item.domain, item.name) == (offered.domain, offered.name)
-    ]
-    return {
-        "select": select.text,
-        "line": select.line,
-        "active": select.active,
-        "single": select.is_single,
-        "wanted": [] if was_selected else [_wants(item, offered.attrs) for item in wanted],
-    }
-
-
-def _wants(wanted: Wanted, attrs: Value) -> Told:
-    """What an event of this kind must be, beside what it was."""
-    given = attrs if isinstance(attrs, dict) else {}
-    return {
-        "attributes": [
-            {
-                "name": name,
-                "pattern": pattern,
-                "given": given.get(name),
-                "missing": name not in given,
-            }
-            for name, pattern in wanted.attributes
-        ],
-        "where": wanted.where,
-    }
 
 
 def _moved(calls: Sequence[Call], rid: str, name: str) -> bool:

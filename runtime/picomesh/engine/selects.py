@@ -25,7 +25,7 @@ class Wanted:
 
     domain: str
     name: str
-    attributes: tuple[tuple[str, str], ...]
+    attributes: tuple[tuple[str, str, str], ...]  # name, pattern, flags
     where: str
 
 
@@ -72,16 +72,14 @@ def _select(source: Source, rule: Rule) -> Select:
     wanted = tuple(_wanted(source.text, base) for base in _bases(select.event))
     body = source.text[rule.span.start : rule.span.end]
     read = [found[1] or found[2] for found in _READ.finditer(body)]
-    matched = [name for item in wanted for name, _ in item.attributes]
+    matched = [name for item in wanted for name, _, _ in item.attributes]
     attributes = tuple(dict.fromkeys([*matched, *read]))
     single = isinstance(select.event, EventBase)
     return Select(text, line, rule.active, single, wanted, attributes)
 
 
 def _wanted(text: str, base: EventBase) -> Wanted:
-    matches = tuple(
-        (item.name, f"re#{item.pattern.source}#{item.pattern.flags}") for item in base.matches
-    )
+    matches = tuple((item.name, item.pattern.source, item.pattern.flags) for item in base.matches)
     where = "" if base.where is None else text[base.where.span.start : base.where.span.end]
     return Wanted(base.domain, base.type, matches, " ".join(where.split()))
 

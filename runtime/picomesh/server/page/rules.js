@@ -63,20 +63,31 @@ function notSelected(rule) {
     if (!rule.active) {
         return ['The rule is inactive.'];
     }
-    const found = rule.wanted.flatMap((wanted) => [
-        ...wanted.attributes.map((item) => [
-            h('code', {}, item.name),
-            item.missing ? ' is missing' : [' is ', h('code', {}, oneLine(item.given))],
-            '; it must match ', h('code', {}, item.pattern), '. ',
-        ]),
-        wanted.where ? ['It must hold that ', h('code', {}, wanted.where), '. '] : [],
-    ]);
+    const found = rule.moved ? [] : rule.wanted.flatMap((wanted) => unmet(wanted, rule.single));
     if (!rule.single) {
         found.push(rule.moved ? 'Its event expression moved on, and waits for more.'
             : 'Its event expression is not complete.');
     }
     return found.length ? found : [rule.select ? 'Its select did not match.'
         : 'Its select did not match; without its source, no more is known.'];
+}
+
+/** The attributes that do not match, as far as that is known; or else the `where`, which is to
+ * blame for certain only if the rule selects by this event alone. */
+function unmet({ attributes, where }, single) {
+    const failed = attributes.filter((item) => item.matches === false);
+    const shown = failed.length ? failed : attributes.filter((item) => item.matches === null);
+    const found = shown.map((item) => [
+        h('code', {}, item.name),
+        item.missing ? ' is missing' : [' is ', h('code', {}, oneLine(item.given))],
+        failed.length ? ', which does not match ' : '; it must match ',
+        h('code', {}, item.pattern), '. ',
+    ]);
+    if (where && !failed.length) {
+        found.push(shown.length || !single ? 'It must hold that ' : 'It does not hold that ',
+            h('code', {}, where), '. ');
+    }
+    return found;
 }
 
 const KINDS = { directive: 'directive', raise: 'raised', log: 'log', throw: 'threw', send: 'sent' };
