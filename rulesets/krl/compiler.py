@@ -22,12 +22,16 @@ from krl.link import link
 from krl.lower import ir, lower
 from krl.resolve import resolve
 from krl.syntax.parser import parse_what_is_clear
-from krl.syntax.tree import Ruleset
-from pico_abi import wasm
+from krl.syntax.tree import Ruleset, Span
+from pico_abi import validate, wasm
+from pico_abi.refused import ModuleRefused
 
 # The parser bounds how deep a text may nest; the passes behind it recurse a few Python frames for
 # each level, which are not C stack.
 _RECURSION_LIMIT = 20_000
+# A module up to this size, and functions of so many locals, meet every limit of an engine's.
+MODULE_BYTES_SURE = 100_000
+LOCALS_SURE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,29 @@ def compile_source(source: Source) -> Compilation:
         return checked
     with _deep_recursion():
         guest = guest_library()
-        module = link(emit(checked.program, guest), guest, source.text)
-    return Compilation(source, checked.diagnostics, checked.program, wasm.encode_module(module))
+        module = wasm.encode_module(link(emit(checked.program, guest), guest, source.text))
+    is_large = len(module) > MODULE_BYTES_SURE or any(
+        len(function.local_names) > LOCALS_SURE for function in checked.program.functions
+    )
+    if is_large and not _is_admitted(module, source, checked.diagnostics):
+        return Compilation(source, checked.diagnostics, checked.program)
+    return Compilation(source, checked.diagnostics, checked.program, module)
+
+
+def _is_admitted(module: bytes, source: Source, diagnostics: Diagnostics) -> bool:
+    """Whether engines will take the module; a limit is told here, where there is a source."""
+    try:
+        validate(module)
+    except ModuleRefused as problem:
+        at = max(0, source.text.find("ruleset"))
+        diagnostics.error(
+            "the ruleset is too large",
+            Span(at, at + len("ruleset")),
+            f"its module is over a limit of every engine: {problem}",
+            "divide it, or the rule or function with the most parts, into two",
+        )
+        return False
+    return True
 
 
 @contextmanager

@@ -81,3 +81,12 @@ def test_a_large_literal_with_a_part_that_is_computed_stays_code(last: str) -> N
         engine.install_module("me", compiled(literal))
         found = engine.query("me", "big", "all")
     assert isinstance(found, list) and found[:-1] == WORDS
+
+
+def test_a_ruleset_that_makes_too_large_a_module_is_told_so() -> None:
+    names = "".join(f"x{at} = x{at - 1} + 1 " for at in range(1, 1_500))
+    text = f"ruleset big {{ rule r {{ select when a b pre {{ x0 = 1 {names} }} noop() }} }}"
+    compilation = compile_source(Source("big.krl", text))
+    assert compilation.module is None
+    (error,) = (item for item in compilation.diagnostics if item.severity == "error")
+    assert error.title == "the ruleset is too large" and "locals" in error.text and error.hint
