@@ -104,6 +104,12 @@ def parent_of(state: Readable) -> Relative | None:
     return None if data is None else _relative(data)
 
 
+def child_of(state: Readable, eci: str) -> Relative | None:
+    """The child that a channel leads to."""
+    data = state.get(CHILDREN + eci.encode())
+    return None if data is None else _relative(data)
+
+
 def children_of(state: Readable) -> list[Relative]:
     """The children in the order in which they came."""
     found = [_relative(data) for _, data in everything(state, CHILDREN)]

@@ -77,7 +77,7 @@ def new_pico(scene: Scene) -> Plan:
 def delete_pico(scene: Scene) -> Plan:
     """ctx:delPico(eci): a child, and with it its whole subtree."""
     eci = scene.argument(0)
-    child = next((item for item in scene.children() if item.eci == eci), None)
+    child = scene.child(eci) if isinstance(eci, str) else None
     if child is None:
         raise ActError(f"delPico({eci!s}) - not found in children ECIs")
 

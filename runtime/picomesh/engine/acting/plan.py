@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from picomesh.engine.family import (
     Relative,
     channels_of,
+    child_of,
     children_of,
     encoded_channels_of,
     everything,
@@ -101,6 +102,11 @@ class Scene:
         found = children_of(self.overlay)
         self._charge(len(found))
         return found
+
+    def child(self, eci: str) -> Relative | None:
+        """The child behind a channel; its price is that of looking through all."""
+        self.siblings()
+        return child_of(self.overlay, eci)
 
     def siblings(self) -> tuple[int, int]:
         """How many children there are, and the place of the last one."""
