@@ -104,6 +104,9 @@ def measure(events: int, proofs: int, folder: Path) -> dict[str, Any]:
         return {
             "transitions": total,
             "head": str(engine.log(pico, total - 1)[0].cid),
+            "run_per_s": round(events / run_s),
+            "replay_per_s": round(total / replay_s),
+            "verify_per_s": round(total / verify_s),
             "run_us": round(1e6 * run_s / events, 1),
             "run_one_us": round(1e6 * run_one_s / alone, 1),
             "verify_us": round(1e6 * verify_s / total, 1),

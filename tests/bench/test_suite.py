@@ -148,3 +148,42 @@ def test_a_chart_is_of_curves_where_a_number_grows_and_of_bars_where_kinds_diffe
     assert bars.count("<circle") == 0 and "3.5 times the reference, aim 2" in bars
     assert "&lt;map&gt;" in bars
     assert all("prefers-color-scheme:dark" in text for text in (curves, bars))
+
+
+def test_samples_are_sorted_by_what_an_event_was_busy_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCH))
+    from programs.phases import phases
+
+    run = "main (counting.py:1);Worker.run (sides/worker.py:84)"
+    text = f"""\
+main (counting.py:1);Worker.install (sides/worker.py:73);f (picomesh/store/store.py:1) 9
+{run};Engine.send_many (picomesh/engine/engine.py:9);Store.put (picomesh/store/store.py:1) 3
+{run};Engine.send_many (picomesh/engine/engine.py:9);len (picomesh/ledger/pieces.py:1) 2
+{run} 1
+"""
+    assert phases(text) == {
+        "store: SQLite and around it": 3,
+        "ledger: values, tree, receipts": 2,
+        "the bench": 1,
+    }
+
+
+def test_a_table_has_a_line_for_each_row_and_says_what_was_aimed_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCH))
+    from programs.table import table
+
+    rows = [
+        {"commit": "abc", "rounds": 5},
+        figure("counter", 100, aim=2.5, ratio=3, cpu_ratio=2),
+        figure("fib", 10),
+    ]
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    lines = list(table(path))
+    assert lines[-3:] == [
+        "| counter | 100 |  |  | 10,000 |  | 3 | 2 | 2.5 |",
+        "| fib | 10 |  |  | 100,000 |  |  |  |  |",
+        "",
+    ]
