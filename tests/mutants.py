@@ -1,4 +1,4 @@
-"""Proofs in which one thing is another: a byte, a field, or a field under good signatures."""
+"""Proofs and histories in which one thing is another: a byte, or a field, under good signatures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from picomesh.ledger.car import CarFile, encode_car
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.codec import Block, decode_block, encode_block
 from picomesh.ledger.errors import CodecError, LedgerError, MissingBlock
+from picomesh.ledger.export import (
+    PAGE_RECEIPTS_MAX,
+    ExportedPico,
+    decode_export,
+    decode_page,
+    encode_export,
+    encode_page,
+)
 from picomesh.ledger.proof import Links, decode_proof, encode_proof
 from picomesh.ledger.receipt import decode_envelope, seal
 from picomesh.ledger.signature import Signer
@@ -123,18 +131,47 @@ def signed_again(root: Cid, blocks: dict[Cid, bytes], signer: Signer) -> bytes:
     """The file with both envelopes signed again. Raises LedgerError when there is none to sign."""
     made = dict(blocks)
     proof = decode_proof(_taken(made, root))
-    pairs = []
-    for links in (proof.receipt, proof.before):
-        if links is not None:
-            envelope = decode_envelope(_taken(made, links.envelope))
-            sealed = seal(_there(made, links.core), envelope, signer)
-            made[cid_of_block(sealed.envelope_bytes)] = sealed.envelope_bytes
-            pairs.append(Links(links.core, cid_of_block(sealed.envelope_bytes)))
+    receipt = _sealed_again(made, proof.receipt, signer)
+    before = None if proof.before is None else _sealed_again(made, proof.before, signer)
     if proof.position is not None:  # a lie is in no checkpoint
         _taken(made, proof.position.checkpoint)
-    before = pairs[1] if proof.before is not None else None
-    data = encode_proof(replace(proof, receipt=pairs[0], before=before, position=None))
+    data = encode_proof(replace(proof, receipt=receipt, before=before, position=None))
     return encode_car(cid_of_block(data), {**made, cid_of_block(data): data})
+
+
+def changed_histories(data: bytes, signer: Signer, chance: random.Random) -> Iterator[bytes]:
+    """Exported histories with one item another; the engine signed most of them again."""
+    car = CarFile(data)
+    for root, made in changed(car.root, {cid: car.block(cid) for cid in car}, chance):
+        try:
+            yield _history_signed_again(root, made, signer)
+        except LedgerError:
+            yield encode_car(root, made)
+
+
+def _history_signed_again(root: Cid, blocks: dict[Cid, bytes], signer: Signer) -> bytes:
+    made = dict(blocks)
+    export = decode_export(_taken(made, root))
+    picos: list[ExportedPico] = []
+    for pico in export.picos:
+        pages: list[Cid] = []
+        for at, page in enumerate(pico.pages):
+            count = min(PAGE_RECEIPTS_MAX, pico.count - at * PAGE_RECEIPTS_MAX)
+            rows = decode_page(_taken(made, page), count)
+            data = encode_page([_sealed_again(made, links, signer) for links in rows])
+            pages.append(cid_of_block(data))
+            made[pages[-1]] = data
+        before = None if pico.before is None else _sealed_again(made, pico.before, signer)
+        picos.append(replace(pico, pages=tuple(pages), before=before))
+    data = encode_export(replace(export, picos=tuple(picos)))
+    return encode_car(cid_of_block(data), {**made, cid_of_block(data): data})
+
+
+def _sealed_again(made: dict[Cid, bytes], links: Links, signer: Signer) -> Links:
+    envelope = decode_envelope(_taken(made, links.envelope))
+    sealed = seal(_there(made, links.core), envelope, signer)
+    made[cid_of_block(sealed.envelope_bytes)] = sealed.envelope_bytes
+    return Links(links.core, cid_of_block(sealed.envelope_bytes))
 
 
 def _there(blocks: dict[Cid, bytes], cid: Cid) -> bytes:

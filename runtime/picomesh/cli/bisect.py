@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,6 +72,8 @@ def both(
     a: str, b: str, backend_a: str = "cranelift", backend_b: str = "cranelift"
 ) -> Iterator[tuple[Histories, Histories]]:
     """Two places, whatever each is."""
+    if Path(a).is_dir() and Path(b).is_dir() and Path(a).resolve() == Path(b).resolve():
+        raise fail(f"A and B are one home, {a}", "export it first, to compare it with a later self")
     with ExitStack() as stack:
         first = stack.enter_context(open_place(a, backend_a))
         yield first, stack.enter_context(open_place(b, backend_b))

@@ -17,10 +17,10 @@ from picomesh.engine.checked import CheckedModules
 from picomesh.engine.errors import ModuleNotAdmitted
 from picomesh.engine.inputs import Input, Install, decode_input
 from picomesh.engine.makers import engine_of, makers_of
-from picomesh.engine.perform import Performed, perform
+from picomesh.engine.perform import Performed
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import RULESETS, Layered, RulesetRecord, decode_ruleset
-from picomesh.engine.replay import Divergence, compare, work_of
+from picomesh.engine.replay import Divergence, compare, perform_recorded, work_of
 from picomesh.ledger.car import CarFile
 from picomesh.ledger.checkpoint import Checkpoint, covers, decode_checkpoint
 from picomesh.ledger.cid import Cid, cid_of_bytes
@@ -36,7 +36,7 @@ from picomesh.ledger.receipt import (
 )
 from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.manifest import BadManifest
-from picomesh.sandbox.interface import EngineFault, Sandbox
+from picomesh.sandbox.interface import Sandbox
 from picomesh.transition import NeedsAnswer, TapeDiverged
 
 PROOF_BYTES_MAX = 256 * 1024 * 1024
@@ -297,14 +297,9 @@ class _Auditor:
         sandbox = self.sandbox(self.envelope.backend)
         programs = Programs(sandbox, self.modules.metered)
         try:
-            performed = perform(programs, self.blocks, work_of(self.core, self.recorder))
+            performed = perform_recorded(programs, self.blocks, work_of(self.core, self.recorder))
         except (NeedsAnswer, TapeDiverged) as problem:
             raise Refused("execution", f"the tape is another: {problem}") from problem
-        except (EngineFault, LedgerError, ModuleNotAdmitted):
-            raise
-        except Exception as problem:  # what only the host writes is read without suspicion, and
-            what = f"{type(problem).__name__}: {problem}"  # a forged state may hold anything
-            raise Refused("execution", f"the run breaks down: {what}") from problem
         self.done.performed = performed
         named = {code.raw for code in self.core.code} | {item.raw for item in self.records()}
         wanted = sorted(programs.admitted().keys() - named)

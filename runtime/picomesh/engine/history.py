@@ -105,9 +105,11 @@ def verify_run(source: Source, engine: bytes, pico: str, name: str) -> int:
     first = rows[0].seq
     before = source.receipt(pico, first - 1) if first else None
     check_maker(source, pico, engine, first)
+    at = max(first - 1, 0)
     try:
         chain = Chain(pico, engine, None if before is None else read_receipt(before), source)
         for row in rows:
+            at = row.seq
             receipt = chain.accept(row.core, row.envelope)
             is_whole = has_state(source, receipt.core.post)
             _check_links(source, receipt, name, is_whole)
@@ -116,7 +118,7 @@ def verify_run(source: Source, engine: bytes, pico: str, name: str) -> int:
     except BrokenHistory:
         raise
     except LedgerError as problem:
-        raise BrokenHistory(chain.seq, "blocks", str(problem)) from problem
+        raise BrokenHistory(at, "blocks", str(problem)) from problem
     return len(rows)
 
 

@@ -162,7 +162,7 @@ def decode_input(data: bytes) -> Input:
     kind = block.get("kind") if isinstance(block, dict) else None
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise CodecError("the block is not an input of a transition")
-    fields = Fields(data, _FIELDS[kind])
+    fields = Fields(data, _FIELDS[kind], block)
     if fields.any("v") != VERSION:
         raise FieldError("v", f"version {fields.any('v')!r}, this code reads {VERSION}")
     match kind:

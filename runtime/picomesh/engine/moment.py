@@ -6,17 +6,20 @@ them, as often as one likes, and what it had written by then is seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from picomesh.engine.errors import OperatorError
 from picomesh.engine.explain import Where, where_of
-from picomesh.engine.perform import perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState
-from picomesh.engine.replay import work_of
+from picomesh.engine.replay import perform_recorded, work_of
 from picomesh.engine.sources import Regrown, Source, get_receipt, has_state, with_state
 from picomesh.engine.trace import Call
 from picomesh.engine.watch import Watcher
 from picomesh.ledger.receipt import Core, decode_core
+from picomesh.transition import NeedsAnswer, TapeDiverged
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,21 @@ def source_behind(source: Source, programs: Programs, pico: str, seq: int) -> So
     if has_state(source, core.post):
         return source
     before = with_state(source, programs, pico, seq)
-    return Regrown(before, perform(programs, before, work_of(core, before)).blocks)
+    with replaying(seq):
+        performed = perform_recorded(programs, before, work_of(core, before))
+    return Regrown(before, performed.blocks)
+
+
+@contextmanager
+def replaying(seq: int) -> Iterator[None]:
+    """A run that asks something else than its tape says is not what happened."""
+    try:
+        yield
+    except (NeedsAnswer, TapeDiverged) as problem:
+        raise OperatorError(
+            f"receipt {seq} does not replay: its tape is another: {problem}",
+            "`picomesh replay` says more",
+        ) from problem
 
 
 def state_behind(source: Source, programs: Programs, pico: str, seq: int) -> PicoState:
@@ -59,7 +76,8 @@ def moment(
     core = decode_core(get_receipt(source, pico, seq).core)
     work = work_of(core, source)
     is_whole = fuel >= core.fuel
-    watched = watcher.run(source, work) if is_whole else watcher.run_to_fuel(source, work, fuel)
+    with replaying(seq):
+        watched = watcher.run(source, work) if is_whole else watcher.run_to_fuel(source, work, fuel)
     trace = watched.trace
     where = None
     if trace.stopped is not None:

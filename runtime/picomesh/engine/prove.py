@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from picomesh.engine.errors import OperatorError
 from picomesh.engine.makers import makers_of
-from picomesh.engine.perform import perform
+from picomesh.engine.moment import replaying
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState
-from picomesh.engine.replay import compare, work_of
+from picomesh.engine.replay import compare, perform_recorded, work_of
 from picomesh.engine.sources import Source, cid_of, get_receipt, with_state
 from picomesh.ledger.car import encode_car
 from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
@@ -60,7 +60,8 @@ def _run(
 ) -> tuple[tuple[Cid, Cid], ...]:
     """Runs the transition; the recorder then has read what it needs. Returns further modules."""
     fresh = Programs(programs.sandbox, programs.gate)  # one that remembers nothing reads all
-    performed = perform(fresh, recorder, work_of(core, recorder))
+    with replaying(core.seq):
+        performed = perform_recorded(fresh, recorder, work_of(core, recorder))
     divergence = compare(core, performed.core)
     if divergence is not None:
         raise OperatorError(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
-from picomesh.engine.errors import ModuleNotAdmitted
+from picomesh.engine.errors import ModuleNotAdmitted, OperatorError
 from picomesh.engine.inputs import decode_input
-from picomesh.engine.perform import Work, perform
+from picomesh.engine.perform import Performed, Work, perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered
 from picomesh.ledger.cid import Cid, cid_of_block, is_named
@@ -19,6 +19,7 @@ from picomesh.ledger.codec import decode_block
 from picomesh.ledger.errors import BrokenHistory, CodecError, LedgerError
 from picomesh.ledger.receipt import Core, decode_core
 from picomesh.ledger.tree import EMPTY_ROOT, Blocks
+from picomesh.sandbox.interface import EngineFault
 from picomesh.store.store import StoredReceipt
 from picomesh.transition import Answer, NeedsAnswer, TapeDiverged
 
@@ -104,7 +105,7 @@ class Replayer:
         divergence: Divergence | None = None
         try:
             work = replace(work_of(core, self._known), seq=seq, prev=prev, pre=pre)
-            performed = perform(self._programs, self._known, work)
+            performed = perform_recorded(self._programs, self._known, work)
             if performed.core_bytes != core_bytes:
                 divergence = compare(core, performed.core)
             if self._made is not None:
@@ -115,6 +116,21 @@ class Replayer:
             raise BrokenHistory(core.seq, "blocks", str(problem)) from problem
         self._last = core, cid_of_block(core_bytes)
         return Replayed(core.seq, core.kind, core.fuel, divergence)
+
+
+def perform_recorded(programs: Programs, blocks: Blocks, work: Work) -> Performed:
+    """Runs what somebody recorded. Raises NeedsAnswer, TapeDiverged, LedgerError, EngineFault.
+
+    What only a host writes into a state is read without suspicion, and a forged state may hold
+    anything: then it is the record that is wrong.
+    """
+    try:
+        return perform(programs, blocks, work)
+    except (EngineFault, LedgerError, OperatorError, NeedsAnswer, TapeDiverged):
+        raise
+    except Exception as problem:
+        what = f"{type(problem).__name__}: {problem}"
+        raise CodecError(f"the run breaks down: {what}") from problem
 
 
 def work_of(core: Core, blocks: Blocks) -> Work:

@@ -79,6 +79,8 @@ def with_state(source: Source, programs: Programs, pico: str, seq: int) -> Sourc
     if has_state(source, decode_core(row.core).pre):
         return source
     rows = [item for item in source.receipts(pico) if item.seq < seq]
+    if not rows:
+        raise MissingBlock(f"the state before receipt {seq} is not there")
     before = source.receipt(pico, rows[0].seq - 1) if rows[0].seq else None
     blocks: dict[Cid, bytes] = {}
     for item in replay(programs, source, rows, before, blocks):

@@ -20,8 +20,9 @@ class Fields:
 
     __slots__ = ("_entries",)
 
-    def __init__(self, data: bytes, names: frozenset[str]) -> None:
-        block = decode_block(data)
+    def __init__(self, data: bytes, names: frozenset[str], block: Block = None) -> None:
+        """The block of these bytes; `block` is what they are decoded to, if that is known."""
+        block = decode_block(data) if block is None else block
         if not isinstance(block, dict):
             raise CodecError("the block is not a map")
         for name in sorted(names.symmetric_difference(block)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 from nacl.exceptions import BadSignatureError
@@ -34,6 +35,7 @@ class Signer:
         return f"Signer(public_key={self.public_key.hex()})"
 
 
+@lru_cache(maxsize=4096)  # one signature stands for all envelopes of its batch
 def is_signed(public_key: bytes, domain: bytes, message: bytes, signature: bytes) -> bool:
     """Whether this key signed this message as one of this kind."""
     try:
