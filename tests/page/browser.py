@@ -196,11 +196,15 @@ class Browser:
 
     def fill(self, selector: str, text: str) -> None:
         """Puts a text into a field, as if it was typed over what was there."""
-        self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            "e.focus(); e.select(); })()"
-        )
-        self.type(text)
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.wait(element)
+        for _ in range(20):  # a page that was opened just now may not take it yet
+            self.run(f"(() => {{ const e = {element}; e.focus(); e.select(); }})()")
+            self.type(text)
+            if self.run(f"{element}.value === {json.dumps(text)}"):
+                return
+            time.sleep(0.05)
+        raise PageError(f"{selector} does not take {text!r}")
 
     def choose_file(self, selector: str, path: Path) -> None:
         """What a person does in the window where files are chosen."""

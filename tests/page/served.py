@@ -26,8 +26,8 @@ def free_port() -> int:
 class Served:
     """`picomesh engine` on a home of its own; rulesets may come from a folder."""
 
-    def __init__(self, home: Path, rulesets: Path) -> None:
-        self.port = free_port()
+    def __init__(self, home: Path, rulesets: Path, port: int | None = None) -> None:
+        self.port = port or free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "picomesh", "engine", "--home", str(home)]
         command += ["--port", str(self.port), "--rulesets", str(rulesets), "--backend", "winch"]

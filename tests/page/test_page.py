@@ -415,11 +415,11 @@ def test_the_token_is_asked_for_once_and_stays_in_the_tab(
     chromium.open(f"{served.base}/")
     chromium.wait("document.querySelector('form.token input') === document.activeElement")
     assert "root" not in chromium.text(), "nothing is shown before"
-    chromium.type("wrong")
+    chromium.fill("[type=password]", "wrong")
     chromium.key("Enter")
     chromium.wait_text("The engine does not know this token.")
     chromium.wait("document.activeElement.type === 'password'")
-    chromium.type(served.token)
+    chromium.fill("[type=password]", served.token)
     chromium.key("Enter")
     chromium.wait("document.querySelector('.tree')")
     chromium.open("about:blank")
@@ -432,3 +432,46 @@ def test_the_token_is_asked_for_once_and_stays_in_the_tab(
     assert served.token not in chromium.run("location.href")
     chromium.run("0")
     chromium.wrong.clear()  # the browser's own line about the 401
+
+
+def test_long_names_and_values_do_not_widen_a_phone(browser: Browser, served: Served) -> None:
+    long = "w" * 400
+    pico = served.make(long, None)
+    served.install(
+        pico,
+        f"""ruleset {long[:100]} {{ meta {{ name "{long}" shares f }} global {{ f = 1 }}
+      rule {long} {{ select when {long} b x re#({long})#
+        send_directive("{long}", {{"{long}": event:attrs{{"x"}}}})
+        fired {{ ent:{long} := event:attrs; log info "{long}" }} }} }}""",
+    )
+    for value in (long, "short"):
+        served.send(pico, long, "b", x=value, **{long: long})
+    browser.size(375, 720, 1)
+    for tab in ("overview", "rulesets", "state", "send", "receipts", "log"):
+        to(browser, pico, tab)
+        browser.run("document.querySelectorAll('#panel summary').forEach((e) => e.click())")
+        if tab == "send":
+            choose(browser, ".sender select", f"{long}:b")
+        wide = browser.run("document.documentElement.scrollWidth")
+        assert wide <= 375, f"{tab} is {wide} wide"
+
+
+def test_an_engine_that_comes_back_is_followed_again(
+    chromium: Browser, program: str, tmp_path: Path
+) -> None:
+    served = Served(tmp_path / "home", EXAMPLES)
+    pico = served.make("phoenix", None, "counter")
+    chromium.size(1200, 900)
+    chromium.open("about:blank")
+    chromium.open(f"{served.base}/#token={served.token}")
+    chromium.wait_text("live", "#live")
+    to(chromium, pico, "receipts")
+    served.stop()
+    chromium.wait_text("not connected", "#live")
+    again = Served(tmp_path / "home", EXAMPLES, served.port)
+    again.send(pico, "counter", "incremented")
+    chromium.wait_text("live", "#live")
+    chromium.wait("document.querySelectorAll('.timeline > li').length === 3")
+    again.stop()
+    chromium.open("about:blank")
+    chromium.wrong.clear()

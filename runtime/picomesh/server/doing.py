@@ -78,7 +78,9 @@ class Doing:
     def _fetch(self, url: str) -> str:
         content = self._worker.engine.library_fetch(url)
         if content.startswith(MODULE_START):
-            raise BadRequest(_UNPROCESSABLE, "Error: this is a module, not a text; install it")
+            raise BadRequest(
+                _UNPROCESSABLE, "Error: this is a module, and no text to look at", module=True
+            )
         return content.decode("utf-8-sig", "replace")
 
     async def _diagnosed(self, source: str) -> dict[str, Any]:

@@ -59,6 +59,16 @@ async function ask(method, parts, body, query = {}) {
     return found;
 }
 
+/** A file of the engine's, as bytes. */
+export async function load(parts) {
+    const { url, options } = request('GET', parts);
+    const answer = await fetch(url, options);
+    if (!answer.ok) {
+        throw new Refused(answer.status, await answer.json().catch(() => null));
+    }
+    return answer.blob();
+}
+
 export const get = (parts, query) => ask('GET', parts, undefined, query);
 export const post = (parts, body = {}, query = {}) => ask('POST', parts, body, query);
 export const remove = (parts) => ask('DELETE', parts);

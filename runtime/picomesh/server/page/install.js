@@ -27,7 +27,11 @@ const FIRST = `ruleset my.first {
 /** The form, and a way to open a text in it. */
 export function makeInstaller(pico) {
     const made = new Installer(pico);
-    return { form: made.form, open: (text) => made.open(text), leave: () => made.leave() };
+    return {
+        form: made.form,
+        open: (text, config) => made.open(text, '', config),
+        leave: () => made.leave(),
+    };
 }
 
 class Installer {
@@ -48,6 +52,7 @@ class Installer {
         this.url = h('input', { type: 'url', placeholder: 'https://…/ruleset.krl', on: {
             keydown: (event) => event.key === 'Enter' && this.fetch(event),
         } });
+        this.config = h('input', { autocomplete: 'off', spellcheck: 'false', value: '{}' });
         this.verdict = h('p', { id: 'verdict', class: 'verdict', role: 'status' });
         this.problems = h('div', { class: 'problems' });
         this.go = h('button', { type: 'submit', class: 'main', 'data-key': 'install' }, 'Install');
@@ -59,6 +64,7 @@ class Installer {
                 button('Fetch', (event) => this.fetch(event))),
             h('div', { class: 'field' }, h('label', { for: 'editor' }, 'Text'),
                 h('div', { class: 'editor' }, this.gutter, this.editor)),
+            labelled('Configuration for it, as JSON', this.config),
             h('div', { class: 'bottom' }, this.go, this.verdict), this.problems);
         this.number([]);
         this.check();
@@ -69,8 +75,9 @@ class Installer {
         this.asked += 1;
     }
 
-    open(text, from = '') {
+    open(text, from = '', config = {}) {
         this.from = from;
+        this.config.value = JSON.stringify(config ?? {});
         this.editor.value = text;
         this.editor.scrollIntoView({ block: 'nearest' });
         this.editor.focus();
@@ -122,6 +129,11 @@ class Installer {
             this.open(found.source, url);
         } catch (problem) {
             this.say(problem.message, 'bad');
+            if (problem.body?.module) {
+                this.verdict.append(' ', button('Install the module', () => {
+                    this.put({ url, fresh: true });
+                }));
+            }
         }
     }
 
@@ -154,19 +166,22 @@ class Installer {
 
     async install(event) {
         event.preventDefault();
+        await this.put({ source: this.editor.value, ...(this.from ? { url: this.from } : {}) });
+    }
+
+    async put(body) {
         clearTimeout(this.timer);
         this.asked += 1;
-        const source = this.editor.value;
         this.go.disabled = true;
         try {
-            const body = { source, ...(this.from ? { url: this.from } : {}) };
-            const receipt = await api.post(['picos', this.pico, 'rulesets'], body);
+            const config = parseConfig(this.config.value);
+            const receipt = await api.post(['picos', this.pico, 'rulesets'], { ...body, config });
             this.say(`Installed, by receipt ${receipt.seq}.`, 'good');
             say('installed');
         } catch (refused) {
             const found = refused.body?.diagnostics;
             if (found) {
-                this.show(source, found);
+                this.show(body.source, found);
             }
             this.say(found ? `Not installed: ${numbers(found)}` : refused.message, 'bad');
         } finally {
@@ -232,6 +247,14 @@ class Installer {
 
     follow() {
         this.gutter.scrollTop = this.editor.scrollTop;
+    }
+}
+
+function parseConfig(text) {
+    try {
+        return JSON.parse(text.trim() || '{}');
+    } catch (problem) {
+        throw new Error(`the configuration is no JSON: ${problem.message}`, { cause: problem });
     }
 }
 

@@ -5,7 +5,7 @@ import * as api from './api.js';
 import { app, nameOf } from './app.js';
 import { calm, h, redraw, section, table } from './dom.js';
 import { oneLine } from './format.js';
-import { badge, showId, showTime, showValue } from './values.js';
+import { badge, showId, showOutcome, showTime, showValue } from './values.js';
 
 const SUBSCRIPTION = 'io.picolabs.subscription';
 const KINDS = [
@@ -25,6 +25,7 @@ export function drawOverview(place, pico, fail) {
             ? await subscriptions(entities[SUBSCRIPTION] ?? {})
             : h('p', { class: 'none' }, `None: ${SUBSCRIPTION} is not installed here.`);
         redraw(place,
+            trouble(known),
             section('Channels', channels(known.channels)),
             section('Subscriptions', buses),
             section('Schedule', schedule(schedules)));
@@ -33,6 +34,19 @@ export function drawOverview(place, pico, fail) {
     return {
         ready: load(), hear: (receipt) => (receipt === null || receipt.pico === pico) && again(),
     };
+}
+
+/** What went wrong last, if it did. */
+function trouble({ pico, trouble: last, fault }) {
+    if (!last && !fault) {
+        return null;
+    }
+    return section('Trouble',
+        last ? h('p', {}, h('a', { href: `#/${encodeURIComponent(pico)}/receipts` },
+            `receipt ${last.seq}`), ' ', showOutcome(last.outcome), ' ',
+        h('span', { class: 'problem' }, last.message)) : null,
+        fault ? h('p', { class: 'problem' },
+            `An event waits that this machine could not run: ${fault}`) : null);
 }
 
 function channels(rows) {

@@ -105,6 +105,7 @@ class Timeline {
                     told.writes.map((write) => showWrite(write, key))) : null,
                 h('h3', {}, 'The receipt'),
                 hashes(receipt, row),
+                button('Save a proof of it', () => save(row)),
             ].filter(Boolean));
         }).catch((problem) => {
             place.replaceChildren(h('p', { class: 'problem' }, problem.message));
@@ -137,6 +138,21 @@ class Timeline {
             good += await this.run(row, verdict) ? 1 : 0;
         }
         say(`${good} of ${rows.length} agree`);
+    }
+}
+
+/** A file that anybody can check without this engine: `picomesh audit`, or the verifier. */
+async function save(row) {
+    try {
+        const file = await api.load(['picos', row.pico, 'receipts', row.seq, 'proof']);
+        const link = h('a', {
+            href: URL.createObjectURL(file), download: `${row.title || row.kind}-${row.seq}.car`,
+        });
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+        say('the proof is saved');
+    } catch (problem) {
+        say(problem.message);
     }
 }
 

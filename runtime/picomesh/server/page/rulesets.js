@@ -77,7 +77,7 @@ function source(pico, item, installer) {
     api.get(['picos', pico, 'rulesets', item.rid]).then(({ text }) => {
         place.replaceChildren(...(text === null
             ? [h('p', { class: 'none' }, 'It came without its source.')]
-            : [button('Change it', () => installer.open(text)), numbered(text)]));
+            : [button('Change it', () => installer.open(text, item.config)), numbered(text)]));
     }).catch((problem) => {
         place.replaceChildren(h('p', { class: 'problem' }, problem.message));
     });
