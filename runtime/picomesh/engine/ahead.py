@@ -7,7 +7,7 @@ work. Nothing depends on what is kept here: what is not found is run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from picomesh.engine.inputs import encode_input
 
@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 KEPT_MAX = 256
 
 
+class Elsewhere(Protocol):
+    """Other processes that run transitions ahead (`workers`)."""
+
+    def take(self, work: Work) -> Performed | None: ...
+
+
 class Ahead:
     """What was run ahead, by all that decides it."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[object, ...], Performed] = {}
+        self.elsewhere: Elsewhere | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._kept)
+        return bool(self._kept) or self.elsewhere is not None
 
     def keep(self, work: Work, performed: Performed) -> None:
         if len(self._kept) >= KEPT_MAX:
@@ -37,7 +44,10 @@ class Ahead:
 
     def take(self, work: Work) -> Performed | None:
         """For the commit."""
-        return self._kept.pop(_key(work), None)
+        found = self._kept.pop(_key(work), None) if self._kept else None
+        if found is None and self.elsewhere is not None:
+            found = self.elsewhere.take(work)
+        return found
 
 
 def _key(work: Work) -> tuple[object, ...]:
@@ -45,7 +55,7 @@ def _key(work: Work) -> tuple[object, ...]:
         work.pico,
         work.seq,
         work.prev,
-        encode_input(work.given),
+        b"" if work.seq == 0 else encode_input(work.given),  # a pico's name is that of its first
         work.time_ms,
         work.seed,
         work.fuel_limit,

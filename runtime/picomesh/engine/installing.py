@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import RULESETS, Layered, RulesetRecord, encode_ruleset
-from picomesh.ledger.cid import Cid, cid_of_bytes
+from picomesh.ledger.cid import Cid
 from picomesh.transition import Ruleset
 
 
@@ -50,8 +50,8 @@ def prepare(
 
     A ruleset keeps its place when it is replaced, and is the last one when it is new.
     """
-    metered, manifest = programs.admit(blocks.block(wanted.raw))
-    metered_cid = cid_of_bytes(metered)
+    raw = blocks.block(wanted.raw)
+    metered, metered_cid, manifest = programs.admit_block(wanted.raw, raw)
     blocks.new[metered_cid] = metered
     uses = {rid: programs.manifest(item.metered, blocks).uses for rid, item in before.items()}
     problem = module_problem({**uses, wanted.rid: manifest.uses}, wanted.rid)

@@ -41,11 +41,16 @@ class Programs:
         self.gate = gate
         self._rulesets: dict[RulesetRecord, Ruleset] = {}
         self._metered: dict[Cid, bytes] = {}
+        self._metered_cids: dict[Cid, Cid] = {}
         self._manifests: dict[Cid, Manifest] = {}
 
     def admit(self, raw: bytes) -> tuple[bytes, Manifest]:
         """The metered module and its manifest. Raises ModuleNotAdmitted."""
-        cid = cid_of_bytes(raw)
+        metered, _, manifest = self.admit_block(cid_of_bytes(raw), raw)
+        return metered, manifest
+
+    def admit_block(self, cid: Cid, raw: bytes) -> tuple[bytes, Cid, Manifest]:
+        """The metered module, its name and its manifest, of a block that is what its name says."""
         if cid not in self._metered:
             try:
                 manifest = read_manifest(raw)
@@ -56,9 +61,10 @@ class Programs:
                     "it must follow profile pico-1: docs/formats/pico-1.md",
                 ) from problem
             self._metered[cid] = metered
-            self._manifests[cid_of_bytes(metered)] = manifest
-        metered = self._metered[cid]
-        return metered, self._manifests[cid_of_bytes(metered)]
+            self._metered_cids[cid] = cid_of_bytes(metered)
+            self._manifests[self._metered_cids[cid]] = manifest
+        metered_cid = self._metered_cids[cid]
+        return self._metered[cid], metered_cid, self._manifests[metered_cid]
 
     def admitted(self) -> dict[Cid, bytes]:
         """The metered form of every raw module that was admitted here."""

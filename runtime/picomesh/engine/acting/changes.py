@@ -38,9 +38,13 @@ def channel(name: str) -> Callable[[Scene], Plan]:
             raise ActError(f"more than {CHANNELS_MAX} channels")
         eci = scene.acts.identifier(scene, "channel")
         changed, record = CHANGES[name](scene.args, channels, eci)
-        value = None if record is None else encode_value(record)
         answer: Value = record if name == "newChannel" else None
-        return Plan(answer, lambda: scene.write(CHANNELS + changed.encode(), value))
+
+        def apply() -> None:
+            value = None if record is None else encode_value(record)
+            scene.write(CHANNELS + changed.encode(), value)
+
+        return Plan(answer, apply)
 
     return plan
 
