@@ -54,7 +54,8 @@ def engine(
     """Serve the picos of a home over HTTP, until SIGTERM or Ctrl-C.
 
     Events and queries come over channels, by the paths that the reference engine has. Picos are
-    administered under /api/v1 with the token in the home's file admin.token.
+    administered under /api/v1 with the token in the home's file admin.token. A new home begins with
+    a pico called root, which has wrangler, subscription and pds.
 
     \b
     picomesh engine --home ./home --port 3000

@@ -23,6 +23,7 @@ from picomesh.engine.errors import NotFound
 from picomesh.engine.family import channels_of, children_of, parent_of
 from picomesh.engine.logs import logs_of
 from picomesh.engine.service import Service
+from picomesh.engine.system import ROOT_NAME
 from picomesh.ledger.cid import parse_cid
 from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.ledger.receipt import Receipt
@@ -247,7 +248,8 @@ class Api:
     async def _ui_context(self, request: Request) -> HttpResponse:
         def look(engine: Service) -> dict[str, object]:
             picos = engine.store.picos()
-            eci = engine.eci(picos[0][0]) if picos else None
+            root = engine.store.pico_called(ROOT_NAME) or (picos[0][0] if picos else None)
+            eci = None if root is None else engine.eci(root)
             return {"version": picomesh.__version__, "eci": eci}
 
         return json_response(await self._ask(look))
