@@ -272,7 +272,8 @@ def test_a_pico_is_made_used_shown_and_replayed(run: Run) -> None:
     assert [item["rid"] for item in shown["rulesets"]] == ["hello"]
     receipt = run("show", "me", "2", "--json").json
     assert receipt["receipt"] == sent["receipt"] and receipt["given"]["attrs"] == {"name": "Ada"}
-    assert run("list", "--json").json == {"pico": pico, "name": "me", "receipts": 3}
+    row = {"pico": pico, "name": "me", "receipts": 3, "trouble": None}
+    assert run("list", "--json").json == row
     assert run("verify").code == 0
     for backend in ("cranelift", "pulley"):
         assert "3 receipts replayed" in run("replay", "me", "--backend", backend).out

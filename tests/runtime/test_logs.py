@@ -10,7 +10,7 @@ import pytest
 from picomesh.cli import execute
 from picomesh.engine import Engine, Options
 from picomesh.engine.library import compile_krl
-from picomesh.engine.logs import logs_of
+from picomesh.engine.logs import Wanted, logs_of
 from picomesh.scenario.world import VirtualWorld
 
 RULESET = """
@@ -34,7 +34,7 @@ def test_a_failed_transition_keeps_its_lines_and_its_error() -> None:
             (3, "", "error"),
         ]
         assert "cannot be subtracted" in lines[-1].message
-        assert logs_of(engine.store, pico, since_ms=2**52) == []
+        assert logs_of(engine.store, pico, Wanted(since_ms=2**52)) == []
 
 
 def test_an_entry_of_a_schedule_that_fails_does_not_fire_again_and_again() -> None:

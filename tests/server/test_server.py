@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from picomesh.engine.audit import audit
+from picomesh.engine.checked import CheckedModules
 from picomesh.engine.delivery import KEY_HEADER
 from picomesh.engine.service import Service
+from picomesh.sandbox.backends import BackendOptions
+from picomesh.sandbox.direct import open_sandbox
 from picomesh.server.given import Limits
 from picomesh.server.run import load_token
 from served import Client, Internet, Run
@@ -74,7 +78,7 @@ def test_every_error_has_an_error_field_and_an_honest_status(run: Run) -> None:
             (f"{base}/query/api/toString", 404, "does not have query function"),
             (f"{base}/query/api/boom", 422, "cannot be subtracted"),
             (f"{base}/query/api/number.txt", 422, "TypeError"),
-            (f"{base}/query/api/again", 422, "cannot ask itself"),
+            (f"{base}/query/api/again", 422, "deep"),
             (f"{base}/query/api/spin", 422, "out of stack"),
             (f"{base}/event-wait/t/bad", 422, "cannot be subtracted"),
             (f"{base}/event-wait/%20/hi", 400, "missing event.domain"),
@@ -239,6 +243,19 @@ def test_the_ledger_is_there_to_be_read(run: Run) -> None:
         await get("/api/v1/blocks/nonsense", 404)
         logs = await get("/api/v1/picos/me/logs")
         assert "cannot be subtracted" in logs[-1]["message"]
+        assert await get("/api/v1/picos/me/logs?rule=nobody") == []
+        assert await get("/api/v1/picos/me/logs?before=2") == []
+        assert len(await get("/api/v1/picos/me/logs?limit=1")) == 1
+        assert (await get("/api/v1/picos"))[0]["trouble"] == "throw"
+        trouble = (await get("/api/v1/picos/me"))["trouble"]
+        assert trouble["seq"] == 2 and "cannot be subtracted" in trouble["message"]
+        await client.event("hi")
+        assert (await get("/api/v1/picos"))[0]["trouble"] is None
+        proof = await get("/api/v1/picos/me/receipts/3/proof")
+        sandbox = open_sandbox(BackendOptions("winch"), None)
+        assert audit(proof.content, lambda name: sandbox, CheckedModules()).is_proved
+        assert len((await get("/api/v1/picos/me/receipts/3/proof?modules=0")).content) < 9_000
+        await get("/api/v1/picos/me/receipts/9/proof", 404)
         metrics = (await client.http.get("/api/v1/metrics")).text
         assert 'picomesh_transitions_total{outcome="throw"} 1' in metrics
         described = await get("/api/v1/openapi.json")

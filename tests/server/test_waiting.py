@@ -121,7 +121,7 @@ def test_an_event_that_fails_is_an_error_for_who_waits_for_it(run: Run) -> None:
         got = await send(client, client.eci, "have", eci=eci, what="bad")
         assert got.status_code == 422 and "cannot be subtracted" in got.json()["error"]
         got = await send(client, client.eci, "have", eci=client.eci, what="note")
-        assert got.status_code == 422 and "cannot ask itself" in got.json()["error"]
+        assert got.status_code == 422 and "its own event" in got.json()["error"]
 
     run(test)
 

@@ -46,7 +46,9 @@ def state_json(state: PicoState) -> dict[str, Any]:
 
     return {
         "root": str(state.root),
-        "rulesets": [{"rid": item.rid, "url": item.url} for item in state.rulesets()],
+        "rulesets": [
+            {"rid": item.rid, "url": item.url, "module": str(item.raw)} for item in state.rulesets()
+        ],
         "channels": state.channels(),
         "entities": read_entities(state.items(ENTITIES)),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from picomesh.cli.homes import open_engine
 from picomesh.cli.output import print_json, print_logs, print_response, response_json, to_json
 from picomesh.cli.problems import Answered
 from picomesh.cli.rulesets import load_module
+
+if TYPE_CHECKING:
+    from picomesh.engine import Engine, Response
 
 
 @click.command()
@@ -43,32 +47,56 @@ def new(name: str, named: str, home: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("pico")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True)
 @click.option("--config", multiple=True, metavar="K=V", help="Configuration of the ruleset.")
 @home_option
 @json_option
 def install(
-    pico: str, sources: tuple[Path, ...], config: tuple[str, ...], home: Path | None, as_json: bool
+    pico: str, sources: tuple[str, ...], config: tuple[str, ...], home: Path | None, as_json: bool
 ) -> None:
     """Install rulesets on a pico: .krl files, which are compiled, or .wasm modules.
 
-    A ruleset that is installed already is replaced; what it stored stays.
+    A source is a path, an http or https URL, or the content id of a module that this home has. A
+    ruleset that is installed already is replaced; what it stored stays.
     """
     settings = parse_pairs(config, "--config")
-    modules = [load_module(path) for path in sources]
+    named = [utf8(source, "a source") for source in sources]
+    modules = {path: load_module(Path(path)) for path in named if not _is_url(path)}
     with open_engine(home) as engine:
         pico = engine.find(utf8(pico, "the pico"))
-        for module in modules:
-            response = engine.install_module(
-                pico, module.raw, source=module.source, url=module.url, config=settings
-            )
+        for source in named:
+            if source in modules:
+                found = modules[source]
+                response = engine.install_module(
+                    pico, found.raw, source=found.source, url=found.url, config=settings
+                )
+            else:
+                response = engine.install_from(pico, source, settings)
             if as_json:
                 print_json(response_json(response))
             else:
-                click.echo(f"install {engine.programs.admit(module.raw)[1].rid}")
+                click.echo(f"install {_installed(engine, response)}")
                 print_response(response)
             if response.transition.outcome != "ok":
                 raise Answered
+
+
+def _is_url(source: str) -> bool:
+    """Whether a source is no path: a URL of the web, or a content id."""
+    from picomesh.engine.naming import cid_of_url
+
+    if source.lower().startswith(("http://", "https://")):
+        return True
+    return cid_of_url(source) is not None and not Path(source).exists()
+
+
+def _installed(engine: Engine, response: Response) -> str:
+    """The ruleset that an install was for."""
+    from picomesh.engine.inputs import Install, decode_input
+
+    given = decode_input(engine.store.block(response.receipt.core.event))
+    assert isinstance(given, Install), "it was one"
+    return given.rid
 
 
 @click.command()
@@ -106,8 +134,10 @@ def send(
 ) -> None:
     """Send an event to a pico and print what came of it.
 
-    The event is durable before it runs; after a crash it runs when the next one is sent.
-    Exits with 1 when the transition did not end well; the pico is then as it was before.
+    The event is durable before it runs; after a crash it runs when the next one is sent. What the
+    picos of this home send each other is done at once. What goes elsewhere, and what is scheduled,
+    waits until `picomesh engine` runs. Exits with 1 when the transition did not end well; the pico
+    is then as it was before.
 
     \b
     picomesh send me hello:world --attr name=Ada --attr age:=36
@@ -121,6 +151,8 @@ def send(
         else:
             click.echo(f"event {domain}:{name}")
             print_response(response)
+            if engine.store.outgoing():
+                click.echo("deliveries to elsewhere wait until `picomesh engine` runs", err=True)
     if response.transition.outcome != "ok":
         raise Answered
 
@@ -185,12 +217,18 @@ def _query_failed(outcome: str, message: str, as_json: bool) -> None:
 @home_option
 @json_option
 def list_(home: Path | None, as_json: bool) -> None:
-    """List the picos of a home: id, receipts, name."""
+    """List the picos of a home: id, receipts, name, and how the last one ended if not well."""
+    from picomesh.engine.trouble import trouble_of
+
     with open_engine(home) as engine:
         for pico, name in engine.store.picos():
             head = engine.store.head(pico)
             count = 0 if head is None else head.seq + 1
+            trouble = trouble_of(engine.store, pico)
+            ended = None if trouble is None else trouble.outcome
             if as_json:
-                print_json({"pico": pico, "name": name, "receipts": count})
+                row = {"pico": pico, "name": name, "receipts": count, "trouble": ended}
+                print_json(row)
             else:
-                click.echo(f"{pico}  {count:>6} receipts  {name}")
+                text = f"{pico}  {count:>6} receipts  {name}"
+                click.echo(text if ended is None else f"{text}  ! {ended}")

@@ -145,10 +145,10 @@ class Asking:
             self.current = before
 
     def check_cycle(self, pico: str) -> None:
-        """Raises OperatorError when a pico would wait for itself."""
+        """Raises OperatorError when a pico would wait for an event to itself."""
         if pico in self.stack:
             way = " -> ".join([*self.stack[self.stack.index(pico) :], pico])
-            raise OperatorError(f"a pico cannot ask itself: {way}")
+            raise OperatorError(f"a pico cannot wait for its own event: {way}")
 
     # -- waiting for events
 

@@ -41,22 +41,49 @@ class Line:
         }
 
 
-def logs_of(store: Store, pico: str, since_ms: int = 0) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines; the newest of them, and never more than this machine should look for."""
+
+    since_ms: int = 0
+    rid: str = ""
+    rule: str = ""
+    before: int | None = None  # a receipt
+    lines_max: int | None = None
+    receipts_max: int | None = None
+
+    def has(self, line: Line) -> bool:
+        return self.rid in ("", line.rid) and self.rule in ("", line.rule)
+
+
+def logs_of(store: Store, pico: str, wanted: Wanted | None = None) -> list[Line]:
     """The lines of a pico, oldest first; reads its receipts from the newest back."""
+    wanted = wanted or Wanted()
     found: list[list[Line]] = []
-    for row in _newest_first(store, pico):
+    count = 0
+    for at, row in enumerate(_newest_first(store, pico, wanted.before)):
+        if wanted.receipts_max is not None and at >= wanted.receipts_max:
+            break
         core = decode_core(row.core)
-        if core.time < since_ms:
+        if core.time < wanted.since_ms:
             break
         logs = decode_envelope(row.envelope).logs
-        if logs is not None:
-            block = decode_block(store.block(logs))
-            found.append(list(_lines(core.seq, core.time, core.outcome, block)))
-    return [line for lines in reversed(found) for line in lines]
+        if logs is None:
+            continue
+        block = decode_block(store.block(logs))
+        lines = _lines(core.seq, core.time, core.outcome, block)
+        found.append([line for line in lines if wanted.has(line)])
+        count += len(found[-1])
+        if wanted.lines_max is not None and count >= wanted.lines_max:
+            break
+    lines_found = [line for lines in reversed(found) for line in lines]
+    return lines_found[-wanted.lines_max :] if wanted.lines_max else lines_found
 
 
-def _newest_first(store: Store, pico: str) -> Iterator[StoredReceipt]:
+def _newest_first(store: Store, pico: str, before: int | None) -> Iterator[StoredReceipt]:
     last = store.recorded_head(pico)
+    if last is not None and before is not None:
+        last = min(last, before - 1)
     while last is not None and last >= 0:
         first = max(0, last - _PAGE + 1)
         yield from reversed(store.receipts(pico, first, last))

@@ -16,7 +16,7 @@ from picomesh.engine.asking import SLICE_US, AnswerLater, Asker, Asking, HadItsT
 from picomesh.engine.errors import OperatorError, QueryFailed
 from picomesh.engine.inputs import Event, Input, decode_input
 from picomesh.engine.library import Found
-from picomesh.engine.logs import LOGS_MS, logs_of
+from picomesh.engine.logs import LOGS_MS, Wanted, logs_of
 from picomesh.engine.lookup import Lookup
 from picomesh.engine.model import Response, encode_given
 from picomesh.engine.naming import cid_of_url, find_named
@@ -31,6 +31,8 @@ from picomesh.ledger.value import Value, decode_value
 from picomesh.store.store import Accepted, Store
 from picomesh.transition import Circumstances, NeedsAnswer, Transition
 
+LOG_LINES_MAX = 1_000  # that a rule gets to see
+LOG_RECEIPTS_MAX = 1_000  # that are looked through for them
 _EID_BYTES = 12
 
 
@@ -93,7 +95,6 @@ class Questions(Lookup):
     ) -> Transition:
         """Runs a query to its end, whatever it is. `asker` holds what was answered before."""
         pico = self.find(pico)
-        self.asking.check_cycle(pico)
         state = self.state(pico)
         blocks = Layered(self.store)
         rulesets = [self.programs.ruleset(record, blocks) for record in state.rulesets()]
@@ -238,7 +239,8 @@ class Questions(Lookup):
     def recent_logs(self, pico: str) -> Value:
         """What the rules of a pico logged in the last twelve hours."""
         since_ms = self._world.now_ms() - LOGS_MS
-        return [line.as_value() for line in logs_of(self.store, pico, since_ms)]
+        wanted = Wanted(since_ms, lines_max=LOG_LINES_MAX, receipts_max=LOG_RECEIPTS_MAX)
+        return [line.as_value() for line in logs_of(self.store, pico, wanted)]
 
     # -- what transitions are made of
 

@@ -23,6 +23,7 @@ from picomesh.engine.perform import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered
 from picomesh.engine.schedules import FAILED, Due
+from picomesh.engine.trouble import Trouble, trouble_of
 from picomesh.ledger.cid import cid_of_bytes
 from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.signature import Signer
@@ -51,6 +52,7 @@ class Service(Engine):
         self.watcher: Callable[[list[Receipt]], None] | None = None  # is told of every commit
         self._agenda = Agenda()
         self._looked_ms = 0
+        self._troubles: dict[str, Trouble] | None = None
         self._firing: set[_Entry] | None = None  # accepted and not run yet
         self._given_up: frozenset[_Entry] = frozenset()
 
@@ -61,6 +63,7 @@ class Service(Engine):
         """Drops what is remembered of the store, after something was undone there."""
         super().forget()
         self._firing = None
+        self._troubles = None
 
     def _keep(
         self,
@@ -74,9 +77,27 @@ class Service(Engine):
         for work, performed, _ in done:
             if any(path.endswith(_SCHEDULE) for path, _ in performed.transition.writes):
                 self._agenda.look_at(work.pico)
+            self._note(work, performed)
         if self.watcher is not None:
             self.watcher(receipts)
         return receipts
+
+    def _note(self, work: Work, performed: Performed) -> None:
+        """Keeps what is known of picos in trouble as it is."""
+        if self._troubles is None:
+            return
+        self._troubles.pop(work.pico, None)
+        done = performed.transition
+        if done.outcome != "ok":
+            found = Trouble(work.seq, work.time_ms, done.outcome, done.message)
+            self._troubles[work.pico] = found
+
+    def troubles(self) -> dict[str, Trouble]:
+        """The picos whose last transition did not end well; looked for when first asked."""
+        if self._troubles is None:
+            found = {pico: trouble_of(self.store, pico) for pico, _ in self.store.picos()}
+            self._troubles = {pico: item for pico, item in found.items() if item is not None}
+        return self._troubles
 
     # -- schedules
 

@@ -21,7 +21,7 @@ import picomesh
 from picomesh.engine import Response
 from picomesh.engine.errors import NotFound
 from picomesh.engine.family import channels_of, children_of, parent_of
-from picomesh.engine.logs import logs_of
+from picomesh.engine.logs import Wanted, logs_of
 from picomesh.engine.service import Service
 from picomesh.engine.system import ROOT_NAME
 from picomesh.ledger.cid import parse_cid
@@ -34,6 +34,7 @@ from picomesh.server.openapi import describe_api
 from picomesh.server.worker import Worker
 
 PAGE_MAX = 1_000
+LOG_RECEIPTS_MAX = 5_000  # that are looked through for one page of logs
 _LOOPBACK = ("127.0.0.1", "::1", "testclient")
 
 
@@ -112,8 +113,12 @@ class Api:
             return json_response({"status": "stopped"}, 503)
 
         def look(engine: Service) -> dict[str, object]:
-            waiting = engine.store.waiting_count()
-            return {"status": "ok", "version": picomesh.__version__, "waiting": waiting}
+            return {
+                "status": "ok",
+                "version": picomesh.__version__,
+                "waiting": engine.store.waiting_count(),
+                "faults": self._worker.counts.faults,
+            }
 
         return json_response(await self._ask(look))
 
@@ -127,8 +132,18 @@ class Api:
     # -- picos
 
     async def _picos(self, request: Request) -> HttpResponse:
-        rows = await self._ask(lambda engine: engine.store.picos())
-        return json_response([{"pico": pico, "name": name} for pico, name in rows])
+        def look(engine: Service) -> list[dict[str, object]]:
+            troubles = engine.troubles()
+            return [
+                {
+                    "pico": pico,
+                    "name": name,
+                    "trouble": troubles[pico].outcome if pico in troubles else None,
+                }
+                for pico, name in engine.store.picos()
+            ]
+
+        return json_response(await self._ask(look))
 
     async def _create(self, request: Request) -> HttpResponse:
         given = await self._json(request)
@@ -146,12 +161,14 @@ class Api:
         def look(engine: Service) -> dict[str, object]:
             pico = engine.pico_or_missing(request.path_params["pico"])
             state, last = engine.state(pico), engine.store.recorded_head(pico)
-            parent = parent_of(state)
+            parent, trouble = parent_of(state), engine.troubles().get(pico)
             return {
                 "pico": pico,
                 "eci": engine.eci(pico),
                 "seq": last,
                 "root": str(state.root),
+                "trouble": None if trouble is None else trouble.as_value(),
+                "fault": self._worker.faults.get(pico),
                 "parent": None if parent is None else parent.pico,
                 "children": [
                     {"pico": child.pico, "eci": child.eci} for child in children_of(state)
@@ -221,11 +238,20 @@ class Api:
         return json_response(await self._ask(look))
 
     async def _logs(self, request: Request) -> HttpResponse:
-        since_ms = whole_number(request, "since", 0, 2**53)
+        """The newest lines, oldest first; `before` goes on further back."""
+        given = request.query_params
+        wanted = Wanted(
+            whole_number(request, "since", 0, 2**53),
+            given.get("rid", ""),
+            given.get("rule", ""),
+            whole_number(request, "before", 2**53, 2**53),
+            whole_number(request, "limit", PAGE_MAX, PAGE_MAX),
+            LOG_RECEIPTS_MAX,
+        )
 
         def look(engine: Service) -> list[dict[str, Any]]:
             pico = engine.pico_or_missing(request.path_params["pico"])
-            return [line.as_value() for line in logs_of(engine.store, pico, since_ms)[-PAGE_MAX:]]
+            return [line.as_value() for line in logs_of(engine.store, pico, wanted)]
 
         return json_response(await self._ask(look))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from picomesh.engine import Engine, Response
+from picomesh.engine import Response
 from picomesh.engine.delivery import Delivered
+from picomesh.engine.service import Service
 
 
 @dataclass(slots=True)
@@ -32,12 +33,15 @@ class Counts:
         self.faults += 1
         self.last_fault = text
 
-    def as_text(self, engine: Engine) -> str:
+    def as_text(self, engine: Service) -> str:
         """The metrics page."""
         rows = [
             *_metric("picomesh_picos", "gauge", {"": len(engine.store.picos())}),
             *_metric("picomesh_waiting_events", "gauge", {"": engine.store.waiting_count()}),
             *_metric("picomesh_waiting_deliveries", "gauge", {"": len(engine.store.outgoing())}),
+            *_metric("picomesh_waiting_bytes", "gauge", {"": engine.store.waiting_bytes()}),
+            *_metric("picomesh_picos_in_trouble", "gauge", {"": len(engine.troubles())}),
+            *_metric("picomesh_dropped_events_total", "counter", {"": engine.dropped}),
             *_metric("picomesh_transitions_total", "counter", _labelled("outcome", self.outcomes)),
             *_metric("picomesh_fuel_total", "counter", {"": self.fuel}),
             *_metric("picomesh_queries_total", "counter", {"": self.queries}),

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from picomesh.engine.errors import NotFound, Overloaded
 from picomesh.engine.programs import Programs
+from picomesh.engine.prove import prove
 from picomesh.engine.rerun import rerun
 from picomesh.engine.rules import RuleTeller
 from picomesh.engine.selects import selects_of
@@ -102,6 +103,10 @@ class Looker:
         """What each rule had to do with a receipt."""
         return await self._run(lambda: self._rules(pico, seq))
 
+    async def prove(self, pico: str, seq: int, has_modules: bool) -> bytes:
+        """The proof of one receipt (docs/formats/proof.md)."""
+        return await self._run(lambda: self._prove(pico, seq, has_modules))
+
     async def attributes(self, source: str) -> dict[str, list[str]]:
         """The names of event attributes that each rule of a ruleset looks at."""
         found = await self._run(lambda: selects_of(source))
@@ -145,6 +150,10 @@ class Looker:
             "backend": backend,
             "version": programs.sandbox.version,
         }
+
+    def _prove(self, pico: str, seq: int, has_modules: bool) -> bytes:
+        self._receipt(pico, seq)
+        return prove(self._source, self._quick(), pico, seq, has_modules=has_modules)
 
     def _rules(self, pico: str, seq: int) -> dict[str, Any]:
         row = self._receipt(pico, seq)

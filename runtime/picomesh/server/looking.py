@@ -60,6 +60,7 @@ class Looking:
             admitted(admission, f"{pico}/timeline", GET=self._timeline),
             admitted(admission, f"{pico}/receipts/{{seq:int}}/rules", GET=self._rules),
             admitted(admission, f"{pico}/receipts/{{seq:int}}/replay", POST=self._replay),
+            admitted(admission, f"{pico}/receipts/{{seq:int}}/proof", GET=self._proof),
         ]
 
     async def _ask(self, work: Callable[[Service], Any]) -> Any:
@@ -69,6 +70,13 @@ class Looking:
         name = request.path_params["pico"]
         pico: str = await self._ask(lambda engine: engine.pico_or_missing(name))
         return pico
+
+    async def _proof(self, request: Request) -> HttpResponse:
+        """A file that audits one receipt; `modules=0` leaves out what an auditor may have."""
+        pico, seq = await self._pico(request), request.path_params["seq"]
+        has_modules = whole_number(request, "modules", 1, 1) == 1
+        data = await self._looker.prove(pico, seq, has_modules)
+        return HttpResponse(data, 200, media_type="application/vnd.ipld.car")
 
     async def _tree(self, request: Request) -> HttpResponse:
         """Every pico; the engine does other things between some of them and some more."""

@@ -14,6 +14,8 @@ _INSTALL: dict[str, object] = {"url": _TEXT, "source": _TEXT, "config": _MAP, "f
 _SEND: dict[str, object] = {"domain": _TEXT, "name": _TEXT, "attrs": _MAP, "eci": _TEXT}
 _ASK: dict[str, object] = {"rid": _TEXT, "name": _TEXT, "args": _MAP, "eci": _TEXT}
 
+_LOGS = ["since", "before", "limit", "rid", "rule"]
+
 # path: method, summary, query parameters, status, body
 _ADMINISTRATION: list[tuple[str, str, str, list[str], str, dict[str, object] | None]] = [
     ("/picos", "get", "every pico", [], "200", None),
@@ -23,7 +25,7 @@ _ADMINISTRATION: list[tuple[str, str, str, list[str], str, dict[str, object] | N
     ("/picos/{pico}/state", "get", "its state", ["prefix", "after", "limit"], "200", None),
     ("/picos/{pico}/receipts", "get", "its receipts", ["first", "limit"], "200", None),
     ("/picos/{pico}/receipts/{seq}", "get", "one receipt", [], "200", None),
-    ("/picos/{pico}/logs", "get", "what its rules logged", ["since"], "200", None),
+    ("/picos/{pico}/logs", "get", "what its rules logged", _LOGS, "200", None),
     ("/picos/{pico}/parent", "put", "another parent", [], "200", {"parent": _TEXT}),
     ("/picos/{pico}/rulesets", "get", "its rulesets and what they declare", [], "200", None),
     ("/picos/{pico}/rulesets", "post", "install", [], "201", _INSTALL),
@@ -33,6 +35,7 @@ _ADMINISTRATION: list[tuple[str, str, str, list[str], str, dict[str, object] | N
     ("/picos/{pico}/schedules", "get", "what is scheduled", [], "200", None),
     ("/picos/{pico}/timeline", "get", "receipts, newest first", ["before", "limit"], "200", None),
     ("/picos/{pico}/receipts/{seq}/rules", "get", "what each rule did", [], "200", None),
+    ("/picos/{pico}/receipts/{seq}/proof", "get", "a file to audit", ["modules"], "200", None),
     ("/picos/{pico}/receipts/{seq}/replay", "post", "run it again", ["backend"], "200", None),
     ("/picos/{pico}/events", "post", "send an event", [], "200", _SEND),
     ("/picos/{pico}/queries", "post", "ask a ruleset", [], "200", _ASK),
@@ -57,6 +60,7 @@ _KINDS = {
     "/api/v1/metrics": "text/plain",
     "/api/v1/feed": "text/event-stream",
     "/api/v1/blocks/{cid}": "application/octet-stream",
+    "/api/v1/picos/{pico}/receipts/{seq}/proof": "application/vnd.ipld.car",
 }
 
 
@@ -98,6 +102,6 @@ def _operation(
 
 
 def _schema(name: str) -> dict[str, object]:
-    if name in ("seq", "first", "limit", "since", "before"):
+    if name in ("seq", "first", "limit", "since", "before", "modules"):
         return {"type": "integer", "minimum": 0}
     return {"type": "string", "minLength": 1} if name not in ("prefix", "after") else {**_TEXT}

@@ -56,6 +56,7 @@ class Worker:
         self._errands = Errands()
         self._waiters: dict[int, Future[Response]] = {}
         self._held: dict[str, int] = {}  # picos that cannot go on, until when
+        self.faults: dict[str, str] = {}  # why this machine could not run a pico's event
         self._followers: dict[int, str] = {}  # picos that wait for an event to another one
         self._in_flight: set[int] = set()
         self._tidy_ms = 0
@@ -207,9 +208,11 @@ class Worker:
             raise
         except Exception as problem:  # whatever it is, the others go on
             self._hold(accepted.pico, HELD_S)
+            self.faults[accepted.pico] = f"{type(problem).__name__}: {problem}"
             self._fault(f"an event of {accepted.pico} waits", problem)
             self._tell(accepted.arrival, None, problem)
         else:
+            self.faults.pop(accepted.pico, None)
             self._tell(accepted.arrival, response, None)
         return True
 
