@@ -14,7 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from lives import lived
 from picomesh.engine.options import Options
+from picomesh.engine.rules import RuleTeller
 from picomesh.engine.service import Service
 from picomesh.ledger.cid import cid_of_block
 from picomesh.ledger.receipt import encode_core, seal
@@ -282,9 +284,49 @@ def test_a_rule_that_does_not_fire_and_an_event_that_nobody_hears_are_told() -> 
         assert told["events"][1]["rulesets"] == []
         told = await client.rules("broken")
         assert told["outcome"] == "throw" and "cannot be subtracted" in told["message"]
-        assert _statuses(told) == {"broken": "ended"} and told["stopped"] == "r"
+        assert _statuses(told) == {"broken": "ended"}
+        assert told["ended"] == {
+            "rid": "r",
+            "rule": "broken",
+            "function": "rule broken",
+            "line": 12,
+        }
 
     run(test)
+
+
+def test_of_a_transition_that_failed_the_rule_and_the_line_are_told() -> None:
+    source = """ruleset f {
+      global {
+        bad = function(x) {
+          x - 1
+        }
+      }
+      rule one { select when f go always { ent:x := 1 } }
+      rule two { select when f go pre { y = bad("x") } noop() }
+      rule three { select when f go always { ent:y := 1 } }
+    }"""
+
+    async def test(client: Client) -> None:
+        await client.post("/picos/me/rulesets", {"source": source}, 201)
+        done = await client.post("/picos/me/events", {"domain": "f", "name": "go"})
+        assert done["outcome"] == "throw" and "cannot be subtracted" in done["message"]
+        told = await client.get(f"/picos/me/receipts/{done['seq']}/rules")
+        assert _statuses(told) == {"one": "undone", "two": "ended", "three": "not reached"}
+        assert told["ended"] == {"rid": "f", "rule": "two", "function": "bad", "line": 4}
+        assert told["writes"] == []
+
+    run(test)
+
+
+def test_receipts_of_every_class_are_told_of_and_agree() -> None:
+    with lived() as engine:
+        teller = RuleTeller(engine.programs)
+        for receipt in engine.log("me"):
+            told = teller.tell(engine.store, receipt.core, receipt.core_bytes)
+            assert told["agrees"], told
+            assert (told["events"] != []) == (receipt.core.kind == "event")
+            assert (told["ended"] is None) == (receipt.core.outcome == "ok")
 
 
 def test_a_receipt_is_run_again_on_any_backend_and_agrees() -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import cbor2
 
+from picomesh.engine.ending import Ending, ending_of
 from picomesh.engine.inputs import Event
 from picomesh.engine.matching import Matching
 from picomesh.engine.observing import Entry, Observed, Observer
@@ -22,6 +23,7 @@ from picomesh.engine.replay import work_of
 from picomesh.engine.selects import Select, Wanted, selects_of
 from picomesh.engine.telling import name_of
 from picomesh.engine.trace import Call
+from picomesh.engine.watch import Watcher
 from picomesh.ledger.cid import Cid, cid_of_block
 from picomesh.ledger.codec import Block, decode_block
 from picomesh.ledger.errors import CodecError, LedgerError
@@ -32,6 +34,7 @@ from picomesh.manifest import Manifest
 from picomesh.transition import LogLine
 
 SHOWN_MAX = 200  # of anything of which a hostile ruleset could make very many
+_FIRED = {True: "fired", False: "not fired"}
 Told = dict[str, object]
 
 
@@ -63,6 +66,7 @@ class RuleTeller:
         self._programs = programs
         self._observer = Observer(programs)
         self._matching = Matching(programs.sandbox.backend)
+        self._watcher = Watcher(programs)
 
     def tell(self, blocks: Blocks, core: Core, core_bytes: bytes) -> Told:
         """A transition in terms of events and rules, as plain data. Raises LedgerError."""
@@ -70,6 +74,7 @@ class RuleTeller:
         observed = self._observer.run(blocks, work)
         done = observed.performed.transition
         told = _Telling(self._programs, blocks, work, observed, self._matching)
+        told.ending = ending_of(self._watcher, blocks, work, observed)
         return {
             "seq": core.seq,
             "kind": core.kind,
@@ -80,7 +85,7 @@ class RuleTeller:
             "events": told.events() if isinstance(work.given, Event) else [],
             "writes": told.writes(done.writes),
             "logs": [log_line(line) for line in done.logs[:SHOWN_MAX]],
-            "stopped": observed.trace.stopped_in or None,
+            "ended": None if told.ending is None else asdict(told.ending),
         }
 
 
@@ -95,6 +100,7 @@ class _Telling:
     ) -> None:
         layered = Layered(blocks)
         layered.new.update(observed.performed.blocks)
+        self.ending: Ending | None = None
         self._work = work
         self._matching = matching
         self._calls = observed.trace.calls
@@ -172,7 +178,7 @@ class _Telling:
             "rules": [
                 {
                     "name": name,
-                    "status": _status(entry, fired, name, known.selects.get(name)),
+                    "status": self._status(entry, fired, name, known, names),
                     **self._select(known.selects.get(name), offered, name in (fired or {})),
                     "moved": _moved(calls, known.rid, name),
                     "does": [_does(e) for e in effects if _rule_of(e, only) == name][:SHOWN_MAX],
@@ -183,6 +189,27 @@ class _Telling:
             "does": [_does(e) for e in effects if _rule_of(e, only) not in names][:SHOWN_MAX],
             "read": _reads(calls),
         }
+
+    def _status(
+        self,
+        entry: Entry | None,
+        fired: dict[str, bool] | None,
+        name: str,
+        known: Known,
+        names: list[str],
+    ) -> str:
+        select = known.selects.get(name)
+        if select is not None and not select.active:
+            return "not selected"
+        if entry is None:
+            return "not reached"
+        if fired is not None:
+            return "not selected" if name not in fired else _FIRED[fired[name]]
+        rule = None if self.ending is None else self.ending.rule
+        if rule not in names:
+            return "ended"
+        at, end = names.index(name), names.index(rule)
+        return "ended" if at == end else "undone" if at < end else "not reached"
 
     def _select(self, select: Select | None, offered: Offered, was_selected: bool) -> Told:
         if select is None:
@@ -326,18 +353,6 @@ def _ran(entry: Entry) -> dict[str, bool] | None:
     rows = decode_value(entry.ran)
     pairs = [row for row in rows if isinstance(row, list)] if isinstance(rows, list) else []
     return {str(name): bool(fired) for name, fired in pairs}
-
-
-def _status(
-    entry: Entry | None, fired: dict[str, bool] | None, name: str, select: Select | None
-) -> str:
-    if select is not None and not select.active:
-        return "not selected"
-    if entry is None:
-        return "not reached"
-    if fired is None:
-        return "ended"
-    return "not selected" if name not in fired else "fired" if fired[name] else "not fired"
 
 
 def _moved(calls: Sequence[Call], rid: str, name: str) -> bool:

@@ -13,6 +13,7 @@ export const STATUS = {
     'not fired': ['not fired', 'warn', '○'],
     'not selected': ['not selected', 'quiet', '–'],
     ended: ['ended here', 'bad', '✕'],
+    undone: ['undone', 'quiet', '↶'],
     'not reached': ['not reached', 'quiet', '·'],
 };
 
@@ -52,11 +53,20 @@ export function why({ rule, told }) {
             return ['The condition of its action did not hold.'];
         case 'not reached':
             return ['The transition ended before this ruleset saw the event.'];
+        case 'undone':
+            return ['What it did, if it was selected, was undone: the transition failed later.'];
         case 'ended':
-            return [`The transition ended in this ruleset: ${told.message || told.outcome}`];
+            return ended(told);
         default:
             return notSelected(rule);
     }
+}
+
+function ended({ ended: place, message, outcome }) {
+    const inside = place?.function && place.function !== `rule ${place.rule}`
+        ? `, in ${place.function}` : '';
+    const where = place?.line ? ` at line ${place.line}${inside}` : '';
+    return [`The transition ended here${where}: `, h('strong', {}, message || outcome)];
 }
 
 function notSelected(rule) {
