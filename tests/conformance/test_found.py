@@ -1,4 +1,4 @@
-"""Cases that once differed from the reference, found by the fuzzer (tests/differential).
+"""Cases that once differed from the reference, or nearly: found by the fuzzer and by hand.
 
 Each is a case with the reference's answer; values are compared exactly, of errors that they
 happen, of warnings where they are.
