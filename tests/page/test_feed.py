@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
+import subprocess
+import sys
 import time
 from operator import methodcaller
 from pathlib import Path
@@ -11,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from page.served import EXAMPLES, Served
+from page.served import EXAMPLES, Served, free_port
 from picomesh.engine.options import Options
 from picomesh.engine.service import Service
 from picomesh.server import feed
@@ -116,3 +120,17 @@ def test_watching_and_looking_do_not_hold_up_events(tmp_path: Path) -> None:
             assert told["agrees"] and told["events"][0]["rulesets"]
         assert time.monotonic() - started_s < 10
     served.stop()
+
+
+def test_the_token_is_printed_behind_a_fragment_and_for_a_terminal_only(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "picomesh", "engine", "--home", str(tmp_path / "home")]
+    command += ["--port", str(free_port()), "--backend", "winch"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment, stdout=theirs) as process:
+        os.close(theirs)
+        said = os.read(ours, 1000).decode()
+        process.terminate()
+    os.close(ours)
+    token = (tmp_path / "home/admin.token").read_text().strip()
+    assert said.strip().endswith(f"/#token={token}") and "?" not in said

@@ -45,7 +45,7 @@ export function table(caption, heads, rows, none = 'None.') {
     }
     const head = h('tr', {}, heads.map((text) => h('th', { scope: 'col' }, text)));
     const body = rows.map((cells) => h('tr', {}, cells.map((cell, at) => {
-        return h('td', { 'data-head': heads[at] }, cell);
+        return h('td', { 'data-head': heads[at] }, h('div', {}, cell));
     })));
     return h('div', {
         class: 'scroll', role: 'region', 'aria-label': `${caption}: table`, tabindex: 0,
