@@ -211,6 +211,10 @@ class Browser:
         found = self._call("Runtime.evaluate", expression=f"document.querySelector('{selector}')")
         self._call("DOM.setFileInputFiles", files=[str(path)], objectId=found["result"]["objectId"])
 
+    def save_to(self, folder: Path) -> None:
+        """What the page saves goes there."""
+        self._call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
     def focused(self, script: str) -> Any:
         return self.run(f"((e) => {script})(document.activeElement)")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ import pytest
 from page.browser import Browser
 from page.conftest import PICTURES
 from page.served import EXAMPLES, Served
+from picomesh.engine.audit import audit
+from picomesh.engine.checked import CheckedModules
+from picomesh.sandbox.backends import BackendOptions
+from picomesh.sandbox.interface import Sandbox
+from picomesh.sandbox.machine import WasmtimeSandbox
 
 BROKEN = """ruleset my.lamp {
   meta {
@@ -227,6 +233,39 @@ def test_what_happens_is_seen_while_it_happens(browser: Browser, served: Served)
     browser.wait(f"document.querySelector('[data-pico=\"{child}\"]')")
     served.ask(f"/picos/{child}", method="DELETE")
     browser.wait(f"!document.querySelector('[data-pico=\"{child}\"]')")
+
+
+def test_a_pico_in_trouble_says_what_and_a_receipt_can_be_taken_away(
+    browser: Browser, served: Served, tmp_path: Path
+) -> None:
+    pico = served.make("unlucky", None)
+    served.install(pico, 'ruleset u { rule r { select when a b fired { ent:x := "x" - 1 } } }')
+    to(browser, pico, "log")
+    served.send(pico, "a", "b")
+    browser.wait_text("The transition ended here at line 1", ".log")
+    browser.wait(f"document.querySelector('[data-pico=\"{pico}\"] .trouble')")
+    assert browser.run(f"document.querySelector('[data-pico=\"{pico}\"]').ariaLabel") == (
+        "unlucky, in trouble"
+    )
+    to(browser, pico, "overview")
+    browser.wait_text("cannot be subtracted", "#panel")
+    to(browser, pico, "receipts")
+    browser.save_to(tmp_path)
+    browser.click("[data-seq='2'] summary")
+    browser.click("[data-seq='2'] button", "Save a proof of it")
+    browser.wait_text("the proof is saved", "#said")
+    for _ in range(100):
+        if any(path.suffix == ".car" for path in tmp_path.iterdir()):
+            break
+        time.sleep(0.05)
+    (proof,) = tmp_path.iterdir()
+    done = audit(proof.read_bytes(), _sandbox, CheckedModules())
+    assert done.is_proved and done.core is not None
+    assert (done.core.pico, done.core.outcome) == (pico, "throw")
+
+
+def _sandbox(backend: str) -> Sandbox:
+    return WasmtimeSandbox(BackendOptions("winch", plain=True))
 
 
 def test_whatever_a_pico_holds_is_text_and_never_markup(browser: Browser, served: Served) -> None:

@@ -171,8 +171,12 @@ class Looking:
 
 
 def _nodes(picos: list[tuple[str, str]], engine: Service) -> list[dict[str, Any]]:
-    gone = engine.store.is_gone
-    return [_node(engine, pico, name) for pico, name in picos if not gone(pico)]
+    gone, troubles = engine.store.is_gone, engine.troubles()
+    return [
+        {**_node(engine, pico, name), "trouble": pico in troubles}
+        for pico, name in picos
+        if not gone(pico)
+    ]
 
 
 def _node(engine: Service, pico: str, name: str) -> dict[str, Any]:

@@ -93,6 +93,7 @@ function heardReceipt(receipt) {
     const known = app.picos.get(receipt.pico);
     if (known && receipt.kind === 'event') {
         known.seq = Math.max(known.seq, receipt.seq);
+        known.trouble = receipt.outcome !== 'ok';
         drawSoon();
         refreshLater();
     } else {

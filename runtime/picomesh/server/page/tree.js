@@ -30,13 +30,15 @@ function branch(picos, level, room) {
             'aria-level': level,
             'aria-selected': pico.pico === app.pico ? 'true' : 'false',
             'aria-expanded': children.length ? String(open) : null,
-            'aria-label': nameOf(pico.pico),
+            'aria-label': nameOf(pico.pico) + (pico.trouble ? ', in trouble' : ''),
             'data-pico': pico.pico,
             'data-key': `tree ${pico.pico}`,
         },
         h('span', { class: 'row' },
             h('span', { class: 'twist', 'aria-hidden': 'true' }),
             h('span', { class: 'name' }, nameOf(pico.pico)),
+            pico.trouble ? h('span', { class: 'trouble', 'aria-hidden': 'true',
+                title: 'its last transition did not end well' }, '!') : null,
             h('span', { class: 'seq', title: 'receipts' }, String(pico.seq + 1))),
         open ? h('ul', { role: 'group' }, branch(children, level + 1, room)) : null);
     });
