@@ -62,6 +62,13 @@ def dump() -> dict[str, Any]:
     return copy.deepcopy(DUMP)
 
 
+@pytest.fixture(scope="module")
+def arrived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Report]]:
+    """The home as it was recorded, brought once, for tests that only look."""
+    with Engine.ephemeral() as engine:
+        yield engine, brought(DUMP, tmp_path_factory.mktemp("dump"), engine)
+
+
 def put(dump: dict[str, Any], key: list[str], value: Any) -> None:
     """Adds a row, or replaces it; None takes it away."""
     dump["db"] = [row for row in dump["db"] if row[0] != key]
@@ -84,10 +91,8 @@ def pico_of(report: Report, was: str) -> str:
 # -- what comes over
 
 
-def test_an_imported_home_answers_as_the_reference_did(
-    dump: dict[str, Any], tmp_path: Path, engine: Engine
-) -> None:
-    brought(dump, tmp_path, engine)
+def test_an_imported_home_answers_as_the_reference_did(arrived: tuple[Engine, Report]) -> None:
+    engine, _ = arrived
     for asked in DUMP["answers"]:
         pico = engine.pico_of(asked["eci"])
         assert pico is not None
@@ -96,12 +101,12 @@ def test_an_imported_home_answers_as_the_reference_did(
 
 
 def test_every_entity_variable_is_what_it_was_to_the_byte(
-    dump: dict[str, Any], tmp_path: Path, engine: Engine
+    arrived: tuple[Engine, Report],
 ) -> None:
-    report = brought(dump, tmp_path, engine)
+    engine, report = arrived
     left = {(item.pico, item.rid, item.name) for item in report.left}
     compared = 0
-    for key, value in dump["db"]:
+    for key, value in DUMP["db"]:
         if key[0] != "entvar" or (key[1], key[2], key[3]) in left:
             continue
         pico = pico_of(report, key[1])
@@ -112,9 +117,9 @@ def test_every_entity_variable_is_what_it_was_to_the_byte(
 
 
 def test_an_imported_history_verifies_and_replays(
-    dump: dict[str, Any], tmp_path: Path, engine: Engine
+    arrived: tuple[Engine, Report],
 ) -> None:
-    report = brought(dump, tmp_path, engine)
+    engine, report = arrived
     assert verify_home(engine.store, engine.public_key).problems == ()
     for item in report.picos:
         assert rerun(engine.store, engine.public_key, engine.programs, item.pico).is_equal
@@ -122,11 +127,11 @@ def test_an_imported_history_verifies_and_replays(
 
 
 def test_parents_and_children_find_each_other_by_the_channels_they_had(
-    dump: dict[str, Any], tmp_path: Path, engine: Engine
+    arrived: tuple[Engine, Report],
 ) -> None:
-    report = brought(dump, tmp_path, engine)
+    engine, report = arrived
     kids = children_of(engine.state(pico_of(report, ROOT)))
-    assert [child.eci for child in kids] == row(dump, "pico", ROOT)["children"]
+    assert [child.eci for child in kids] == row(DUMP, "pico", ROOT)["children"]
     for child in kids:
         parent = parent_of(engine.state(child.pico))
         assert parent is not None and parent.pico == pico_of(report, ROOT)
@@ -136,12 +141,12 @@ def test_parents_and_children_find_each_other_by_the_channels_they_had(
 
 
 def test_channels_keep_their_names_tags_and_policies_and_no_other_is_open(
-    dump: dict[str, Any], tmp_path: Path, engine: Engine
+    arrived: tuple[Engine, Report],
 ) -> None:
-    report = brought(dump, tmp_path, engine)
+    engine, report = arrived
     there = [
         value
-        for key, value in dump["db"]
+        for key, value in DUMP["db"]
         if key[0] == "pico-channel" and value["familyChannelPicoID"] is None
     ]
     for record in there:
@@ -163,9 +168,9 @@ def test_channels_keep_their_names_tags_and_policies_and_no_other_is_open(
 
 
 def test_a_pico_may_go_on_using_its_old_name_as_a_channel_and_nobody_else_may(
-    dump: dict[str, Any], tmp_path: Path, engine: Engine
+    arrived: tuple[Engine, Report],
 ) -> None:
-    report = brought(dump, tmp_path, engine)
+    engine, report = arrived
     pico = pico_of(report, ROOT)
     assert engine.pico_of(ROOT) == pico
     assert engine.event_refusal(pico, ROOT, "a", "b", pico) is None
@@ -195,9 +200,9 @@ def test_schedules_come_over_and_fire(dump: dict[str, Any], tmp_path: Path, engi
 
 
 def test_the_order_of_rulesets_is_the_references_but_for_modules(
-    dump: dict[str, Any], tmp_path: Path, engine: Engine
+    arrived: tuple[Engine, Report],
 ) -> None:
-    report = brought(dump, tmp_path, engine)
+    engine, report = arrived
     assert [item.rid for item in engine.state("root").rulesets()] == [
         "io.picolabs.wrangler",
         "test.kids",
@@ -207,10 +212,8 @@ def test_the_order_of_rulesets_is_the_references_but_for_modules(
     assert any("test.words, test.notes" in note for note in report.notes)
 
 
-def test_wrangler_here_knows_the_names_of_the_children(
-    dump: dict[str, Any], tmp_path: Path, engine: Engine
-) -> None:
-    brought(dump, tmp_path, engine)
+def test_wrangler_here_knows_the_names_of_the_children(arrived: tuple[Engine, Report]) -> None:
+    engine, _ = arrived
     answer = engine.query("root", "io.picolabs.wrangler", "children")
     assert isinstance(answer, list)
     assert [child["name"] for child in answer if isinstance(child, dict)] == ["Kid", ""]
