@@ -38,6 +38,13 @@ KILL_AFTER_MS = 60_000
     metavar="MS",
     help="Compile modules in a process of its own, no longer than this.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 64),
+    default=0,
+    show_default=True,
+    help="Processes that run transitions of many picos side by side.",
+)
 @home_option
 @backend_option
 def engine(
@@ -48,6 +55,7 @@ def engine(
     admin_from_anywhere: bool,
     kill_after_ms: int,
     compile_ms_max: int | None,
+    workers: int,
     home: Path | None,
     backend: str,
 ) -> None:
@@ -70,6 +78,7 @@ def engine(
         files=rulesets,
         kill_after_ms=kill_after_ms,
         compile_ms_max=compile_ms_max,
+        workers=workers,
     )
     address = Address(host, port, admin_from_anywhere)
     serve(home or default_home(), options, address, lambda port, token: _say(host, port, token))

@@ -87,7 +87,7 @@ def _follow(
         seed = derived_seed(work, "send", at)
         joining = young.next_of(pico, event, seed)
         if joining is None:
-            batch.sent.append(Sent(pico, encode_input(event), work.time_ms, seed))
+            batch.sent.append(Sent(pico, encode_input(event), work.time_ms, seed, event))
         else:
             batch.members.append(joining)
             _follow(host, young, layered, *joining, batch)

@@ -9,10 +9,10 @@ commit; effects are released after it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from picomesh import transition
 from picomesh.engine.commit import Batch, follow_up, indices_of
@@ -32,7 +32,7 @@ from picomesh.engine.model import Sending as Sending
 from picomesh.engine.model import encode_given
 from picomesh.engine.options import Options
 from picomesh.engine.perform import Performed, Work, perform
-from picomesh.engine.programs import Programs
+from picomesh.engine.programs import Programs, admit_module
 from picomesh.engine.questions import Questions
 from picomesh.engine.records import Layered
 from picomesh.engine.schedules import Due, Schedules
@@ -51,6 +51,9 @@ from picomesh.store.home import Home, load_signer, open_home
 from picomesh.store.packing import NewReceipt
 from picomesh.store.store import Accepted, Commit, Store
 from picomesh.transition import NeedsAnswer, TapeDiverged
+
+if TYPE_CHECKING:
+    from picomesh.engine.workers import Workers
 
 WAITING_EVENTS_MAX = 100_000  # accepted and not run yet, of all picos
 PICO_EVENTS_MAX = 10_000  # of one pico; a sender outside has to come back later
@@ -77,12 +80,15 @@ class Engine(Questions):
         store.seal = self._sealer.seal
         self._home = home
         self._schedules = Schedules()
+        self.workers: Workers | None = None
         self.dropped = 0  # events between picos that there was no room for
 
     @classmethod
     def ephemeral(cls, options: Options | None = None) -> Self:
         """An engine whose picos are gone when it is closed."""
         options = options or Options()
+        if options.workers:
+            raise OperatorError("workers need a home that they can read", "open one")
         signer = Signer(options.world.random_bytes(SEED_BYTES))
         return cls(Store.in_memory(), signer, options.programs(options.cache), options)
 
@@ -104,12 +110,38 @@ class Engine(Questions):
             known = store.engine_key()
             signer = load_signer(home, known is None, options.world.random_bytes(SEED_BYTES))
             _check_key(store, known, signer)
-            return cls(store, signer, options.programs(home.cache), options, home)
+            engine = cls(store, signer, options.programs(home.cache), options, home)
+            engine._hire(home)
+            return engine
         except BaseException:
             store.close()
             raise
 
+    def _hire(self, home: Home) -> None:
+        """Starts the worker processes that the options ask for."""
+        options = self.options
+        if not options.workers:
+            return
+        from picomesh.engine.workers import WORKERS_MAX, Workers  # few engines have some
+
+        if options.gate is not admit_module:
+            raise OperatorError("workers have the gate of profile pico-1", "do without workers")
+        if not 0 < options.workers <= WORKERS_MAX:
+            raise OperatorError(f"{options.workers} workers", f"there can be 1 to {WORKERS_MAX}")
+        numbers = [options.kill_after_ms, options.compile_ms_max]
+        arguments = [
+            str(home.database),
+            str(home.cache),
+            options.backend,
+            "plain" if options.plain else "",
+            *("" if number is None else str(number) for number in numbers),
+        ]
+        self.workers = Workers(options.workers, arguments, self._head)
+        self.programs.ahead.elsewhere = self.workers
+
     def close(self) -> None:
+        if self.workers is not None:
+            self.workers.close()
         self.store.close()
         if self._home is not None:
             self._home.close()
@@ -207,17 +239,32 @@ class Engine(Questions):
         pico = self.find(pico)
         eci = eci or self.eci(pico)
         self._check_policy(pico, eci, "event", domain, name, sender)
-        event = Event(
-            eci=eci,
-            domain=domain,
-            name=name,
-            attrs=encode_given(attrs, "the attributes"),
-            eid=eid or self.new_eid(),
-            host=self.host,
-        )
+        event = self._event(eci, domain, name, attrs, eid)
         if sender is not None:
             self._check_room(pico)
-        return self.store.accept(self._sent(pico, event), key, event.eid)
+        sent = self._sent(pico, event)
+        arrival = self.store.accept(sent, key, event.eid)
+        self._expect([sent])
+        return arrival
+
+    def _event(
+        self,
+        eci: str,
+        domain: str,
+        name: str,
+        attrs: Mapping[str, Value] | None,
+        eid: str | None,
+    ) -> Event:
+        data = encode_given(attrs, "the attributes")
+        return Event(eci, domain, name, data, eid or self.new_eid(), self.host)
+
+    def _expect(self, sent: Iterable[Sent | None]) -> None:
+        """Has workers run ahead what will be run here, if there are some."""
+        if self.workers is not None:
+            for item in sent:
+                if item is not None:
+                    self.workers.expect(item, self.options.fuel_limit)
+            self.workers.start()
 
     def _check_room(self, pico: str) -> None:
         """Raises Overloaded when so much waits that a sender has to come back later."""
@@ -274,17 +321,41 @@ class Engine(Questions):
         """
         results: list[Response | Exception] = []
         with self.together():
-            for item in sendings:
+            for item, sent in self._look_ahead(sendings):
                 try:
-                    pico = self.find(item.pico)
-                    arrival = self.accept(
-                        pico, item.domain, item.name, item.attrs, eci=item.eci, eid=item.eid
-                    )
-                    results.append(self._run_up_to(pico, arrival))
+                    results.append(self._send_one(item, sent))
                 except (OperatorError, EngineFault) as problem:
                     results.append(problem)
             self.settle()
         return results
+
+    def _look_ahead(self, sendings: Iterable[Sending]) -> Iterable[tuple[Sending, Sent | None]]:
+        """With each event as it will most likely be run, for workers to begin with."""
+        if self.workers is None:
+            return ((item, None) for item in sendings)
+        ready: list[tuple[Sending, Sent | None]] = []
+        for item in sendings:
+            sent: Sent | None = None
+            with suppress(OperatorError):
+                pico = self.find(item.pico)
+                eci = item.eci or self.eci(pico)
+                self._check_policy(pico, eci, "event", item.domain, item.name, None)
+                event = self._event(eci, item.domain, item.name, item.attrs, item.eid)
+                sent = self._sent(pico, event)
+            ready.append((item, sent))
+        self._expect(sent for _, sent in ready)
+        return ready
+
+    def _send_one(self, item: Sending, sent: Sent | None) -> Response:
+        """`sent` is the event as it was made ahead; what came before may have made it another."""
+        pico = self.find(item.pico)
+        eci = item.eci or self.eci(pico)
+        self._check_policy(pico, eci, "event", item.domain, item.name, None)
+        known = sent.given if sent is not None and sent.pico == pico else None
+        if sent is None or not isinstance(known, Event) or known.eci != eci:
+            event = self._event(eci, item.domain, item.name, item.attrs, item.eid)
+            sent = self._sent(pico, event)
+        return self._run_up_to(pico, self.store.accept(sent))
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -313,6 +384,8 @@ class Engine(Questions):
         self._living.clear()
         self._sealer.forget()
         self.asking.forget()
+        if self.workers is not None:
+            self.workers.forget()
 
     def _run_up_to(self, pico: str, arrival: int) -> Response:
         response: Response | None = None
@@ -477,6 +550,8 @@ class Engine(Questions):
             indices.gone,
         )
         self.store.commit(commit)
+        if commit.sent:
+            self._expect(commit.sent)
         for work, performed, _ in done:
             self._heads[work.pico] = Head(work.seq, performed.cid, performed.post)
         if indices.gone:

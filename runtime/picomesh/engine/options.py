@@ -25,6 +25,7 @@ class Options:
     kill_after_ms: int | None = None
     plain: bool = False  # by wasmtime's own Python API: slower, same results
     compile_ms_max: int | None = None  # compile in a process of its own, no longer than this
+    workers: int = 0  # processes that run transitions of many picos side by side
     compile: Compile | None = None
     world: World = field(default_factory=RealWorld)
     answerer: Answerer = field(default_factory=Answerer)

@@ -138,6 +138,7 @@ def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
     """Runs one transition. Raises NeedsAnswer, EngineFault, ModuleNotAdmitted."""
     known = programs.ahead.take(work) if programs.ahead else None
     if known is not None:
+        programs.views.advance(work.pre, known.post, known.transition.writes)
         return known
     layered = Layered(blocks)
     state = programs.state(layered, work.pre)

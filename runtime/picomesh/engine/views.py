@@ -105,6 +105,8 @@ class Views:
         self, before: Cid, after: Cid, writes: Sequence[tuple[bytes, bytes | None]]
     ) -> None:
         """Hands a view on to the root that these writes lead to."""
+        if not writes:
+            return
         view = self._views.pop(before.raw, None)
         if view is None:
             return

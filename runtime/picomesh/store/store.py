@@ -89,6 +89,16 @@ class Store:
         except sqlite3.DatabaseError as problem:
             raise _store_error(problem) from problem
 
+    @classmethod
+    def reader(cls, path: Path) -> Store:
+        """A store that another process has open: reads what is durable, and changes nothing."""
+        try:
+            database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            database.execute("PRAGMA query_only = 1")
+        except sqlite3.Error as problem:
+            raise _store_error(problem) from problem
+        return cls(database)
+
     def close(self) -> None:
         self._database.close()
 
