@@ -116,3 +116,10 @@ def test_checking_a_short_history_costs_what_the_bench_says() -> None:
     assert result["transitions"] > 30 and result["head"].startswith("bafyr4i")
     for figure in ("run_us", "verify_us", "replay_us", "export_us", "prove_ms", "audit_ms"):
         assert result[figure] > 0
+
+
+def test_children_are_made_by_wrangler_and_cost_time_and_memory() -> None:
+    result = small("children")
+    assert result["count"] == 20 and len(result["hash"]) == 64
+    for way in ("together", "alone"):
+        assert result[way]["cpu_ms"] > 0 and result[way]["memory_kb"] < 1_000
