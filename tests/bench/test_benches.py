@@ -123,3 +123,11 @@ def test_children_are_made_by_wrangler_and_cost_time_and_memory() -> None:
     assert result["count"] == 20 and len(result["hash"]) == 64
     for way in ("together", "alone"):
         assert result[way]["cpu_ms"] > 0 and result[way]["memory_kb"] < 1_000
+
+
+def test_workers_come_to_the_same_and_run_most_of_it() -> None:
+    (row,) = small("cores")["rows"]
+    assert len(row["receipts"]) == 32
+    cases = [case for name, case in row.items() if " workers, " in name]
+    assert [case["speedup"] for case in cases][0] == 1.0
+    assert all(case["taken"] > 0.9 for case in cases[1:])
