@@ -129,5 +129,5 @@ def test_workers_come_to_the_same_and_run_most_of_it() -> None:
     (row,) = small("cores")["rows"]
     assert len(row["receipts"]) == 32
     cases = [case for name, case in row.items() if " workers, " in name]
-    assert [case["speedup"] for case in cases][0] == 1.0
+    assert cases[0]["speedup"] == 1.0
     assert all(case["taken"] > 0.9 for case in cases[1:])
