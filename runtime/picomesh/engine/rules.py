@@ -213,7 +213,14 @@ class _Telling:
 
     def _select(self, select: Select | None, offered: Offered, was_selected: bool) -> Told:
         if select is None:
-            return {"select": "", "line": None, "wanted": [], "active": True, "single": True}
+            return {
+                "select": "",
+                "line": None,
+                "wanted": [],
+                "active": True,
+                "single": True,
+                "condition": "",
+            }
         pair = (offered.domain, offered.name)
         wanted = [item for item in select.wanted if (item.domain, item.name) == pair]
         if was_selected or not select.active:
@@ -223,6 +230,7 @@ class _Telling:
             "line": select.line,
             "active": select.active,
             "single": select.is_single,
+            "condition": select.condition,
             "wanted": [self._wants(item, offered.attrs) for item in wanted],
         }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from krl.diagnostic import Source
-    from krl.syntax.tree import EventBase, EventExpression, Rule
+    from krl.syntax.tree import EventBase, EventExpression, Rule, Span
 
 _READ = re.compile(r"""event:attrs?(?:\{"([^"\\{}]+)"\}|\("([^"\\{}]+)"\))""")
 
@@ -33,8 +33,9 @@ class Wanted:
 class Select:
     """The select of one rule; `text` is its source, `line` where the rule begins.
 
-    `attributes` are the names of event attributes that the rule looks at, as far as they stand in
-    it: a help for who sends an event.
+    `condition` is the one that decides whether the rule fires; empty if it has none. `attributes`
+    are the names of event attributes that the rule looks at, as far as they stand in it: a help
+    for who sends an event.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Select:
     is_single: bool  # one event, and not several in some order
     wanted: tuple[Wanted, ...]
     attributes: tuple[str, ...]
+    condition: str
 
 
 @lru_cache(maxsize=64)
@@ -64,24 +66,33 @@ def _select(source: Source, rule: Rule) -> Select:
 
     line, _ = source.position(rule.span.start)
     select = rule.select
-    if select is None:
-        return Select("", line, rule.active, True, (), ())
-    text = " ".join(source.text[select.span.start : select.span.end].split())
-    if not isinstance(select, SelectWhen):
-        return Select(text, line, rule.active, True, (), ())
-    wanted = tuple(_wanted(source.text, base) for base in _bases(select.event))
+    text = "" if select is None else _words(source, select.span)
+    condition = None if rule.block is None else rule.block.condition
+    when = select.event if isinstance(select, SelectWhen) else None
+    wanted = () if when is None else tuple(_wanted(source, base) for base in _bases(when))
     body = source.text[rule.span.start : rule.span.end]
     read = [found[1] or found[2] for found in _READ.finditer(body)]
     matched = [name for item in wanted for name, _, _ in item.attributes]
-    attributes = tuple(dict.fromkeys([*matched, *read]))
-    single = isinstance(select.event, EventBase)
-    return Select(text, line, rule.active, single, wanted, attributes)
+    return Select(
+        text=text,
+        line=line,
+        active=rule.active,
+        is_single=when is None or isinstance(when, EventBase),
+        wanted=wanted,
+        attributes=tuple(dict.fromkeys([*matched, *read])),
+        condition="" if condition is None else _words(source, condition.span),
+    )
 
 
-def _wanted(text: str, base: EventBase) -> Wanted:
+def _words(source: Source, span: Span) -> str:
+    """A piece of the source in one line."""
+    return " ".join(source.text[span.start : span.end].split())
+
+
+def _wanted(source: Source, base: EventBase) -> Wanted:
     matches = tuple((item.name, item.pattern.source, item.pattern.flags) for item in base.matches)
-    where = "" if base.where is None else text[base.where.span.start : base.where.span.end]
-    return Wanted(base.domain, base.type, matches, " ".join(where.split()))
+    where = "" if base.where is None else _words(source, base.where.span)
+    return Wanted(base.domain, base.type, matches, where)
 
 
 def _bases(expression: EventExpression) -> Iterator[EventBase]:

@@ -45,12 +45,13 @@ export function showStatus(status) {
 }
 
 /** Why a rule did not run, or did not fire; nothing when it did. */
-export function why({ rule, told }) {
+export function why({ rule, ruleset, told }) {
     switch (rule.status) {
         case 'fired':
             return [];
         case 'not fired':
-            return ['The condition of its action did not hold.'];
+            return [rule.condition ? ['It does not hold that ', h('code', {}, rule.condition), '. ']
+                : 'The condition of its action did not hold. ', reads(ruleset)];
         case 'not reached':
             return ['The transition ended before this ruleset saw the event.'];
         case 'undone':
@@ -114,6 +115,13 @@ export function deeds(does, key) {
 const isEmpty = (value) => value === null || value === ''
     || (typeof value === 'object' && !Object.keys(value).length);
 
+/** The entity variables that a ruleset read for the event, as they were. */
+function reads(ruleset) {
+    return ruleset.read.length ? ['Read: ', ruleset.read.map((item, at) => [at ? ', ' : '',
+        h('code', {}, `${item.name} = ${item.unset ? 'nothing' : oneLine(item.value, 60)}`)]),
+    '.'] : [];
+}
+
 /** All of one rule's row but its status: why, what it did, and its select for who wants it. */
 export function details(row, key) {
     const reason = why(row);
@@ -150,8 +158,5 @@ function showRuleset(event, ruleset, told, key) {
             details({ event, ruleset, rule, told }, `${key} ${rule.name}`)))),
         ruleset.does.length
             ? h('ul', { class: 'deeds' }, deeds(ruleset.does, `${key} rest`)) : null,
-        ruleset.read.length ? h('p', { class: 'read' }, 'Read: ', ruleset.read.map((item) => [
-            h('code', {}, `${item.name} = ${item.unset ? 'nothing' : oneLine(item.value, 60)}`),
-            ' ',
-        ])) : null);
+        ruleset.read.length ? h('p', { class: 'read' }, reads(ruleset)) : null);
 }
