@@ -346,8 +346,17 @@ def test_a_trial_says_the_same_and_keeps_nothing(tmp_path: Path) -> None:
     said = [json.loads(done.output)["counts"] for done in (trial, again, real)]
     assert said[0] == said[1] == said[2]
     assert said[2]["picos"] == {"found": 4, "brought": 4}
+    assert said[2]["variables"] == {"found": 17, "brought": 15}
     with Engine.open(home) as engine:
         assert len(engine.store.picos()) == 5
+
+
+def test_what_is_left_of_many_picos_is_one_line_to_a_reader(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        picomesh, ["import-engine", str(HERE / "home.json"), "--home", str(tmp_path / "home")]
+    )
+    assert "  2 picos: variable of_the_reference_alone of io.picolabs.wrangler: " in done.output
+    assert "    15 of 17 variables\n" in done.output
 
 
 def test_a_home_that_an_import_made_is_gone_again_when_it_fails(

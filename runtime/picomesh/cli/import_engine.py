@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from picomesh.engine import Engine
-    from picomesh.engine.migration.report import Report
+    from picomesh.engine.migration.report import Left, Report
+
+NAMES_SHOWN_MAX = 5
 
 
 @click.command("import-engine")
@@ -88,18 +89,25 @@ def _print(report: Report, dry_run: bool) -> None:
         click.echo(f"note: {note}")
     if report.left:
         click.echo("\nnot brought:")
-    reasons = Counter((item.pico, item.kind, item.rid, item.why) for item in report.left)
-    for (pico, kind, rid, why), count in reasons.items():
-        names = [
-            item.name
-            for item in report.left
-            if (item.pico, item.kind, item.rid, item.why) == (pico, kind, rid, why)
-        ]
-        of = "" if rid in ("", names[0]) else f" of {rid}"
-        some = ", ".join(names[:5]) + (", …" if count > 5 else "")
-        click.echo(f"  {pico or 'home'}: {kind} {some}{of}: {why}")
+    reasons: dict[tuple[str, str, str], list[Left]] = {}
+    for one in report.left:
+        reasons.setdefault((one.kind, one.rid, one.why), []).append(one)
+    for (kind, rid, why), left in reasons.items():
+        click.echo(f"  {_where(left)}: {kind} {_names(left, rid)}: {why}")
     click.echo()
     for kind, counts in report.as_json()["counts"].items():
         click.echo(f"{counts['brought']:>6} of {counts['found']} {kind}")
     if dry_run:
         click.echo("nothing was kept (--dry-run)")
+
+
+def _where(left: list[Left]) -> str:
+    """The pico, or how many there are."""
+    picos = {item.pico for item in left}
+    return f"{len(picos)} picos" if len(picos) > 1 else left[0].pico or "home"
+
+
+def _names(left: list[Left], rid: str) -> str:
+    names = list(dict.fromkeys(item.name for item in left))
+    some = ", ".join(names[:NAMES_SHOWN_MAX]) + (", …" if len(names) > NAMES_SHOWN_MAX else "")
+    return some if rid in ("", names[0]) else f"{some} of {rid}"

@@ -86,8 +86,11 @@ class _Carrier:
 
     def _bring(self, old: OldPico, entry: Brought) -> None:
         installed = self._install(old, entry)
+        kept = old.entities.setdefault(WRANGLER, {})
         if WRANGLER in installed:
-            old.entities.setdefault(WRANGLER, {})["children"] = self._introductions(old)
+            is_new = "children" not in kept
+            kept["children"] = self._introductions(old)
+            entry.count("variables", -is_new, -is_new)  # it was not there to be brought
         rows = list(self._variables(old, entry, installed))
         first = Import(
             was=old.name,
