@@ -54,15 +54,15 @@ class Log {
         return h('div', { class: 'controls', role: 'group', 'aria-label': 'What the log shows' },
             labelled('Filter', this.filter, 'field wide'),
             labelled('Of', this.scope), labelled('Order', this.order),
-            h('fieldset', { class: 'checks' }, h('legend', {}, 'Show'),
-                [...this.status].map(([status, box]) => {
-                    return labelled(STATUS[status]?.[0] ?? 'events nobody selects', box, 'check');
-                })),
             this.pause,
             button('Clear', () => {
                 this.entries = [];
                 this.draw();
-            }));
+            }),
+            h('fieldset', { class: 'checks' }, h('legend', {}, 'Show'),
+                [...this.status].map(([status, box]) => {
+                    return labelled(STATUS[status]?.[0] ?? 'events nobody selects', box, 'check');
+                })));
     }
 
     setPaused(paused) {
