@@ -43,18 +43,27 @@ def _ignore(_: int) -> None:
 
 @dataclass(slots=True)
 class _Gathering:
-    """The names of the blocks of a file in the making."""
+    """The blocks of a file in the making.
+
+    They are read as they are found, in the order of the receipts: that is how a store keeps them.
+    """
 
     source: Source
     has_states: bool
-    found: set[Cid] = field(default_factory=set)
-    made: dict[Cid, bytes] = field(default_factory=dict)
+    found: dict[Cid, bytes] = field(default_factory=dict)
+    made: set[Cid] = field(default_factory=set)
 
     def make(self, data: bytes) -> Cid:
         cid = cid_of_block(data)
-        self.made[cid] = data
-        self.found.add(cid)
+        self.made.add(cid)
+        self.found[cid] = data
         return cid
+
+    def take(self, *names: Cid) -> None:
+        """Blocks by name, and nothing that hangs from them."""
+        for cid in names:
+            if cid not in self.found:
+                self.found[cid] = self.source.block(cid)
 
     def follow(self, cid: Cid | None) -> None:
         """A block, and everything that hangs from it by links."""
@@ -63,20 +72,19 @@ class _Gathering:
             cid = waiting.pop()
             if cid in self.found or cid == EMPTY_ROOT:
                 continue
-            self.found.add(cid)
+            self.take(cid)
             if cid.codec == DAG_CBOR:
-                waiting += links_of(decode_block(self.source.block(cid)))
+                waiting += links_of(decode_block(self.found[cid]))
 
     def receipt(self, row: StoredReceipt) -> Links:
         core, envelope = decode_core(row.core), decode_envelope(row.envelope)
         for cid in (core.event, core.tape, envelope.logs, *self.fetched(core)):
             self.follow(cid)
-        for code in core.code:
-            self.found.add(code.raw)
+        self.take(*(code.raw for code in core.code))
         if self.has_states:
             self.follow(core.outbox)
             self.follow(core.post)
-            self.found |= {code.metered for code in core.code}
+            self.take(*(code.metered for code in core.code))
         return self.links(row)
 
     def links(self, row: StoredReceipt) -> Links:
@@ -115,7 +123,7 @@ def export_histories(
         for pico, name in sorted(picos, key=lambda item: item[0].encode())
     ]
     root = gathering.make(encode_export(Export(engine, tuple(exported))))
-    yield from car_parts(root, gathering.found, _Both(gathering.made, source))
+    yield from car_parts(root, gathering.found, _Found(gathering.found))
 
 
 def _gather_pico(
@@ -130,7 +138,7 @@ def _gather_pico(
     if not rows:
         raise OperatorError(f"there are no receipts from {first}", "`picomesh log` lists them")
     with suppress(MissingBlock):  # a file made by another may leave them out
-        gathering.found |= makers_of(gathering.source, pico).keys()
+        gathering.found |= makers_of(gathering.source, pico)
     before = None
     if first:
         row = gathering.source.receipt(pico, first - 1)
@@ -138,7 +146,7 @@ def _gather_pico(
         before = gathering.links(row)
         gathering.follow(decode_core(row.core).post)
         for code in decode_core(row.core).code:
-            gathering.found |= {code.raw, code.metered}
+            gathering.take(code.raw, code.metered)
     links: list[Links] = []
     for row in rows:
         links.append(gathering.receipt(row))
@@ -160,19 +168,15 @@ def linked_blocks(source: Source, rows: list[StoredReceipt]) -> dict[Cid, bytes]
     gathering = _Gathering(source, has_states=False)
     for row in rows:
         gathering.receipt(row)
-    return {cid: source.block(cid) for cid in gathering.found - gathering.made.keys()}
+    return {cid: data for cid, data in gathering.found.items() if cid not in gathering.made}
 
 
 @dataclass(frozen=True, slots=True)
-class _Both:
-    """Blocks that were made for the file, before those that were there."""
-
-    made: dict[Cid, bytes]
-    source: Source
+class _Found:
+    blocks: dict[Cid, bytes]
 
     def block(self, cid: Cid) -> bytes:
-        found = self.made.get(cid)
-        return self.source.block(cid) if found is None else found
+        return self.blocks[cid]
 
 
 class ExportedHistories:
