@@ -6,6 +6,8 @@ import os
 import time
 from typing import Protocol
 
+PIECE_BYTES, PIECES = 32, 128
+
 
 class World(Protocol):
     """What an engine takes from outside."""
@@ -24,5 +26,19 @@ class RealWorld:
     def elapsed_us(self) -> int:
         return time.perf_counter_ns() // 1_000
 
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
     def random_bytes(self, count: int) -> bytes:
-        return os.urandom(count)
+        """From the system, of which many events' worth is asked at once; none is given twice."""
+        if count > PIECE_BYTES:
+            return os.urandom(count)
+        try:
+            return self._pieces.pop()[:count]  # in one step, so that any thread may ask
+        except IndexError:
+            data = os.urandom(PIECES * PIECE_BYTES)
+            ends = range(0, len(data), PIECE_BYTES)
+            pieces = [data[at : at + PIECE_BYTES] for at in ends]
+            first = pieces.pop()
+            self._pieces.extend(pieces)
+            return first[:count]
