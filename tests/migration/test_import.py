@@ -260,7 +260,7 @@ def test_each_thing_that_cannot_come_is_named_with_its_reason(
     report = brought(dump, tmp_path, engine)
     assert whys(report, "ruleset").keys() == {"test.bad", "test.lost"}
     assert "CompileError" in whys(report, "ruleset")["test.bad"]
-    assert "--fetch" in whys(report, "ruleset")["test.lost"]
+    assert "only at http://x/y" in whys(report, "ruleset")["test.lost"]
     variables = {(item.rid, item.name): item.why for item in report.left if item.kind == "variable"}
     assert variables["test.bad", "x"] == "its ruleset was not brought"
     assert variables["test.forgotten", "x"] == "no ruleset has it"
@@ -288,6 +288,29 @@ def test_a_ruleset_that_uses_one_that_did_not_come_does_not_come(
     report = brought(dump, tmp_path, engine)
     why = [item.why for item in report.left if (item.kind, item.name) == ("ruleset", "test.notes")]
     assert why == ["Dependant module not loaded: test.words"] * 2
+
+
+def test_a_ruleset_that_the_home_has_no_text_of_is_fetched_once(
+    dump: dict[str, Any], tmp_path: Path, engine: Engine
+) -> None:
+    texts = {key[1]: value["krl"] for key, value in dump["rulesets-db"]}
+    dump["rulesets-db"] = []
+    asked: list[str] = []
+
+    def fetch(url: str) -> bytes:
+        asked.append(url)
+        if "kids" in url:
+            raise OperatorError(f"Got a statusCode=404 for: {url}")
+        return bytes(texts[url], "utf-8")
+
+    file = tmp_path / "dump.json"
+    file.write_text(json.dumps(dump), "utf-8")
+    report = Report()
+    home = read_home(read_rows(file), report)
+    bring_home(engine, home, Library(home.sources, fetch), report)
+    assert sorted(asked) == sorted(set(asked)) and len(asked) == 3
+    assert "404" in whys(report, "ruleset")["test.kids"]
+    assert report.total("rulesets") == (8, 7)
 
 
 def test_a_family_that_is_torn_comes_as_far_as_it_holds(
@@ -347,6 +370,9 @@ def test_a_trial_says_the_same_and_keeps_nothing(tmp_path: Path) -> None:
     assert said[0] == said[1] == said[2]
     assert said[2]["picos"] == {"found": 4, "brought": 4}
     assert said[2]["variables"] == {"found": 17, "brought": 15}
+    root = json.loads(real.output)["picos"][0]
+    assert root["variables"]["test.notes"] == {"found": 8, "brought": 8}
+    assert root["variables"]["io.picolabs.wrangler"] == {"found": 2, "brought": 1}
     with Engine.open(home) as engine:
         assert len(engine.store.picos()) == 5
 
@@ -387,6 +413,10 @@ def test_the_database_of_the_reference_says_what_its_dump_says(folder: Path) -> 
     assert sorted(read.picos, key=str) == sorted(dumped.picos, key=str)
     assert [key for key, _ in read.rulesets] == [key for key, _ in dumped.rulesets]
     assert json.dumps(dict(read.picos)["pico", ROOT]) == json.dumps(row(DUMP, "pico", ROOT))
+
+
+def test_the_database_itself_may_be_named(folder: Path) -> None:
+    assert read_rows(folder / "db").rulesets == read_rows(folder).rulesets != []
 
 
 def test_reading_a_home_does_not_touch_it(folder: Path) -> None:

@@ -25,11 +25,11 @@ NAMES_SHOWN_MAX = 5
 @click.command("import-engine")
 @click.argument("source", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Do it all, say what would come, and keep nothing.")
-@click.option("--fetch", is_flag=True, help="Get rulesets that DIR has no text of from their URLs.")
+@click.option("--no-fetch", is_flag=True, help="Get no ruleset from its URL; DIR has most of them.")
 @home_option
 @json_option
 def import_engine(
-    source: Path, dry_run: bool, fetch: bool, home: Path | None, as_json: bool
+    source: Path, dry_run: bool, no_fetch: bool, home: Path | None, as_json: bool
 ) -> None:
     """Bring the picos of a stopped reference engine (pico-engine 1.x) into a home.
 
@@ -52,7 +52,7 @@ def import_engine(
     found = read_home(read_rows(source), report)
     with _engine(home, dry_run) as engine:
         network = engine.options.answerer.network
-        library = Library(found.sources, fetch_from(network) if fetch else None)
+        library = Library(found.sources, None if no_fetch else fetch_from(network))
         bring_home(engine, found, library, report, dry_run)
     if as_json:
         print_json({"dry_run": dry_run, **report.as_json()})

@@ -86,11 +86,11 @@ class _Carrier:
 
     def _bring(self, old: OldPico, entry: Brought) -> None:
         installed = self._install(old, entry)
-        kept = old.entities.setdefault(WRANGLER, {})
         if WRANGLER in installed:
+            kept = old.entities.setdefault(WRANGLER, {})
             is_new = "children" not in kept
             kept["children"] = self._introductions(old)
-            entry.count("variables", -is_new, -is_new)  # it was not there to be brought
+            entry.count_variables(WRANGLER, -is_new, -is_new)  # it was not there to be brought
         rows = list(self._variables(old, entry, installed))
         first = Import(
             was=old.name,
@@ -156,7 +156,7 @@ class _Carrier:
     ) -> Iterator[list[Block]]:
         kept = self._expected.setdefault(entry.pico, {})
         for rid, variables in old.entities.items():
-            entry.count("variables", len(variables.keys() - {SCHEDULE}), 0)
+            entry.count_variables(rid, len(variables.keys() - {SCHEDULE}), 0)
             timed = variables.get(SCHEDULE)
             entry.count("schedules", len(timed) if isinstance(timed, dict) else 0, 0)
             if rid not in installed:
@@ -193,7 +193,7 @@ class _Carrier:
         if name == SCHEDULE:
             self._count_schedule(old, entry, rid, value)
         else:
-            entry.count("variables", 0, 1)
+            entry.count_variables(rid, 0, 1)
         return [rid, name, data]
 
     def _count_schedule(self, old: OldPico, entry: Brought, rid: str, value: Value) -> None:

@@ -78,12 +78,13 @@ def _map(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
 
 
 def _read_folder(folder: Path) -> Rows:
-    for name in DATABASES[:1]:
-        if not (folder / name / "CURRENT").is_file():
-            raise OperatorError(
-                f"{folder} has no LevelDB in {name}/, as homes of the reference engine 1.x have",
-                "name the folder that PICO_ENGINE_HOME named, by default ~/.pico-engine",
-            )
+    if (folder / "CURRENT").is_file() and folder.resolve().name == DATABASES[0]:
+        folder = folder.resolve().parent  # the database itself was named
+    if not (folder / DATABASES[0] / "CURRENT").is_file():
+        raise OperatorError(
+            f"{folder} has no LevelDB in {DATABASES[0]}/, as homes of the reference engine have",
+            "name the folder that PICO_ENGINE_HOME named, by default ~/.pico-engine",
+        )
     found: dict[str, list[Row]] = {}
     unread: list[Unread] = []
     for name in DATABASES:

@@ -30,10 +30,17 @@ class Brought:
     found: dict[str, int] = field(default_factory=dict)
     brought: dict[str, int] = field(default_factory=dict)
     rulesets: list[str] = field(default_factory=list)
+    variables: dict[str, dict[str, int]] = field(default_factory=dict)  # by ruleset
 
     def count(self, kind: str, found: int, brought: int) -> None:
         self.found[kind] = self.found.get(kind, 0) + found
         self.brought[kind] = self.brought.get(kind, 0) + brought
+
+    def count_variables(self, rid: str, found: int, brought: int) -> None:
+        self.count("variables", found, brought)
+        counts = self.variables.setdefault(rid, {"found": 0, "brought": 0})
+        counts["found"] += found
+        counts["brought"] += brought
 
 
 @dataclass(slots=True)

@@ -39,9 +39,19 @@ class Library:
         self._sources = sources
         self._fetch = fetch
         self._found: dict[tuple[str, str], Compiled] = {}
+        self._refused: dict[tuple[str, str], OperatorError] = {}
 
     def find(self, rid: str, url: str) -> Compiled:
         """The ruleset that was installed from a URL. Raises OperatorError."""
+        if (rid, url) in self._refused:
+            raise self._refused[rid, url]
+        try:
+            return self._find(rid, url)
+        except OperatorError as problem:
+            self._refused[rid, url] = problem
+            raise
+
+    def _find(self, rid: str, url: str) -> Compiled:
         if (rid, url) not in self._found:
             self._found[rid, url] = (
                 self._system(rid) if rid in _REFERENCES_OWN else self._own(rid, url)
@@ -55,7 +65,7 @@ class Library:
         return _compiled(rid, source, url)
 
     def _elsewhere(self, url: str) -> str:
-        """A file is read; the network is asked only if the operator wants it."""
+        """A file is read; the network is asked unless the operator wants none of it."""
         if url.lower().startswith("file:"):
             path = Path(unquote(urlsplit(url).path))
             try:
@@ -63,7 +73,7 @@ class Library:
             except (OSError, ValueError) as problem:
                 raise OperatorError(f"its text is not in the home, and not at {url}") from problem
         if self._fetch is None:
-            raise OperatorError("its text is not in the home; --fetch gets it from its URL")
+            raise OperatorError(f"its text is not in the home, only at {url}")
         try:
             return self._fetch(url).decode("utf-8-sig")
         except UnicodeDecodeError as problem:
