@@ -149,7 +149,8 @@ def _curves(head: Row, figures: Sequence[Row]) -> str:
         sheet.words(CURVE_LEFT - 8, y_of(y) + 4, f"{y:,g}", "end")
     unit = str(drawn[-1]["label"]).split(" ", 1)[-1]
     sheet.words(WIDTH / 2, CURVE_HEIGHT - 18, unit, "middle")
-    for mode in dict.fromkeys(row.get("mode", "") for row in drawn):
+    modes = list(dict.fromkeys(row.get("mode", "") for row in drawn))
+    for mode in modes:
         for side in sides:
             points = [
                 (row["x"], row["sides"][side]["cpu_us"])
@@ -157,6 +158,9 @@ def _curves(head: Row, figures: Sequence[Row]) -> str:
                 if row.get("mode", "") == mode and side in row["sides"]
             ]
             _curve(sheet, points, (x_of, y_of), side, mode)
+            if len(modes) > 1 and points:
+                x, y = points[-1]
+                sheet.words(x_of(x) - 6, y_of(y) - 6, mode, "end")
     return sheet.text()
 
 

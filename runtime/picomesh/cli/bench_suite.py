@@ -115,6 +115,13 @@ SUITE = {
         "From source to raw and metered module and to native code; a large ruleset; the cache.",
         is_plain=True,
     ),
+    "cores": Bench(
+        "cores",
+        "What worker processes and a second core come to.",
+        "Sixteen picos on one core and on two, with and without workers.",
+        has_reference=False,
+        is_plain=True,
+    ),
 }
 
 
