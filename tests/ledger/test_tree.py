@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import CodecError, MissingBlock
-from picomesh.ledger.tree import EMPTY_ROOT, Tree, decode_node, layer_of
+from picomesh.ledger.tree import EMPTY_ROOT, Tree, _decode_node, _read_node, decode_node, layer_of
 
 
 class Memory(dict[Cid, bytes]):
@@ -236,3 +236,24 @@ def test_a_hundred_thousand_paths_have_one_root_however_they_came(
     for path in gone:
         tree.delete(path)
     assert tree.flush()[0] == root
+
+
+def test_the_quick_reader_reads_nothing_that_the_careful_one_refuses() -> None:
+    """Every node of a tree, and each with one byte another."""
+    tree = Tree(Memory())
+    for number in range(300):
+        tree.put(b"ent/t/%d" % (number * 7919), cid_of_bytes(b"%d" % number))
+    read = 0
+    for at, block in enumerate(tree.flush()[1].values()):
+        careful = _decode_node(block)
+        quick = _read_node(block)
+        assert quick is None or (quick == careful and quick.parts is not None)
+        read += quick is not None
+        for place in range(at % 3, len(block), 3):
+            changed = block[:place] + bytes([block[place] ^ (1 << at % 8)]) + block[place + 1 :]
+            if _read_node(changed) is not None:
+                assert _read_node(changed) == _decode_node(changed)
+        for cut in (0, 1, len(block) // 2, len(block) - 1):
+            assert _read_node(block[:cut]) is None
+        assert _read_node(block + b"\x00") is None
+    assert read > 60

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 from picomesh.ledger import pieces
-from picomesh.ledger.cid import DAG_CBOR, RAW, Cid, cid_of_block, digest_of
+from picomesh.ledger.cid import CID_BYTES, DAG_CBOR, RAW, Cid, cid_of_block, digest_of, trusted_cid
 from picomesh.ledger.codec import Block, decode_block
 from picomesh.ledger.errors import CodecError, TreeTooWide
 from picomesh.ledger.pieces import LINK
@@ -27,6 +27,8 @@ LAYER_MAX = 31  # so a tree is at most 32 nodes deep, whatever its paths hash to
 # here, and a node stays far below the limit of a block.
 NODE_PATHS_MAX = 2048
 PATH_BYTES_MAX = 4096
+_RAW_PREFIX = bytes((1, RAW, 0x1E, 0x20))
+_NODE_LINK = LINK + bytes((1, DAG_CBOR, 0x1E, 0x20))
 
 
 class Blocks(Protocol):
@@ -91,6 +93,65 @@ def _link_part(link: Cid | None) -> bytes:
 
 def decode_node(data: bytes) -> Node:
     """Reads one node; refuses paths out of order, of another layer, or badly shortened."""
+    node = _read_node(data)
+    return _decode_node(data) if node is None else node
+
+
+def _read_node(data: bytes) -> Node | None:
+    """A node that `encode_node` wrote, four times as fast; None says nothing.
+
+    What was read is written again, so nothing is let in that is written in another way.
+    """
+    paths: list[bytes] = []
+    values: list[Cid] = []
+    count = data[0] - 0x80 if data else 0
+    if not 1 < count < 24:
+        return None
+    child, at = _read_link(data, 1)
+    children: list[Child] = [child]
+    before = b""
+    for _ in range(count - 1):
+        shared, at = _read_number(data, at + 1)
+        length, at = _read_number(data, at, 0x40)
+        path = before[:shared] + data[at : at + length]
+        at += length + 5
+        raw = data[at : at + CID_BYTES]
+        at += CID_BYTES
+        child, at = _read_link(data, at)
+        if path <= before or len(path) > PATH_BYTES_MAX or raw[:4] != _RAW_PREFIX:
+            return None
+        paths.append(path)
+        values.append(trusted_cid(raw))
+        children.append(child)
+        before = path
+    layer = layer_of(before)
+    for path in paths:
+        if layer_of(path) != layer:
+            return None
+    node = Node(layer, paths, values, children)
+    node.parts = _parts(node, children)  # type: ignore[arg-type]  # only names were read
+    return node if b"".join(node.parts) == data else None
+
+
+def _read_link(data: bytes, at: int) -> tuple[Cid | None, int]:
+    if data[at : at + 9] == _NODE_LINK:
+        end = at + 5 + CID_BYTES
+        raw = data[at + 5 : end]
+        return (trusted_cid(raw) if len(raw) == CID_BYTES else None), end
+    return None, at + 1
+
+
+def _read_number(data: bytes, at: int, major: int = 0) -> tuple[int, int]:
+    """A small number behind a major type; anything else comes out as something wrong."""
+    first = data[at] - major if at < len(data) else 0
+    if first == 24:
+        return int.from_bytes(data[at + 1 : at + 2], "big"), at + 2
+    if first == 25:
+        return int.from_bytes(data[at + 1 : at + 3], "big"), at + 3
+    return max(first, 0), at + 1
+
+
+def _decode_node(data: bytes) -> Node:
     block = decode_block(data)
     if not isinstance(block, list) or not 0 < len(block) <= NODE_PATHS_MAX + 1:
         raise CodecError(f"a tree node is not a list of at most {NODE_PATHS_MAX} paths")
@@ -241,6 +302,9 @@ class Tree:
     def flush(self) -> tuple[Cid, dict[Cid, bytes]]:
         """The root, and the blocks that this tree made and nobody stored yet."""
         new: dict[Cid, bytes] = {}
+        if self._cache is not None:
+            for cid in self.replaced:  # states of the past are seldom read
+                self._cache.pop(cid.raw, None)
         if self._root is None:
             return EMPTY_ROOT, {}  # everybody knows this block
         root = self._store(self._root, new)
