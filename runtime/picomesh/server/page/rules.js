@@ -53,7 +53,7 @@ export function why({ rule, ruleset, told }) {
             return [rule.condition ? ['It does not hold that ', h('code', {}, rule.condition), '. ']
                 : 'The condition of its action did not hold. ', reads(ruleset)];
         case 'not reached':
-            return ['The transition ended before this ruleset saw the event.'];
+            return ['The transition ended before it.'];
         case 'undone':
             return ['What it did, if it was selected, was undone: the transition failed later.'];
         case 'ended':
