@@ -104,7 +104,9 @@ class Replayer:
             seq, prev, pre = self._last[0].seq + 1, self._last[1], self._last[0].post
         divergence: Divergence | None = None
         try:
-            work = replace(work_of(core, self._known), seq=seq, prev=prev, pre=pre)
+            work = work_of(core, self._known)
+            if (work.seq, work.prev, work.pre) != (seq, prev, pre):
+                work = replace(work, seq=seq, prev=prev, pre=pre)
             performed = perform_recorded(self._programs, self._known, work)
             if performed.core_bytes != core_bytes:
                 divergence = compare(core, performed.core)
