@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from krl.emit import exports, steps, values
+from krl.emit import exports, needs, steps, values
 from krl.emit.code import EMPTY, FLAG, VALUE, Code
 from krl.emit.data import ITEM_BYTES, UNDEFINED, Data
 from krl.emit.function import (
@@ -55,6 +55,8 @@ def emit(program: ir.Program, guest: Guest) -> Emitted:
     assert len(made) == EXPORT_COUNT
     functions += made.values()
     functions += layout.searches
+    if layout.patterns_seen or needs.COMPILER in layout.needs:
+        layout.needs.add(needs.SHOWN)
     return Emitted(
         tuple(functions),
         tuple(layout.table),

@@ -47,6 +47,7 @@ class Layout:
     slots: list[int] = field(default_factory=list)
     table: list[int] = field(default_factory=list)
     needs: set[str] = field(default_factory=set)
+    patterns_seen: int = 0  # that become values, less those that nobody gets to see
     searches: list[EmittedFunction] = field(default_factory=list)  # of patterns
     _patterns: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -75,6 +76,7 @@ class Layout:
 
     def pattern(self, source: str, flags: str) -> int:
         """The value of a regexp literal; equal literals share one object."""
+        self.patterns_seen += 1
         known = self._patterns.get((source, flags))
         if known is None:
             known = self._patterns[source, flags] = self._new_pattern(source, flags)

@@ -13,6 +13,7 @@ from krl.lower import ir
 COMPILER = "rt_pattern_compiler"
 MATCHER = "rt_pattern_matcher"
 CASES = "rt_case_folding"
+SHOWN = "rt_pattern_shown"
 AGGREGATES = "rt_select_aggregates"
 _PATTERNS = frozenset((COMPILER, MATCHER, CASES))
 # What stands in the names of hash functions, the longer before what it contains.
@@ -24,10 +25,15 @@ _DIGESTS = {
     **{"sm3": ("sm3",)},
 }
 _ALL_DIGESTS = frozenset(f"rt_digest_{part}" for parts in _DIGESTS.values() for part in parts)
-OPTIONAL_PARTS = (AGGREGATES, *sorted(_PATTERNS), *sorted(_ALL_DIGESTS))
+OPTIONAL_PARTS = (AGGREGATES, SHOWN, *sorted(_PATTERNS), *sorted(_ALL_DIGESTS))
 
 # The functions that make a pattern of whatever else their second operand is.
 _MAKERS = ("lib_as", "lib_extract", "lib_match", "lib_replace", "rt_like")
+# Those that take a pattern and keep it to themselves, and which of their operands it is.
+_TAKERS = {
+    **{"lib_extract": 1, "lib_match": 1, "lib_replace": 1, "lib_split": 1, "rt_like": 1},
+    "rt_attribute_match": 2,
+}
 _HASHES = ("lib_math_hash", "lib_math_hmac")
 
 
@@ -36,6 +42,14 @@ def of_pattern(flags: str, code: bytes | None) -> frozenset[str]:
     if code is None:
         return _PATTERNS
     return frozenset((MATCHER, CASES) if "i" in flags else (MATCHER,))
+
+
+def patterns_taken(function: str, arguments: tuple[ir.Value, ...]) -> int:
+    """How many of the patterns that are written as arguments of a call nobody else gets to see."""
+    place = _TAKERS.get(function)
+    if place is None or place >= len(arguments):
+        return 0
+    return int(isinstance(arguments[place], ir.Pattern))
 
 
 def of_call(function: str, arguments: tuple[ir.Value, ...]) -> frozenset[str]:

@@ -174,9 +174,15 @@ class _Search(UnitCode):
         if units is None:
             raise Unsupported
         code = self.code
-        low, saved = code.new_local(FLAG), code.new_local(FLAG)
+        low = code.new_local(FLAG)
         code.get(AT)
         code.set(low)
+        units_behind = _units_to_the_end(rest)
+        if units_behind is not None:
+            self._end_run(item, units, low, units_behind, failed)
+            self._items(rest, failed)
+            return
+        saved = code.new_local(FLAG)
         self.run(units, item.maximum if item.greedy else item.minimum, low)
         self.check_run(item.minimum, low, failed)
         if item.greedy:
@@ -200,6 +206,27 @@ class _Search(UnitCode):
                 code.branch(again)
         if item.greedy:
             code.branch(failed)
+
+    def _end_run(
+        self, item: Repeat, units: Ranges, low: int, units_behind: int, failed: int
+    ) -> None:
+        """Where a run has to end if so many units are between it and the end of the text."""
+        code, place = self.code, self.code.new_local(FLAG)
+        self.run(units, item.maximum, low)
+        code.get(END_OF_TEXT)
+        self.scaled(units_behind)
+        code.op(opcodes.I32_SUB)
+        code.tee(place)
+        code.get(AT)
+        code.op(opcodes.I32_GT_U)
+        code.branch_if(failed)
+        code.get(place)
+        code.get(low)
+        self.scaled(item.minimum)
+        code.op(opcodes.I32_ADD, opcodes.I32_LT_U)
+        code.branch_if(failed)
+        code.get(place)
+        code.set(AT)
 
     def _one_more(self, units: Ranges, item: Repeat, low: int, failed: int) -> None:
         """What a lazy repetition does when what is behind it failed."""
@@ -370,6 +397,14 @@ class _Search(UnitCode):
             for local in (self.begins[group - 1], self.ends[group - 1]):
                 self.code.i32(0)
                 self.code.set(local)
+
+
+def _units_to_the_end(items: tuple[Item, ...]) -> int | None:
+    """How many units there are in front of the end of the text, if that is all there is behind."""
+    inside = [item for item in items if not isinstance(item, Mark)]
+    if not inside or inside[-1] != Simple("line_end"):
+        return None
+    return len(inside) - 1 if all(unit_set(item) is not None for item in inside[:-1]) else None
 
 
 def _marks_in_front(items: tuple[Item, ...]) -> int:

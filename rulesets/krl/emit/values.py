@@ -8,6 +8,9 @@ of infinity.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from krl.emit import data as layout_of
 from krl.emit import needs, steps
 from krl.emit.code import FLAG, VALUE
@@ -35,6 +38,8 @@ _ORDERS = {
     ">=": (opcodes.F64_GE, opcodes.F64_LT, opcodes.I32_GE_S),
 }
 _INFINITY_WITHOUT_SIGN = 0x7FF0_0000_0000_0000 << 1
+_NOTHING = ir.Singleton("null")
+_LOOKED_INTO_MAX = 6
 _SINGLETONS = {
     "undefined": layout_of.UNDEFINED,
     "null": layout_of.NULL,
@@ -122,6 +127,7 @@ def call_value(f: FunctionCode, node: ir.Value) -> None:
     code, guest = f.code, f.layout.guest
     match node:
         case ir.Runtime(at, name, arguments):
+            f.layout.patterns_seen -= needs.patterns_taken(name, arguments)
             _arguments(f, arguments)
             code.mark(at)
             code.call(guest.function(name))
@@ -140,6 +146,7 @@ def call_value(f: FunctionCode, node: ir.Value) -> None:
             _list(f, at, guest.function(name), numbers, items)
         case ir.Library(at, export, arguments):
             f.layout.needs |= needs.of_call(export, arguments)
+            f.layout.patterns_seen -= needs.patterns_taken(export, arguments)
             code.i32(0)
             _list(f, at, guest.function(export), (len(arguments),), arguments)
         case ir.Call(at, function, closure, arguments):
@@ -335,46 +342,74 @@ def _arithmetic(f: FunctionCode, node: ir.Arithmetic) -> None:
     while isinstance(left, ir.Arithmetic):
         spine.append(left)
         left = left.left
-    value(f, left)
+    with _first_operand(f, left, spine[-1].right) as first:
+        _operation(f, spine.pop(), first)
     for link in reversed(spine):
-        _operation(f, link)
+        with f.code.temporary(VALUE) as so_far:
+            f.code.set(so_far)
+            _operation(f, link, _Operand(f, None, so_far))
 
 
-def _operation(f: FunctionCode, node: ir.Arithmetic) -> None:
-    """One operation; the left operand is on the stack."""
+def _operation(f: FunctionCode, node: ir.Arithmetic, first: _Operand) -> None:
+    """One operation, whose left operand is there already."""
     code = f.code
-    with code.temporary(VALUE) as left, code.temporary(VALUE) as right:
-        code.set(left)
-        first = _Operand(f, None, left)
-        second = _second_operand(f, node.right, right)
-        with code.temporary(VALUE) as result:
-            first.double()
+    with _second_operand(f, node.right) as second, code.temporary(VALUE) as result:
+        first.double()
+        second.double()
+        code.op(_FLOAT_OPERATIONS[node.operator], opcodes.I64_REINTERPRET_F64)
+        code.tee(result)
+        code.i64(1)
+        code.op(opcodes.I64_SHL)
+        code.i64(_INFINITY_WITHOUT_SIGN)
+        code.op(opcodes.I64_LT_U)
+        if node.operator == "divide" and not second.number:
             second.double()
-            code.op(_FLOAT_OPERATIONS[node.operator], opcodes.I64_REINTERPRET_F64)
-            code.tee(result)
-            code.i64(1)
-            code.op(opcodes.I64_SHL)
-            code.i64(_INFINITY_WITHOUT_SIGN)
-            code.op(opcodes.I64_LT_U)
-            if node.operator == "divide" and not second.number:
-                second.double()
-                code.f64(0.0)
-                code.op(opcodes.F64_NE, opcodes.I32_AND)
-            with code.block(opcodes.IF, VALUE):
-                code.get(result)
-                code.otherwise()
-                first.value()
-                second.value()
-                code.mark(node.at)
-                code.call(f.layout.guest.function(f"rt_{node.operator}"))
+            code.f64(0.0)
+            code.op(opcodes.F64_NE, opcodes.I32_AND)
+        with code.block(opcodes.IF, VALUE):
+            code.get(result)
+            code.otherwise()
+            first.value()
+            second.value()
+            code.mark(node.at)
+            code.call(f.layout.guest.function(f"rt_{node.operator}"))
 
 
-def _second_operand(f: FunctionCode, node: ir.Value, local: int) -> _Operand:
-    if isinstance(node, ir.Number):
-        return _Operand(f, node.value, None)
+@contextmanager
+def _first_operand(f: FunctionCode, node: ir.Value, behind: ir.Value) -> Iterator[_Operand]:
+    """A variable is read where it is, unless what is computed behind it could set it."""
+    if isinstance(node, ir.ReadLocal) and _sets_nothing(behind, _LOOKED_INTO_MAX):
+        yield _Operand(f, None, f.local(node.local))
+        return
     value(f, node)
-    f.code.set(local)
-    return _Operand(f, None, local)
+    with f.code.temporary(VALUE) as local:
+        f.code.set(local)
+        yield _Operand(f, None, local)
+
+
+@contextmanager
+def _second_operand(f: FunctionCode, node: ir.Value) -> Iterator[_Operand]:
+    if isinstance(node, ir.Number):
+        yield _Operand(f, node.value, None)
+        return
+    with _first_operand(f, node, _NOTHING) as operand:
+        yield operand
+
+
+def _sets_nothing(node: ir.Value, depth: int) -> bool:
+    """Whether a value is computed without steps, as far as it is looked into."""
+    match node:
+        case ir.Number() | ir.Text() | ir.Singleton() | ir.ReadLocal() | ir.ReadCapture():
+            return True
+        case ir.Arithmetic(_, _, left, right):
+            parts: tuple[ir.Value, ...] = (left, right)
+        case ir.Call(_, _, None, arguments) | ir.Runtime(_, _, arguments):
+            parts = arguments
+        case ir.Library(_, _, arguments):
+            parts = arguments
+        case _:
+            return False
+    return depth > 0 and all(_sets_nothing(part, depth - 1) for part in parts)
 
 
 def _lazy(f: FunctionCode, node: ir.Lazy) -> None:
@@ -423,6 +458,7 @@ def flag(f: FunctionCode, node: ir.Flag) -> None:
                 code.i32(0)
         case ir.RuntimeFlag(at, name, arguments):
             f.layout.needs |= needs.of_call(name, arguments)
+            f.layout.patterns_seen -= needs.patterns_taken(name, arguments)
             _arguments(f, arguments)
             code.mark(at)
             code.call(f.layout.guest.function(name))
@@ -459,13 +495,19 @@ def _truthy(f: FunctionCode) -> None:
 
 def _equal(f: FunctionCode, node: ir.Equal) -> None:
     """The same bits are equal (a NaN is canonical, and null equals null); two numbers that differ
-    in their bits are equal only as 0 and -0."""
+    in their bits are equal only as 0 and -0. What is no number equals none."""
     code = f.code
-    with code.temporary(VALUE) as left, code.temporary(VALUE) as right:
-        value(f, node.left)
-        code.set(left)
-        first = _Operand(f, None, left)
-        second = _second_operand(f, node.right, right)
+    for number, other in ((node.right, node.left), (node.left, node.right)):
+        if isinstance(number, ir.Number):
+            value(f, other)
+            code.op(opcodes.F64_REINTERPRET_I64)
+            code.f64(number.value)
+            code.op(opcodes.F64_EQ)
+            return
+    with (
+        _first_operand(f, node.left, node.right) as first,
+        _second_operand(f, node.right) as second,
+    ):
         first.value()
         second.value()
         code.op(opcodes.I64_EQ)
@@ -486,23 +528,20 @@ def _equal(f: FunctionCode, node: ir.Equal) -> None:
 
 def _are_numbers(f: FunctionCode, first: _Operand, second: _Operand) -> None:
     """Whether both are numbers and no NaN."""
-    first.double()
-    first.double()
-    f.code.op(opcodes.F64_EQ)
-    if second.number is None:
-        second.double()
-        second.double()
-        f.code.op(opcodes.F64_EQ, opcodes.I32_AND)
+    for operand in (first, second):
+        operand.double()
+        operand.double()
+        f.code.op(opcodes.F64_EQ)
+    f.code.op(opcodes.I32_AND)
 
 
 def _order(f: FunctionCode, node: ir.Order) -> None:
     code = f.code
     holds, fails, test = _ORDERS[node.operator]
-    with code.temporary(VALUE) as left, code.temporary(VALUE) as right:
-        value(f, node.left)
-        code.set(left)
-        first = _Operand(f, None, left)
-        second = _second_operand(f, node.right, right)
+    with (
+        _first_operand(f, node.left, node.right) as first,
+        _second_operand(f, node.right) as second,
+    ):
         first.double()
         second.double()
         code.op(holds)

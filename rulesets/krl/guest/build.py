@@ -64,7 +64,7 @@ _SPECIAL = {"libc_min.c": _LIBC, "libregexp.c": _PATTERNS}
 # larger. Where map, filter, reduce and text in loops spend their time it is worth it. (`-Oz` is for
 # the compiler itself: zig takes it for `-Os`.)
 _SMALL = ("-Os", "-Xclang", "-Oz")
-_HOT = ("call.c", "compare.c", "iterate.c", "join.c", "operators.c", "search.c")
+_HOT = ("arrays.c", "compare.c", "join.c")
 _DIGESTS = (
     *("md5", "sha1", "sha256", "sha512", "sha3", "shake"),
     *("blake2b", "blake2s", "ripemd160", "sm3"),
@@ -77,7 +77,7 @@ _LINK = (
     *("--export=__heap_base", "--export=__stack_pointer"),
     # Data that the linker of a ruleset fills in: krl/link.
     *("--export=rt_arena_next", "--export=rt_manifest", "--export=rt_pattern_compiler"),
-    *("--export=rt_pattern_matcher", "--export=rt_case_folding"),
+    *("--export=rt_pattern_matcher", "--export=rt_pattern_shown", "--export=rt_case_folding"),
     "--export=rt_select_aggregates",
     *(f"--export=rt_digest_{name}" for name in _DIGESTS),
     "--emit-relocs",  # what needs what: relocations.py

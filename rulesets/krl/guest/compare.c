@@ -1,10 +1,8 @@
-/* Comparing, searching and hashing strings: what looking up a key and splitting a text spend their
- * time with. */
+/* Comparing and searching strings: what looking up a key and splitting a text spend their time
+ * with. */
 #include <string.h>
 
 #include "core.h"
-
-enum { FLAGS_MASK = KRL_STRING_WIDE | KRL_STRING_BUFFERED };
 
 static inline uint64_t eight_at(const uint8_t *bytes) {
     uint64_t eight;
@@ -22,27 +20,27 @@ bool bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t byte_count) {
 bool string_equal(const String *a, const String *b) {
     if (a == b) return true;
     if (a->length != b->length || is_wide(a) != is_wide(b)) return false;
-    return bytes_equal(units_of(a), units_of(b), a->length << is_wide(a));
+    return bytes_equal(units_here(a), units_here(b), a->length << is_wide(a));
 }
 
 static bool matches_at(const String *in, const String *what, uint32_t at) {
     if (is_wide(in) == is_wide(what)) {
-        const uint8_t *units = units_of(in) + (at << is_wide(in));
-        return bytes_equal(units, units_of(what), what->length << is_wide(in));
+        const uint8_t *units = units_here(in) + (at << is_wide(in));
+        return bytes_equal(units, units_here(what), what->length << is_wide(in));
     }
     for (uint32_t i = 0; i < what->length; i++)
-        if (unit_inline(in, at + i) != unit_inline(what, i)) return false;
+        if (unit_here(in, at + i) != unit_here(what, i)) return false;
     return true;
 }
 
 /* Where a unit stands, from a place on; behind `last` if it does not. */
 static uint32_t next_unit(const String *in, uint16_t unit, uint32_t at, uint32_t last) {
     if (is_wide(in)) {
-        const uint16_t *units = wide_units_of(in);
+        const uint16_t *units = (const void *)units_here(in);
         while (at <= last && units[at] != unit) at++;
     } else {
         const uint64_t ones = 0x0101010101010101, highs = ones << 7;
-        const uint8_t *units = units_of(in);
+        const uint8_t *units = units_here(in);
         if (unit > 255) return last + 1;
         for (; at <= last; at += 8) { /* of eight bytes the lowest that is zero, if there is one */
             uint64_t apart = eight_at(units + at) ^ ones * unit;
@@ -57,23 +55,10 @@ int32_t string_find(const String *in, const String *what, uint32_t from) {
     if (from > in->length || what->length > in->length - from) return -1;
     if (what->length == 0) return (int32_t)from;
     uint32_t last = in->length - what->length;
-    uint16_t first = unit_inline(what, 0);
+    uint16_t first = unit_here(what, 0);
     for (uint32_t at = from; at <= last; at++) {
         at = next_unit(in, first, at, last);
         if (at <= last && matches_at(in, what, at)) return (int32_t)at;
     }
     return -1;
-}
-
-uint32_t string_hash(const String *s) {
-    uint32_t kept = s->hash_and_width & ~(uint32_t)FLAGS_MASK;
-    if (kept != 0) return kept;
-    uint32_t hash = 0x811C9DC5;
-    for (uint32_t i = 0; i < s->length; i++) hash = (hash ^ unit_inline(s, i)) * 0x01000193;
-    hash ^= hash >> 15;
-    hash &= ~(uint32_t)FLAGS_MASK;
-    if (hash == 0) hash = FLAGS_MASK + 1;
-    /* A cache inside what is otherwise constant: the value never changes. */
-    ((String *)(uintptr_t)s)->hash_and_width |= hash;
-    return hash;
 }

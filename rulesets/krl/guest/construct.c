@@ -16,12 +16,6 @@ Value rt_map(uint32_t pair_count, const Value *keys_and_values) {
     return from_map(m);
 }
 
-/* Of at least one piece. The first is joined like an operand of `+`: in a loop that is the text so
- * far. */
-Value rt_chevron(uint32_t count, Value *pieces) {
-    return from_string(string_join(count, pieces));
-}
-
 Value rt_function(Entry entry, const FunctionShape *shape, uint32_t capture_count) {
     Function *f = allocate((uint32_t)(sizeof(Function) + capture_count * sizeof(Value)));
     *f = (Function){.entry = entry, .shape = shape, .capture_count = capture_count};

@@ -57,8 +57,8 @@ const String *string_short(const uint8_t *units, uint32_t length, bool wide) {
 }
 
 /* Writes the units of `s` at `to`, where they are wide or not; where it ends. */
-static uint8_t *write_units(uint8_t *to, bool wide, const String *s) {
-    const uint8_t *units = units_of(s);
+static inline uint8_t *write_here(uint8_t *to, bool wide, const String *s) {
+    const uint8_t *units = units_here(s);
     uint32_t byte_count = s->length << wide;
     if (wide == is_wide(s)) {
         copy_bytes(to, units, byte_count);
@@ -67,6 +67,10 @@ static uint8_t *write_units(uint8_t *to, bool wide, const String *s) {
         for (uint32_t i = 0; i < s->length; i++) out[i] = units[i];
     }
     return to + byte_count;
+}
+
+static __attribute__((noinline)) void write_units(uint8_t *to, bool wide, const String *s) {
+    write_here(to, wide, s);
 }
 
 /* The buffer that `a` ends in, if it has room for `length` units, else a new one with twice that,
@@ -84,41 +88,44 @@ static Buffer *buffer_behind(const String *a, uint32_t length, bool wide) {
     return buffer;
 }
 
-/* Whole numbers need no string of their own to be part of another: nine digits at most here. */
-enum { DIGITS_MAX = 9 };
-
-static bool is_short_number(Value v, uint32_t *number) {
-    if (!is_number(v)) return false;
-    double d = number_of(v);
-    *number = __builtin_wasm_trunc_saturate_u_i32_f64(d);
-    return *number < 1000000000 && d == *number;
+/* A whole number needs no string of its own to be part of another: it becomes a constant, which is
+ * none of KRL's, of its digits' count and itself. Nine digits at most here. */
+static inline bool is_short_number(Value v, uint32_t *number) {
+    *number = __builtin_wasm_trunc_saturate_u_i32_f64(number_of(v));
+    return *number < 1000000000 && number_of(v) == *number;
 }
 
-static uint32_t digit_count(uint32_t number) {
-    uint32_t count = 1;
-    for (uint32_t limit = 10; count < DIGITS_MAX && number >= limit; limit *= 10) count++;
-    return count;
+static inline uint32_t digit_count(uint32_t n) {
+    uint32_t thousands = (n >= 1000) + (n >= 10000) + (n >= 100000) + (n >= 1000000);
+    return 1 + (n >= 10) + (n >= 100) + thousands + (n >= 10000000) + (n >= 100000000);
 }
 
-/* Writes the digits of a number whose count is known; where they end. */
-static uint8_t *write_digits(uint8_t *to, bool wide, uint32_t number) {
-    uint32_t step = 1 + wide;
-    uint8_t *end = to + digit_count(number) * step;
-    for (uint8_t *at = end; at > to; at -= step) {
+static inline Value as_digits(uint32_t number, uint32_t count) {
+    return KRL_BOX(KRL_TAG_CONSTANT, number) | (Value)count << 32;
+}
+
+/* Writes the digits of such a constant; where they end. */
+static inline uint8_t *write_digits(uint8_t *to, bool wide, Value digits) {
+    uint32_t number = (uint32_t)digits, step = 1 + wide;
+    uint8_t *end = to + ((digits >> 32 & 15) << wide);
+    for (uint8_t *at = end; at > to;) {
         uint32_t tenth = (uint32_t)(number * 0xCCCCCCCDull >> 35), digit = number - tenth * 10;
-        if (wide) *(uint16_t *)(void *)(at - 2) = (uint16_t)('0' + digit);
-        else at[-1] = (uint8_t)('0' + digit);
+        at -= step;
+        if (wide) *(uint16_t *)(void *)at = (uint16_t)('0' + digit);
+        else *at = (uint8_t)('0' + digit);
         number = tenth;
     }
     return end;
 }
 
-/* The units that parts have together, which become strings or short numbers. */
-static uint32_t measure(uint32_t count, Value *parts, bool *wide) {
+/* The units that parts have together, which become strings or digits. */
+static inline uint32_t measure(uint32_t count, Value *parts, bool *wide) {
     uint32_t length = 0, number;
     for (uint32_t i = 0; i < count; i++) {
-        if (is_short_number(parts[i], &number)) {
-            length += digit_count(number);
+        if (!is_string(parts[i]) && is_short_number(parts[i], &number)) {
+            uint32_t digits = digit_count(number);
+            parts[i] = as_digits(number, digits);
+            length += digits;
             continue;
         }
         if (!is_string(parts[i])) parts[i] = from_string(to_string(parts[i]));
@@ -130,36 +137,53 @@ static uint32_t measure(uint32_t count, Value *parts, bool *wide) {
     return length;
 }
 
-static void write_parts(uint8_t *at, bool wide, uint32_t count, const Value *parts) {
-    uint32_t number;
+static inline void write_parts(uint8_t *at, bool wide, uint32_t count, const Value *parts) {
     for (uint32_t i = 0; i < count; i++)
-        at = is_short_number(parts[i], &number) ? write_digits(at, wide, number)
-                                                : write_units(at, wide, string_of(parts[i]));
+        at = is_string(parts[i]) ? write_here(at, wide, string_of(parts[i]))
+                                 : write_digits(at, wide, parts[i]);
 }
 
-static bool is_all(Value part, uint32_t length) {
+static inline bool is_all(Value part, uint32_t length) {
     return is_string(part) && string_of(part)->length == length;
 }
 
-const String *string_join(uint32_t count, Value *parts) {
+/* The first piece, if it is a long one, goes over into the text: in a loop it is the text so far. */
+Value rt_chevron(uint32_t count, Value *pieces) {
     bool wide = false;
-    uint32_t length = measure(count, parts, &wide);
-    if (is_all(parts[0], length)) return string_of(parts[0]);
-    if (is_all(parts[count - 1], length)) return string_of(parts[count - 1]);
-    const String *first = is_string(parts[0]) ? string_of(parts[0]) : NULL;
-    if (first == NULL || first->length < STRING_SHARED_MIN ||
-        first->length < length - first->length) {
+    uint32_t length = measure(count, pieces, &wide), done = 0;
+    if (is_all(pieces[0], length)) return pieces[0];
+    if (is_all(pieces[count - 1], length)) return pieces[count - 1];
+    const String *first = is_string(pieces[0]) ? string_of(pieces[0]) : NULL, *text;
+    uint8_t *at;
+    if (first != NULL && first->length >= STRING_SHARED_MIN &&
+        first->length >= length - first->length) {
+        Buffer *buffer = buffer_behind(first, length, wide);
+        buffer->used = length;
+        at = buffer->units + (first->length << wide);
+        text = string_elsewhere(buffer->units, buffer, length, wide);
+        done = 1;
+    } else {
         String *fresh = string_roomy(length, wide);
-        write_parts(new_units(fresh), wide, count, parts);
-        return fresh;
+        at = new_units(fresh);
+        text = fresh;
     }
-    Buffer *buffer = buffer_behind(first, length, wide);
-    buffer->used = length;
-    write_parts(buffer->units + (first->length << wide), wide, count - 1, parts + 1);
-    return string_elsewhere(buffer->units, buffer, length, wide);
+    write_parts(at, wide, count - done, pieces + done);
+    return from_string(text);
 }
 
 const String *string_concat(const String *a, const String *b) {
     Value parts[2] = {from_string(a), from_string(b)};
-    return string_join(2, parts);
+    return string_of(rt_chevron(2, parts));
+}
+
+const String *substring(const String *s, uint32_t start, uint32_t end) {
+    if (end > s->length) end = s->length;
+    if (start > end) start = end;
+    uint32_t length = end - start;
+    if (length == s->length) return s;
+    bool wide = is_wide(s);
+    const uint8_t *units = units_here(s) + (start << wide);
+    if (wide) return string_of_wide((const uint16_t *)(const void *)units, length);
+    return length < STRING_SHARED_MIN ? string_short(units, length, false)
+                                      : string_elsewhere(units, NULL, length, false);
 }

@@ -20,7 +20,7 @@ typedef struct {
 } Stack;
 
 static uint16_t peek(const Parser *p) {
-    return p->at < p->text->length ? unit_inline(p->text, p->at) : 0;
+    return p->at < p->text->length ? unit_at(p->text, p->at) : 0;
 }
 
 static void skip_space(Parser *p) {

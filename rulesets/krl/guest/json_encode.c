@@ -40,7 +40,7 @@ static void write_text(StringBuilder *b, const String *s) {
     builder_unit(b, '"');
     uint32_t plain_from = 0;
     for (uint32_t i = 0; i < s->length; i++) {
-        uint16_t unit = unit_inline(s, i);
+        uint16_t unit = unit_at(s, i);
         char escape = short_escape(unit);
         bool lone = is_wide(s) && is_lone_surrogate(s, i);
         if (escape == 0 && unit >= 0x20 && !lone) continue;

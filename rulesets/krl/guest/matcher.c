@@ -342,7 +342,7 @@ static uint32_t next_start(const uint8_t *first, const String *subject, uint32_t
     if (*first == OPCODE_line_start) return from == 0 ? 0 : subject->length + 1;
     if (*first != OPCODE_char) return from;
     uint32_t wanted = short_at(first + 1);
-    while (from < subject->length && unit_inline(subject, from) != wanted) from++;
+    while (from < subject->length && unit_at(subject, from) != wanted) from++;
     return from < subject->length ? from : subject->length + 1;
 }
 

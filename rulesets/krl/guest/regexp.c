@@ -177,7 +177,7 @@ static void append_source(StringBuilder *b, const String *source) {
     }
 }
 
-const String *regexp_to_string(const Regexp *r) {
+static const String *shown(const Regexp *r) {
     StringBuilder b;
     builder_start(&b);
     builder_ascii(&b, "re#");
@@ -190,3 +190,8 @@ const String *regexp_to_string(const Regexp *r) {
     if (r->flags & KRL_REGEXP_IGNORE_CASE) builder_unit(&b, 'i');
     return builder_finish(&b);
 }
+
+/* Exported as data, for a program whose patterns are used where they are written never shows one. */
+const String *(*rt_pattern_shown)(const Regexp *r) = shown;
+
+const String *regexp_to_string(const Regexp *r) { return rt_pattern_shown(r); }

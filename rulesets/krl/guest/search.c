@@ -69,7 +69,7 @@ const uint8_t *rt_pattern_text(const uint8_t *at, const uint8_t *end, uint32_t w
     if (wide == is_wide(text))
         return bytes_equal(at, units_of(text), byte_count) ? at + byte_count : NULL;
     for (uint32_t i = 0; i < text->length; i++, at += 1 + wide)
-        if (unit_there(at, wide) != unit_inline(text, i)) return NULL;
+        if (unit_there(at, wide) != unit_at(text, i)) return NULL;
     return at;
 }
 

@@ -5,7 +5,8 @@
 
 #include "core.h"
 
-uint16_t unit_at(const String *s, uint32_t i) { return unit_inline(s, i); }
+__attribute__((noinline)) const uint8_t *units_of(const String *s) { return units_here(s); }
+__attribute__((noinline)) uint16_t unit_at(const String *s, uint32_t i) { return unit_here(s, i); }
 
 String *string_new(uint32_t length, bool wide) {
     if (length > STRING_UNITS_MAX) __builtin_trap();
@@ -42,22 +43,11 @@ const String *string_from_units(const uint16_t *units, uint32_t length) {
     return s;
 }
 
-const String *substring(const String *s, uint32_t start, uint32_t end) {
-    if (end > s->length) end = s->length;
-    if (start > end) start = end;
-    uint32_t length = end - start;
-    if (length == s->length) return s;
-    bool wide = is_wide(s);
-    if (wide && all_narrow(wide_units_of(s) + start, length)) {
-        String *part = string_new(length, false);
-        narrow_units(new_units(part), wide_units_of(s) + start, length);
-        return part;
-    }
-    const uint8_t *units = units_of(s) + (start << wide);
-    if (length >= STRING_SHARED_MIN) return string_elsewhere(units, NULL, length, wide);
-    return string_short(units, length, wide);
+const String *string_of_wide(const uint16_t *units, uint32_t length) {
+    if (!all_narrow(units, length) && length >= STRING_SHARED_MIN)
+        return string_elsewhere((const uint8_t *)units, NULL, length, true);
+    return string_from_units(units, length);
 }
-
 
 bool string_equals_ascii(const String *a, const char *text) {
     if (is_wide(a)) return false;
@@ -71,8 +61,28 @@ bool string_equals_ascii(const String *a, const char *text) {
 int string_compare(const String *a, const String *b) {
     uint32_t shorter = a->length < b->length ? a->length : b->length;
     for (uint32_t i = 0; i < shorter; i++) {
-        uint16_t left = unit_inline(a, i), right = unit_inline(b, i);
+        uint16_t left = unit_at(a, i), right = unit_at(b, i);
         if (left != right) return left < right ? -1 : 1;
     }
     return a->length == b->length ? 0 : a->length < b->length ? -1 : 1;
+}
+
+enum { FLAGS_MASK = KRL_STRING_WIDE | KRL_STRING_BUFFERED };
+
+uint32_t string_hash(const String *s) {
+    uint32_t kept = s->hash_and_width & ~(uint32_t)FLAGS_MASK;
+    if (kept != 0) return kept;
+    uint32_t hash = 0x811C9DC5;
+    bool wide = is_wide(s);
+    const uint8_t *units = units_of(s), *end = units + (s->length << wide);
+    for (; units < end; units += 1 + wide) {
+        uint32_t unit = wide ? *(const uint16_t *)(const void *)units : *units;
+        hash = (hash ^ unit) * 0x01000193;
+    }
+    hash ^= hash >> 15;
+    hash &= ~(uint32_t)FLAGS_MASK;
+    if (hash == 0) hash = FLAGS_MASK + 1;
+    /* A cache inside what is otherwise constant: the value never changes. */
+    ((String *)(uintptr_t)s)->hash_and_width |= hash;
+    return hash;
 }

@@ -67,7 +67,7 @@ void builder_units(StringBuilder *b, const String *s, uint32_t start, uint32_t e
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        uint16_t unit = unit_inline(s, start + i);
+        uint16_t unit = unit_at(s, start + i);
         if (b->wide)
             b->units[length + i] = unit;
         else

@@ -10,12 +10,12 @@ from examples.cases import Bench
 from krl.compiler import compile_source, guest_library
 from krl.diagnostic import Source
 from krl.emit import OPTIONAL_PARTS, emit
-from krl.emit.needs import AGGREGATES, CASES, COMPILER, MATCHER
+from krl.emit.needs import AGGREGATES, CASES, COMPILER, MATCHER, SHOWN
 from krl.link import link
 from pico_abi import wasm
 
 GUEST = guest_library()
-ALL = {CASES, COMPILER, MATCHER}
+ALL = {CASES, COMPILER, MATCHER, SHOWN}
 PROGRAM = """
 ruleset r {{
   meta {{ shares f }}
@@ -43,7 +43,9 @@ def needs(expression: str, attributes: str = "") -> set[str]:
         ("x.extract(re#(a)#g)", set()),
         ("x.split(re#,#)", set()),
         ("x like re#a#", set()),
-        ("re#a#", set()),
+        ("re#a#", {SHOWN}),
+        ("[re#a#].map(function(r) { x.match(r) })", ALL),
+        ("x.replace(re#a#, re#b#)", {SHOWN}),
         ("x.match(re#a#i)", set()),
         (r"x.match(re#(a)\1#)", {MATCHER}),
         (r"x.extract(re#(a)\1#g)", {MATCHER}),

@@ -25,6 +25,7 @@ void arena_release(uint8_t *mark); /* gives back everything allocated since the 
 struct Buffer;
 const String *string_elsewhere(const uint8_t *units, struct Buffer *buffer, uint32_t length,
                                bool wide);
+const String *string_of_wide(const uint16_t *units, uint32_t length); /* a part of another */
 const String *string_short(const uint8_t *units, uint32_t length, bool wide); /* copies them */
 
 /* compare.c */

@@ -145,16 +145,19 @@ EXPORT(rt_check_set) Value rt_check_set(Value v, Value name); /* v; throws if it
 
 /* ---- string.c: building and looking into strings ---- */
 static inline bool is_wide(const String *s) { return s->hash_and_width & KRL_STRING_WIDE; }
-static inline const uint8_t *units_of(const String *s) { /* of a narrow string */
+/* Of a narrow string; in place that is 50 bytes for each use, so it is for loops where rulesets
+ * spend their time, and elsewhere there are functions. */
+static inline const uint8_t *units_here(const String *s) {
     bool buffered = s->hash_and_width & KRL_STRING_BUFFERED;
     return buffered ? *(const uint8_t *const *)(const void *)s->inline_units : s->inline_units;
 }
+static inline uint16_t unit_here(const String *s, uint32_t i) {
+    const uint8_t *units = units_here(s);
+    return is_wide(s) ? ((const uint16_t *)(const void *)units)[i] : units[i];
+}
+const uint8_t *units_of(const String *s);
 static inline const uint16_t *wide_units_of(const String *s) { return (const void *)units_of(s); }
 uint16_t unit_at(const String *s, uint32_t i);
-/* The same in place: 50 bytes for each use, in the loops where rulesets spend their time. */
-static inline uint16_t unit_inline(const String *s, uint32_t i) {
-    return is_wide(s) ? wide_units_of(s)[i] : units_of(s)[i];
-}
 static inline const String *string_of(Value v) { return address_of(v); }
 const String *string_from_ascii(const char *text);
 const String *string_from_units(const uint16_t *units, uint32_t length); /* narrows if it can */
@@ -162,8 +165,6 @@ const String *string_from_utf8(const uint8_t *bytes, uint32_t byte_count); /* tr
 uint32_t utf8_length(const String *s);          /* lone surrogates become U+FFFD */
 void utf8_write(const String *s, uint8_t *out);
 const String *string_concat(const String *a, const String *b);
-/* Each of at least one part as text, joined; the parts are overwritten. */
-const String *string_join(uint32_t count, Value *parts);
 const String *substring(const String *s, uint32_t start, uint32_t end);
 bool string_equal(const String *a, const String *b);
 bool string_equals_ascii(const String *a, const char *text);
@@ -237,7 +238,7 @@ Value path_remove(Value object, Value path);               /* lodash unset on a 
 /* ---- construct.c: literals and calls that generated code makes ---- */
 EXPORT(rt_array) Value rt_array(uint32_t count, const Value *items);
 EXPORT(rt_map) Value rt_map(uint32_t pair_count, const Value *keys_and_values);
-/* Each piece as text, joined; the pieces are overwritten. */
+/* Each of at least one piece as text, joined; the pieces are overwritten. (join.c) */
 EXPORT(rt_chevron) Value rt_chevron(uint32_t count, Value *pieces);
 EXPORT(rt_function)
 Value rt_function(Entry entry, const FunctionShape *shape, uint32_t capture_count);

@@ -66,56 +66,6 @@ LIBRARY(none) {
     return from_boolean(!any_gives(argument(0), argument(1), true));
 }
 
-/* ---- arrays, where rulesets spend their time ---- */
-
-static Function *iterator(Value callee) {
-    if (!is_function(callee)) {
-        throw_text("iter is not a function");
-    }
-    return address_of(callee);
-}
-
-/* `arguments` has room for three, of which the last is the array itself. */
-static inline Value call_for_item(Function *f, const Array *a, uint32_t i, Value *arguments) {
-    arguments[0] = a->items[i];
-    arguments[1] = from_number(i);
-    return f->entry(f, 3, arguments);
-}
-
-static inline bool holds(Value v) {
-    return v == KRL_TRUE || (v != KRL_FALSE && rt_truthy(v));
-}
-
-static Value map_array(const Array *a, Value function) {
-    if (a->length == 0 || is_null(function)) {
-        return from_array(array_copy(a, a->length));
-    }
-    Function *f = iterator(function);
-    Array *result = array_unset(a->length);
-    Value passed[3] = {0, 0, from_array(a)};
-    for (uint32_t i = 0; i < a->length; i++) {
-        result->items[i] = call_for_item(f, a, i, passed);
-    }
-    return from_array(result);
-}
-
-static Value filter_array(const Array *a, Value function) {
-    ArrayBuilder kept;
-    array_start(&kept, 4);
-    Function *f = a->length == 0 || is_null(function) ? NULL : iterator(function);
-    Value passed[3] = {0, 0, from_array(a)};
-    for (uint32_t i = 0; i < a->length; i++) {
-        if (!holds(f == NULL ? a->items[i] : call_for_item(f, a, i, passed))) {
-            continue;
-        }
-        if (kept.length == kept.capacity) {
-            array_grow(&kept);
-        }
-        kept.items[kept.length++] = a->items[i];
-    }
-    return from_array(array_finish(&kept));
-}
-
 LIBRARY(map) {
     if (is_array(argument(0))) {
         return map_array(array_of(argument(0)), argument(1));
@@ -160,17 +110,6 @@ LIBRARY(collect) {
     return from_map(result);
 }
 
-static Value fold(const Array *a, Function *f, Value accumulator, uint32_t from) {
-    Value passed[4] = {0, 0, 0, from_array(a)};
-    for (uint32_t i = from; i < a->length; i++) {
-        passed[0] = accumulator;
-        passed[1] = a->items[i];
-        passed[2] = from_number(i);
-        accumulator = f->entry(f, 4, passed);
-    }
-    return accumulator;
-}
-
 LIBRARY(reduce) {
     if (!is_array(argument(0))) {
         throw_text("only works on Arrays");
@@ -184,7 +123,7 @@ LIBRARY(reduce) {
         throw_about("The .reduce() operator cannot use @ as a function", argument(1), KRL_NULL);
     }
     Function *f = address_of(argument(1));
-    return has_default ? fold(a, f, argument(2), 0) : fold(a, f, a->items[0], 1);
+    return has_default ? fold_array(a, f, argument(2), 0) : fold_array(a, f, a->items[0], 1);
 }
 
 LIBRARY(pairwise) {

@@ -27,6 +27,11 @@ Value null_cleaned(Value v);      /* undefined and NaN, at any depth, become nul
 bool can_be_called(Value v);      /* a KRL function, or something that is both */
 Value wrap(Value v);              /* v, or [v] when it is not an array */
 
+/* ---- arrays.c ---- */
+Value map_array(const Array *a, Value function);
+Value filter_array(const Array *a, Value function);
+Value fold_array(const Array *a, Function *f, Value accumulator, uint32_t from);
+
 /* ---- replace.c ---- */
 /* What JavaScript puts in place of a match. `captures` holds offset pairs, group 0 first. */
 void expand_replacement(StringBuilder *out, const String *subject, const String *template,

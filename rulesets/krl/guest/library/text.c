@@ -14,7 +14,7 @@ static bool is_low(uint32_t unit) {
 }
 
 static uint32_t code_point_at(const String *s, uint32_t at, uint32_t *width) {
-    uint32_t unit = unit_inline(s, at);
+    uint32_t unit = unit_at(s, at);
     *width = 1;
     if (is_high(unit) && at + 1 < s->length && is_low(unit_at(s, at + 1))) {
         *width = 2;
