@@ -122,6 +122,7 @@ class Timeline {
                 query);
             verdict.classList.add(done.agrees ? 'good' : 'bad');
             verdict.replaceChildren(...verdictOf(done));
+            verdict.scrollIntoView({ block: 'nearest' });
             return done.agrees;
         } catch (problem) {
             verdict.classList.add('bad');
