@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from picomesh.engine.rerun import Rerun
 
 
+JOBS_FROM = 4_000  # receipts
+
+
 @click.command()
 @click.argument("pico", required=False)
 @click.option("--from", "first", type=click.IntRange(min=0), default=0, help="First receipt.")
@@ -26,8 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=lambda: os.cpu_count() or 1,
-    show_default="one for each processor",
+    show_default="one for each processor when there is much to do, else 1",
     help="How many picos to replay side by side.",
 )
 @home_option
@@ -38,7 +40,7 @@ def replay(
     pico: str | None,
     first: int,
     last: int | None,
-    jobs: int,
+    jobs: int | None,
     home: Path | None,
     history: str | None,
     backend: str,
@@ -56,6 +58,8 @@ def replay(
         total = sum(len(histories.source.receipts(item, first, last)) for item, _ in picos)
         if not total:
             raise fail(f"there are no receipts from {first}", "`picomesh log` lists them")
+        if jobs is None:  # a process takes longer to start than to replay a thousand receipts
+            jobs = (os.cpu_count() or 1) if total >= JOBS_FROM else 1
         with progress_bar(total, "replaying", as_json) as progress:
             results = list(_run(histories, picos, first, last, jobs, backend, history, progress))
     order = [item for item, _ in picos]
