@@ -21,7 +21,7 @@ from picomesh.ledger.value import Value, decode_plain, encode_plain, encode_valu
 from picomesh.store.store import Outgoing
 from picomesh.transition import Effect, Transition
 
-TRIES_MAX = 12  # about an hour and a half, then it is dropped and counted
+TRIES_MAX = 300  # about three days, then it is dropped and counted
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 15 * 60 * 1_000
 _RETRY_STATUS = 500  # from here on the other side has not understood, or has no room

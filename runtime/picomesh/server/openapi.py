@@ -14,6 +14,13 @@ _INSTALL: dict[str, object] = {"url": _TEXT, "source": _TEXT, "config": _MAP, "f
 _SEND: dict[str, object] = {"domain": _TEXT, "name": _TEXT, "attrs": _MAP, "eci": _TEXT}
 _ASK: dict[str, object] = {"rid": _TEXT, "name": _TEXT, "args": _MAP, "eci": _TEXT}
 
+_REQUIRED = {
+    "/api/v1/picos/{pico}/parent": ["parent"],
+    "/api/v1/picos/{pico}/events": ["domain", "name"],
+    "/api/v1/picos/{pico}/queries": ["rid", "name"],
+}
+# What a new home has, so that whoever tries the description out meets something that is there.
+_EXAMPLES = {"pico": "root", "seq": 0, "rid": "io.picolabs.wrangler"}
 _LOGS = ["since", "before", "limit", "rid", "rule"]
 
 # path: method, summary, query parameters, status, body
@@ -71,7 +78,7 @@ def describe_api() -> dict[str, object]:
         paths.setdefault(path, {})[method] = _operation(path, summary, [], "200", body)
     for below, method, summary, query, status, body in _ADMINISTRATION:
         path = f"/api/v1{below}"
-        operation = _operation(path, summary, query, status, body)
+        operation = _operation(path, summary, query, status, body, method != "delete")
         paths.setdefault(path, {})[method] = {**operation, "security": [{"token": []}]}
     return {
         "openapi": "3.1.0",
@@ -82,12 +89,20 @@ def describe_api() -> dict[str, object]:
 
 
 def _operation(
-    path: str, summary: str, query: list[str], status: str, body: dict[str, object] | None
+    path: str,
+    summary: str,
+    query: list[str],
+    status: str,
+    body: dict[str, object] | None,
+    has_examples: bool = False,
 ) -> dict[str, object]:
-    parameters = [
+    parameters: list[dict[str, object]] = [
         {"name": name, "in": "path", "required": True, "schema": _schema(name)}
         for name in re.findall(r"{(\w+)}", path)
     ]
+    for parameter in parameters if has_examples else []:
+        if parameter["name"] in _EXAMPLES:
+            parameter["example"] = _EXAMPLES[str(parameter["name"])]
     parameters += [{"name": name, "in": "query", "schema": _schema(name)} for name in query]
     content: dict[str, dict[str, object]] = {_KINDS.get(path, "application/json"): {}}
     operation: dict[str, object] = {
@@ -96,7 +111,9 @@ def _operation(
         "responses": {status: {"description": "done", "content": content}, "4XX": _ERROR},
     }
     if body is not None:
-        schema = {"type": "object", "properties": body}
+        schema: dict[str, object] = {"type": "object", "properties": body}
+        if path in _REQUIRED:
+            schema["required"] = _REQUIRED[path]
         operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     return operation
 

@@ -37,6 +37,7 @@ SEEN_MS = 7 * 24 * 60 * 60 * 1000  # how long the keys of events are known
 TIDY_MS = 60 * 60 * 1000
 ROUND_S = 0.02  # of work that becomes durable together
 SMALL_JOBS_MAX = 200  # between two events that run
+LOOKS_SHARE = 10  # of the time, a tenth at most goes to looking for what is to be delivered
 ANSWER_S = 600.0  # until an answer from the network is given up
 HELD_S = 30.0  # how long a pico rests after this machine failed it
 
@@ -60,6 +61,7 @@ class Worker:
         self._followers: dict[int, str] = {}  # picos that wait for an event to another one
         self._in_flight: set[int] = set()
         self._tidy_ms = 0
+        self._look_at_s = 0.0
         self._rest_until_ms: dict[int, int] = {}
         # What is said when a round is durable, and what instead when it is not.
         self._told: list[tuple[Callable[[], Any], Callable[[Exception], Any]]] = []
@@ -344,7 +346,13 @@ class Worker:
         if now_ms >= self._tidy_ms:
             self._tidy_ms = now_ms + TIDY_MS
             self.engine.store.forget_seen(now_ms - SEEN_MS)
-        for item in self.engine.store.outgoing():
+        if time.monotonic() < self._look_at_s:
+            return
+        started_s = time.monotonic()
+        waiting = self.engine.store.outgoing()
+        passed_s = time.monotonic() - started_s
+        self._look_at_s = started_s + passed_s * LOOKS_SHARE  # many wait: looking takes long
+        for item in waiting:
             ready = self._rest_until_ms.get(item.position, 0) <= now_ms
             if ready and item.position not in self._in_flight:
                 self._in_flight.add(item.position)
