@@ -327,6 +327,7 @@ def test_receipts_of_every_class_are_told_of_and_agree() -> None:
             assert told["agrees"], told
             assert (told["events"] != []) == (receipt.core.kind == "event")
             assert (told["ended"] is None) == (receipt.core.outcome == "ok")
+        teller.close()
 
 
 def test_a_receipt_is_run_again_on_any_backend_and_agrees() -> None:

@@ -33,6 +33,11 @@ class Matching:
         self._engine: Engine | None = None
         self._known: dict[tuple[str, str], bool | None] = {}
 
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
     def matches(self, value: Value, pattern: str, flags: str) -> bool | None:
         """Whether it does; None when that cannot be told."""
         if flags or not isinstance(value, str | int | float | bool | None):

@@ -68,6 +68,9 @@ class RuleTeller:
         self._matching = Matching(programs.sandbox.backend)
         self._watcher = Watcher(programs)
 
+    def close(self) -> None:
+        self._matching.close()
+
     def tell(self, blocks: Blocks, core: Core, core_bytes: bytes) -> Told:
         """A transition in terms of events and rules, as plain data. Raises LedgerError."""
         work = work_of(core, blocks)

@@ -87,7 +87,13 @@ class Looker:
         self._teller: RuleTeller | None = None
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Looks that wait find an engine that has stopped, and end."""
+        self._pool.submit(self._end)
+        self._pool.shutdown(wait=False)
+
+    def _end(self) -> None:
+        if self._teller is not None:
+            self._teller.close()
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
