@@ -273,14 +273,17 @@ class Store:
 
     def head(self, pico: str) -> StoredReceipt | None:
         """The newest receipt of a pico."""
-        return self.past.head(pico)
+        with self._lock:
+            return self.past.head(pico)
 
     def receipt(self, pico: str, seq: int) -> StoredReceipt | None:
-        return self.past.receipt(pico, seq)
+        with self._lock:
+            return self.past.receipt(pico, seq)
 
     def receipts(self, pico: str, first: int = 0, last: int | None = None) -> list[StoredReceipt]:
         """The receipts of a pico from `first` to `last`, in order."""
-        return self.past.receipts(pico, first, last)
+        with self._lock:
+            return self.past.receipts(pico, first, last)
 
     def commit(self, commit: Commit) -> list[int]:
         """Makes transitions durable, with what they sent. Returns the places of what was sent."""
