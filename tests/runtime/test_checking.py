@@ -228,3 +228,39 @@ def test_at_shows_any_past_moment_to_the_unit_of_fuel(run: Run) -> None:
     half = run("at", "me", "4", "--fuel", str(whole["calls"][0]["fuel"] + 1), "--json").json
     assert not half["ended"] and half["line"] in range(3, 8) and half["written"] == {}
     assert run("at", "me", "99").code == 2
+
+
+# -- families and failures
+
+HISTORIES = Path(__file__).resolve().parents[1] / "histories"
+
+
+def test_at_keeps_a_child_s_calls_apart_from_the_pico_s_own(run: Run) -> None:
+    family = str(HISTORIES / "family.car")
+    then = run("at", "home", "2", "--fuel", str(2**60), "--history", family, "--json").json
+    children = [call["text"] for call in then["calls"] if call["child"]]
+    assert 'wrote seen=["hello"]' in children
+    assert then["written"] == {}, "the child's state is not the parent's"
+    own = [call["fuel"] for call in then["calls"] if not call["child"]]
+    assert own == sorted(own)
+
+
+def test_fork_says_what_would_not_have_been_done(run: Run) -> None:
+    family = str(HISTORIES / "family.car")
+    command = ("fork", "home", "--at", "1", "--replay", "--history", family)
+    result = run(*command, "--ruleset", "limits.krl")
+    assert result.code == 0, "another ruleset beside it changes nothing"
+    parent = 'ruleset parent { rule make { select when home child_wanted send_directive("no") } }'
+    Path("parent.krl").write_text(parent)
+    result = run(*command, "--ruleset", "parent.krl")
+    assert "sent directive no {}, was: made a child" in result.out
+    assert "no effect, was: sent event home:said" in result.out
+    assert "no effect, was: deleted bafyr4i" in result.out
+    assert "is not written, was removed" in result.out
+
+
+@pytest.mark.parametrize("seq", range(23))
+def test_a_transition_that_failed_is_proved_as_such(run: Run, seq: int) -> None:
+    fates = str(HISTORIES / "fates.car")
+    assert run("prove", "fates", str(seq), "--history", fates, "-o", "p.car").code == 0
+    assert run("audit", "p.car").code == 0

@@ -65,13 +65,14 @@ def moment_json(then: Moment) -> dict[str, Any]:
 
     calls = [
         {
-            "fuel": then.limit - call.fuel_left,
+            "fuel": fuel,
+            "child": call.run > 0,
             "rid": call.rid,
             "function": call.function,
             "text": call_text(call),
             "answer": answer_text(call.answer),
         }
-        for call in then.calls
+        for call, fuel in zip(then.calls, then.fuels, strict=True)
     ]
     where = then.where
     return {
@@ -100,7 +101,8 @@ def _print_moment(then: Moment) -> None:
         click.echo(f"receipt {then.core.seq} at fuel {then.fuel:,} of {then.core.fuel:,}{where}")
     for call in row["calls"]:
         answer = f": {call['answer']}" if call["function"] in ("get", "scan", "ask", "call") else ""
-        click.echo(visible(f"  {call['fuel']:>12,}  {call['text']}{answer}"))
+        whose = "in a child: " if call["child"] else ""
+        click.echo(visible(f"  {call['fuel']:>12,}  {whose}{call['text']}{answer}"))
     written = row["written"]
     click.echo("written" if then.ended else "written so far")
     for name, value in written.items():
@@ -215,28 +217,33 @@ def _lines(item: Forked) -> list[str]:
     for path in sorted(was.keys() | now.keys()):
         if was.get(path, "") == now.get(path, ""):
             continue
-        text = f"{name_of(path)} = {value_text(values[path])}" if path in now else ""
-        text = text or f"{name_of(path)} is not written"
+        value = f"= {value_text(values[path])}" if values.get(path) is not None else "is removed"
+        text = f"{name_of(path)} {value if path in now else 'is not written'}"
         if path not in was:
             lines.append(f"{text}, was not written")
         elif path in item.past.values:
-            lines.append(f"{text}, was {value_text(item.past.values[path])}")
+            before = item.past.values[path]
+            lines.append(f"{text}, was {'removed' if before is None else value_text(before)}")
         else:
             lines.append(f"{text}, was another")
     if item.core.outbox != item.performed.core.outbox:
-        lines += _effect_lines(item.past.effects, [effect.data for effect in done.effects])
+        effects = [(effect.kind, effect.data) for effect in done.effects]
+        lines += _effect_lines(item.past.effects, effects)
     return lines
 
 
-def _effect_lines(past: list[bytes] | None, now: list[bytes]) -> list[str]:
+_Effects = list[tuple[str, bytes]]
+
+
+def _effect_lines(past: _Effects | None, now: _Effects) -> list[str]:
     """Effects that are others; of a past that is not known, all that would have been."""
-    from picomesh.engine.telling import effect_text
+    from picomesh.engine.telling import outbox_text
 
     lines: list[str] = []
     for was, after in zip_longest(past or [], now):
         if was != after:
-            text = "sends nothing" if after is None else effect_text(after)
-            before = "" if past is None else "nothing" if was is None else effect_text(was)
+            text = "no effect" if after is None else outbox_text(*after)
+            before = "" if past is None else "none" if was is None else outbox_text(*was)
             lines.append(f"{text}, was: {before}" if before else text)
     return lines or ["no effects, was another"]
 

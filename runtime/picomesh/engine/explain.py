@@ -182,7 +182,7 @@ def _contradicted_effect(right: Side, wrong: Side) -> _Found | None:
     if right.core.outbox == wrong.core.outbox:
         return None
     try:
-        theirs = decode_outbox(wrong.source.block(wrong.core.outbox))
+        theirs = [data for _, data in decode_outbox(wrong.source.block(wrong.core.outbox))]
     except LedgerError:
         return None
     ours = [effect.data for effect in right.performed.transition.effects]

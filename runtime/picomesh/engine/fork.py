@@ -32,7 +32,7 @@ class Past:
     """What an event of the past wrote and sent, as far as the source has kept it."""
 
     values: dict[bytes, bytes | None]
-    effects: list[bytes] | None
+    effects: list[tuple[str, bytes]] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Moment:
     rid: str  # of the ruleset that was running
     where: Where | None
     calls: tuple[Call, ...]
+    fuels: tuple[int, ...]  # of each call's own run: a child's has its own
     written: dict[bytes, bytes | None]
 
 
@@ -94,5 +95,6 @@ def moment(
         trace.stopped_in,
         where,
         tuple(trace.calls),
+        tuple(map(trace.own_fuel, trace.calls)),
         trace.written(),
     )

@@ -190,14 +190,14 @@ def decode_tape(data: bytes) -> tuple[Answer, ...]:
     return tuple(tape)
 
 
-def decode_outbox(data: bytes) -> list[bytes]:
-    """The effects of an outbox block. Raises CodecError."""
+def decode_outbox(data: bytes) -> list[tuple[str, bytes]]:
+    """Kind and bytes of the effects of an outbox block. Raises CodecError."""
     rows = decode_block(data)
-    effects: list[bytes] = []
+    effects: list[tuple[str, bytes]] = []
     for row in rows if isinstance(rows, list) else [None]:
         match row:
-            case [str(), str(), bytes(effect)]:
-                effects.append(effect)
+            case [str(kind), str(), bytes(effect)]:
+                effects.append((kind, effect))
             case _:
                 raise CodecError("an outbox is not a list of [kind, ruleset, effect]")
     return effects

@@ -106,6 +106,25 @@ def effect_text(effect: bytes) -> str:
             return f"emitted {kind!s} {json_text(rest)}"
 
 
+def outbox_text(kind: str, effect: bytes) -> str:
+    """An effect of an outbox: some are the host's own (receipt.md §7)."""
+    if kind == "spawn":
+        return "made a child"
+    try:
+        message = decode_plain(effect)
+    except CodecError:
+        return f"emitted {kind}, {len(effect)} bytes"
+    match kind, message:
+        case "send", {"eci": eci, "domain": domain, "name": name, "attrs": attrs}:
+            return f"sent event {domain!s}:{name!s} {json_text(attrs)} to {eci!s}"
+        case "remove", {"pico": pico}:
+            return f"deleted {pico!s}"
+        case "directive", _:
+            return effect_text(effect)
+        case _:
+            return f"emitted {kind} {json_text(dict(message))}"
+
+
 def _message_text(data: bytes) -> str:
     try:
         return json_text(dict(decode_plain(data)))

@@ -40,14 +40,12 @@ class Call:
     answer: Answer
     fuel_left: int
     path: bytes | None = None
+    run: int = 0  # 0 is the transition itself; others are those of children that it runs ahead
 
     def same_question(self, other: Call) -> bool:
         """Whether both ask or do the same, whatever is answered."""
-        return (self.rid, self.function, self.arguments) == (
-            other.rid,
-            other.function,
-            other.arguments,
-        )
+        mine = (self.run, self.rid, self.function, self.arguments)
+        return mine == (other.run, other.rid, other.function, other.arguments)
 
 
 @dataclass(slots=True)
@@ -60,18 +58,28 @@ class Trace:
     sees_memory: bool = False
     memory: bytes = b""
     calls: list[Call] = field(default_factory=list)
+    limits: list[int] = field(default_factory=list)  # the fuel that each run began with
     stopped: GuestStop | None = None
     stopped_in: str = ""
 
     def fuel_used(self, at: int) -> int:
-        """The fuel that was used when a call was made."""
-        return self.fuel_limit - self.calls[at].fuel_left
+        """The fuel that the transition had used when a call was made.
+
+        What a child takes is taken from it when the child is done.
+        """
+        own = (call for call in reversed(self.calls[: at + 1]) if call.run == 0)
+        last = next(own, None)
+        return 0 if last is None else self.fuel_limit - last.fuel_left
+
+    def own_fuel(self, call: Call) -> int:
+        """The fuel that a call's own run had used."""
+        return (self.limits[call.run] if call.run else self.fuel_limit) - call.fuel_left
 
     def written(self) -> dict[bytes, bytes | None]:
-        """What the guests wrote, path by path, up to where the run came."""
+        """What the pico's guests wrote, path by path, up to where the run came."""
         found: dict[bytes, bytes | None] = {}
         for call in self.calls:
-            if call.path is not None and call.function in ("put", "delete"):
+            if call.run == 0 and call.path is not None and call.function in ("put", "delete"):
                 value = call.arguments[-1] if call.function == "put" else None
                 found[call.path] = value if isinstance(value, bytes) else None
         return found
@@ -112,10 +120,12 @@ class _Machine:
         self._meter = meter
         self._trace = trace
         self._guests: list[Guest] = []
+        self._run = len(trace.limits)
+        trace.limits.append(meter.fuel)
 
     def start(self, program: Program, calls: HostCalls) -> Guest:
         assert isinstance(calls, Calls), "a transition's guests have no other"
-        notes = _Notes(calls.ruleset.rid, self._meter, self._trace)
+        notes = _Notes(calls.ruleset.rid, self._meter, self._trace, self._run)
         guest = self._inner.start(program, NotedCalls(calls, self._meter, notes.note))
         self._guests.append(guest)
         return _Guest(guest, calls.ruleset.rid, self._trace)
@@ -165,16 +175,17 @@ class _Guest:
 class _Notes:
     """Adds the calls of a ruleset's guest to the trace, and stops the run where it says."""
 
-    def __init__(self, rid: str, meter: Meter, trace: Trace) -> None:
+    def __init__(self, rid: str, meter: Meter, trace: Trace, run: int) -> None:
         self._rid = rid
         self._meter = meter
         self._trace = trace
+        self._run = run
 
     def note(
         self, function: str, arguments: tuple[bytes | int, ...], answer: Answer, fuel_left: int
     ) -> None:
         path = self._full(arguments[0]) if function in _WITH_PATH else None
-        call = Call(self._rid, function, arguments, answer, fuel_left, path)
+        call = Call(self._rid, function, arguments, answer, fuel_left, path, self._run)
         self._trace.calls.append(call)
         if self._trace.stop_behind == len(self._trace.calls) - 1:
             self._meter.fuel = _answer_price(answer)
