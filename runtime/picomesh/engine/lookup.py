@@ -16,6 +16,7 @@ from picomesh.engine.views import View
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.receipt import Receipt, decode_core
 from picomesh.ledger.tree import EMPTY_ROOT
+from picomesh.ledger.value import Value
 from picomesh.manifest import Manifest, find_cycle
 from picomesh.store.store import Store
 
@@ -114,6 +115,7 @@ class Lookup:
 
     def eci(self, pico: str) -> str:
         """A pico's first channel."""
+        pico = self.find(pico)
         view = self._view(pico)
         if view.first_eci is None:
             view.first_eci = self._find_eci(pico)
@@ -128,10 +130,11 @@ class Lookup:
         if self.state(pico).channel(eci) is not None:
             return eci
         # A ruleset deleted the first one, or the pico is a child and never had it.
-        open_to_all = (
+        channels = [
             item for item in self.state(pico).channels() if item["familyChannelPicoID"] is None
-        )
-        return str(next(open_to_all, {"id": pico})["id"])
+        ]
+        wide = (item for item in channels if _lets_all_through(item))
+        return str(next(wide, channels[0] if channels else {"id": pico})["id"])
 
     def _uses(self, pico: str) -> dict[str, tuple[str, ...]]:
         """The modules that each installed ruleset uses."""
@@ -171,3 +174,9 @@ class Lookup:
             core = receipt.core
             self._heads[pico] = Head(core.seq, receipt.cid, core.post)
         return self._heads[pico]
+
+
+def _lets_all_through(channel: dict[str, Value]) -> bool:
+    """Whether an event and a query of any name may take a channel."""
+    uses: tuple[Use, Use] = ("event", "query")
+    return all(refusal(channel, use, "", "") is None for use in uses)
