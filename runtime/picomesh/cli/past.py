@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,7 +233,7 @@ def _lines(item: Forked) -> list[str]:
     return lines
 
 
-_Effects = list[tuple[str, bytes]]
+_Effects = Sequence[tuple[str, bytes]]
 
 
 def _effect_lines(past: _Effects | None, now: _Effects) -> list[str]:
