@@ -24,7 +24,7 @@ from picomesh.server.worker import Worker
 WRANGLER = "io.picolabs.wrangler"
 SUBSCRIPTION = "io.picolabs.subscription"
 PDS = "io.picolabs.pds"
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class Refused(Exception):

@@ -33,8 +33,8 @@ ruleset app {
   rule hear { select when app hello fired { ent:heard := heard().append(event:attrs{"n"}) } }
 }
 """
-EVENTS = 40
-WAIT_S = 30.0
+EVENTS = 24
+WAIT_S = 90.0  # on a machine that does much else
 
 
 def free_port() -> int:
