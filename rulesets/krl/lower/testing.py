@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from krl import library
 from krl.syntax import tree
 
 
@@ -44,7 +45,9 @@ def _queries(ruleset: tree.Ruleset) -> Iterator[dict[str, Any]]:
             for name in item.names:
                 value = values.get(name.name)
                 parameters = value.parameters if isinstance(value, tree.Function) else ()
-                yield {"name": name.name, "args": [item.name for item in parameters]}
+                is_library = value is None and library.find(None, name.name) is not None
+                args = None if is_library else [item.name for item in parameters]
+                yield {"name": name.name, "args": args}
 
 
 def _events(rule: tree.Rule) -> list[_Event]:

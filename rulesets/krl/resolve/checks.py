@@ -405,7 +405,14 @@ def _check_exposed(item: tree.MetaNames, scope: Scope, diagnostics: Diagnostics)
         variable = scope.names.get(name.name)
         if variable is None:
             close = nearest(name.name, list(scope.names))
-            if name.name != "__testing":
+            if library.find(None, name.name) is not None:
+                diagnostics.warning(
+                    f"nothing to {verb}: {name.name}",
+                    name.span,
+                    "it is a function of the library, which nobody can ask for; this throws",
+                    "declare one of your own in global, or leave it out",
+                )
+            elif name.name != "__testing":
                 diagnostics.error(
                     f"nothing to {verb}: {name.name}",
                     name.span,
@@ -423,3 +430,21 @@ def _check_exposed(item: tree.MetaNames, scope: Scope, diagnostics: Diagnostics)
             )
         else:
             variable.used = True
+
+
+def names_in_rule(rule: tree.Rule) -> frozenset[str]:
+    """All names that a rule declares, wherever it does."""
+    names = {name.name for loop in rule.foreach for name in loop.setting}
+    names |= {item.name for item in rule.prelude}
+    for action in rule.block.actions if rule.block is not None else ():
+        names |= {name.name for name in action.setting}
+    postlude = rule.postlude
+    blocks = () if postlude is None else (postlude.fired, postlude.notfired, postlude.always)
+    for statement in (item for block in blocks for item in block or ()):
+        inner = statement.statement if isinstance(statement, tree.Guarded) else statement
+        match inner:
+            case tree.Declaration(name=name):
+                names.add(name)
+            case tree.Schedule(setting=tree.SettingName(name=name)):
+                names.add(name)
+    return frozenset(names)

@@ -53,6 +53,7 @@ class _Resolver:
         self.earlier: dict[str, Variable] = {}
         self.instead: dict[str, Variable] = {}
         self.hidden: set[str] = set()
+        self.later: frozenset[str] = frozenset()  # what a rule declares behind its foreach
         self.entities: set[str] = set()
         self.applications: list[tuple[Span, str]] = []
 
@@ -101,7 +102,9 @@ class _Resolver:
         else:
             self.select(node.select)
         for loop in node.foreach:
+            self.later = checks.names_in_rule(node)
             self.expression(loop.collection)
+            self.later = frozenset()
             self.scope = Scope(self.scope, unit)
             for name in loop.setting:
                 self.declare(name.name, name.span, "setting", name)
@@ -507,6 +510,14 @@ class _Resolver:
                 node.span,
                 "a `where` sees the attributes and the `setting` of its own event; this throws",
                 "compare them in the rule: if condition then ...",
+            )
+            return
+        if node.name in self.later:
+            self.diagnostics.warning(
+                f"no value yet: {node.name}",
+                node.span,
+                "the rule declares it behind this foreach, so it has none here; this throws",
+                "compute the list in global, or write it here",
             )
             return
         if self.where_attributes:
