@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from picomesh.ledger.cid import CID_BYTES, Cid, is_named
-from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.ledger.tree import Blocks
 
 FILE_BYTES_MAX = 1024 * 1024 * 1024
-_HEADER_BYTES_MAX = 128
+# The block {"roots": [root], "version": 1}: what stands in front of the root's CID, and behind it.
+_HEADER_START = b"\xa2\x65roots\x81\xd8\x2a\x58\x25\x00"
+_HEADER_END = b"\x67version\x01"
 _VARINT_BYTES_MAX = 9
 
 
@@ -27,7 +28,7 @@ def encode_car(root: Cid, blocks: Mapping[Cid, bytes]) -> bytes:
 
 def car_parts(root: Cid, names: Iterable[Cid], blocks: Blocks) -> Iterator[bytes]:
     """The same in pieces, for files that are large: each block is read when its turn comes."""
-    header = encode_block({"roots": [root], "version": 1})
+    header = _HEADER_START + root.raw + _HEADER_END
     yield _varint(len(header)) + header
     for cid in [root, *sorted(cid for cid in names if cid != root)]:
         data = blocks.block(cid)
@@ -124,14 +125,11 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 def _read_header(data: bytes) -> tuple[Cid, int]:
     """The root, and where the blocks begin. There is one form of a header with one root."""
     length, start = _read_varint(data, 0)
-    if length > _HEADER_BYTES_MAX or start + length > len(data):
+    header = data[start : start + len(_HEADER_START) + CID_BYTES + len(_HEADER_END)]
+    root = header[len(_HEADER_START) : len(_HEADER_START) + CID_BYTES]
+    if length != len(header) or header != _HEADER_START + root + _HEADER_END:
         raise CodecError("the file has no CARv1 header of ours")
-    header = data[start : start + length]
-    at = header.find(b"\xd8\x2a\x58\x25\x00")
-    root = Cid(header[at + 5 : at + 5 + CID_BYTES])
-    if header != encode_block({"roots": [root], "version": 1}):
-        raise CodecError("the file has no CARv1 header of ours")
-    return root, start + length
+    return Cid(root), start + length
 
 
 def _sections(data: bytes, at: int) -> Iterator[tuple[Cid, int, int]]:
