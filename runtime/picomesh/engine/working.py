@@ -7,6 +7,7 @@ answer, a state that it cannot see yet) it says so of, and the engine runs that 
 
 from __future__ import annotations
 
+import gc
 import marshal
 import sys
 from contextlib import closing
@@ -113,6 +114,7 @@ def main(arguments: list[str]) -> int:
     with closing(Store.reader(Path(database))) as store:
         worker = WorkerProcess(store, programs, sys.stdout.buffer)
         source = sys.stdin.buffer
+        gc.freeze()  # what is loaded stays
         while head := source.read(LENGTH_BYTES):
             data = source.read(int.from_bytes(head, "little"))
             worker.run(cast("list[Row]", marshal.loads(data)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import secrets
 import signal
@@ -163,6 +164,7 @@ def serve(
     begin(engine)
     worker, token = Worker(engine), load_token(folder)
     application = build_application(worker, address, token)
+    gc.freeze()  # what is loaded stays: Python need not look for garbage in it again and again
     config = uvicorn.Config(
         application,
         host=address.host,
