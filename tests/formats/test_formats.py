@@ -107,6 +107,15 @@ def test_every_name_in_the_rules_is_another_rule_or_a_type_of_cddl() -> None:
     assert {name for rule in RULES.values() for name in names(rule)} - RULES.keys() - known == set()
 
 
+def test_the_index_names_every_page_and_every_folder_of_vectors() -> None:
+    index = page("README")
+    pages = {path.name for path in PAGES.glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"\((\w[\w-]*\.md)\)", index)) == pages
+    rows = [row.split("|") for row in index.splitlines() if row.startswith("| [")]
+    named = {word for row in rows for word in re.findall(r"`(\w+)`", row[3])}
+    assert named == {path.name for path in VECTORS.iterdir() if any(path.glob("*.json"))}
+
+
 # -- the names of fields
 
 

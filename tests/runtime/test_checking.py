@@ -196,6 +196,19 @@ def test_two_pasts_convict_their_engine_and_one_past_does_not(two: Run, tmp_path
     assert (found["ok"], found["seq"], found["field"]) == (True, 8, "event")
 
 
+def test_two_proofs_of_one_place_convict_without_any_history(two: Run, tmp_path: Path) -> None:
+    two("prove", "me", "8", "-o", "a.car")
+    two("prove", "me", "8", "-o", "b.car", "--home", "copy")
+    two("prove", "me", "7", "-o", "c.car")
+    for folder in ("home", "copy"):
+        shutil.rmtree(tmp_path / folder)
+    assert two("evidence", "make", "a.car", "b.car", "-o", "e.car").code == 0
+    assert two("evidence", "check", "e.car", "--json").json["seq"] == 8
+    for other in ("a.car", "c.car"):
+        assert two("evidence", "make", "a.car", other, "-o", "none.car").code == 1
+    assert not (tmp_path / "none.car").exists()
+
+
 # -- the past
 
 

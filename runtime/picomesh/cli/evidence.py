@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from picomesh.cli.problems import Answered
 
 if TYPE_CHECKING:
     from picomesh.cli.histories import Histories
+    from picomesh.ledger.cid import Cid
+    from picomesh.ledger.receipt import Receipt
 
 
 @click.group()
@@ -33,17 +36,15 @@ def evidence() -> None:
 def make(a: str, b: str, output: Path, pico: str | None, as_json: bool) -> None:
     """Compare two histories and write evidence of the first two receipts that contradict.
 
-    A and B are homes, exported files or URLs of running engines. Exits with 1 if there is nothing
-    to prove: the histories agree, or one of the receipts was not signed by the pico's engine.
+    A and B are homes, exported files or URLs of running engines, or two proofs. Exits with 1 if
+    there is nothing to prove: the histories agree, or one of the receipts was not signed by the
+    pico's engine.
     """
-    with both(a, b) as (first, second):
-        for name in common_picos(first, second, pico):
-            data = _contradiction(first, second, name)
-            if data is not None:
-                with new_file(output) as file:
-                    file.write(data)
-                _print(output, data, as_json)
-                return
+    for data in _contradictions(a, b, pico):
+        with new_file(output) as file:
+            file.write(data)
+        _print(output, data, as_json)
+        return
     if as_json:
         print_json({"ok": False})
     else:
@@ -51,13 +52,28 @@ def make(a: str, b: str, output: Path, pico: str | None, as_json: bool) -> None:
     raise Answered
 
 
+def _contradictions(a: str, b: str, pico: str | None) -> Iterator[bytes]:
+    """Files that convict, the first of each pico."""
+    from picomesh.engine.prove import proved_receipt
+
+    if Path(a).is_file() and Path(b).is_file():
+        pair = [proved_receipt(Path(name).read_bytes()) for name in (a, b)]
+        if pair[0] is not None and pair[1] is not None:
+            (first, made), (second, _) = pair[0], pair[1]
+            data = _checked(first, second, made)
+            yield from [] if data is None else [data]
+            return
+    with both(a, b) as (one, other):
+        for name in common_picos(one, other, pico):
+            data = _contradiction(one, other, name)
+            yield from [] if data is None else [data]
+
+
 def _contradiction(a: Histories, b: Histories, pico: str) -> bytes | None:
     """The file about the first receipts of a pico that differ; None if they prove nothing."""
     from picomesh.engine.bisect import first_difference
-    from picomesh.engine.makers import maker_of, makers_of
+    from picomesh.engine.makers import makers_of
     from picomesh.engine.sources import get_receipt
-    from picomesh.ledger.errors import LedgerError
-    from picomesh.ledger.evidence import encode_evidence, read_evidence
     from picomesh.ledger.receipt import Receipt
 
     seq, _ = first_difference(a.source, b.source, pico)
@@ -65,7 +81,16 @@ def _contradiction(a: Histories, b: Histories, pico: str) -> bytes | None:
         return None
     rows = [get_receipt(item.source, pico, seq) for item in (a, b)]
     receipts = [Receipt(row.core, row.envelope) for row in rows]
-    data = encode_evidence(receipts[0], receipts[1], makers_of(a.source, pico))
+    return _checked(receipts[0], receipts[1], makers_of(a.source, pico))
+
+
+def _checked(a: Receipt, b: Receipt, makers: dict[Cid, bytes]) -> bytes | None:
+    """The file about two receipts, if it convicts."""
+    from picomesh.engine.makers import maker_of
+    from picomesh.ledger.errors import LedgerError
+    from picomesh.ledger.evidence import encode_evidence, read_evidence
+
+    data = encode_evidence(a, b, makers)
     try:
         read_evidence(data, maker_of)
     except LedgerError:

@@ -13,13 +13,14 @@ from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState
 from picomesh.engine.replay import compare, perform_recorded, work_of
 from picomesh.engine.sources import Source, cid_of, get_receipt, with_state
-from picomesh.ledger.car import encode_car
+from picomesh.ledger.car import CarFile, encode_car
 from picomesh.ledger.checkpoint import encode_checkpoint, sign_checkpoint
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
+from picomesh.ledger.errors import LedgerError
 from picomesh.ledger.merkle import inclusion_path, leaf_hash, root_by_way
 from picomesh.ledger.partial import Recorder
-from picomesh.ledger.proof import Links, Position, Proof, encode_proof
-from picomesh.ledger.receipt import Core, decode_core
+from picomesh.ledger.proof import Links, Position, Proof, decode_proof, encode_proof
+from picomesh.ledger.receipt import Core, Receipt, decode_core
 from picomesh.ledger.signature import Signer
 from picomesh.store.store import StoredReceipt
 
@@ -53,6 +54,21 @@ def prove(
     root = encode_proof(Proof(_links(row), before, position, modules))
     blocks[cid_of_block(root)] = root
     return encode_car(cid_of_block(root), blocks)
+
+
+def proved_receipt(data: bytes) -> tuple[Receipt, dict[Cid, bytes]] | None:
+    """The receipt that a proof is of, and the inputs that made its pico; None if it is no proof.
+
+    Whether the proof holds is not asked.
+    """
+    try:
+        car = CarFile(data)
+        proof = decode_proof(car.block(car.root))
+        links = proof.receipt
+        receipt = Receipt(car.block(links.core), car.block(links.envelope))
+        return receipt, makers_of(car, receipt.core.pico)
+    except LedgerError:
+        return None
 
 
 def _run(
