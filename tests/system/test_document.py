@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -96,6 +99,18 @@ def _values_of(rid: str, variable: str) -> list[str]:
     found = re.search(rf"\b{variable} =\n((?:.*\n)+?)\s*}}", source(rid))
     assert found is not None
     return re.findall(r'"(\w+_\w+)"', found[1])
+
+
+def test_the_command_that_runs_wrangler_alone_does_as_it_says() -> None:
+    (line,) = re.findall(r"^\$ picomesh (run picomesh:system.*)$", TEXT, re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-m", "picomesh", *line.split()],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert 'answer "Root Pico"' in done.stdout
 
 
 def test_the_example_enrols_every_child_and_rings_for_all(served: Served) -> None:

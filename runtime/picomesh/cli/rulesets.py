@@ -91,7 +91,13 @@ def print_diagnostics(compilation: Compilation) -> None:
 
 
 def load_module(path: Path) -> Module:
-    """A module from a .krl file, or from a .wasm file as it is."""
+    """A module from a .krl file, from a .wasm file as it is, or one of the system rulesets."""
+    from picomesh.engine.library import compile_krl
+    from picomesh.engine.system import is_system, read_system
+
+    if is_system(str(path)):
+        text = read_system(str(path)).decode()
+        return Module(compile_krl(text), text, str(path))
     content = read_bytes(path)
     url = path.absolute().as_uri()
     if content.startswith(WASM_MAGIC):

@@ -12,6 +12,7 @@ from picomesh.engine.picos import find_pico
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState
 from picomesh.engine.sealing import read_receipt
+from picomesh.engine.system import SYSTEM_RIDS, url_of
 from picomesh.engine.views import View
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.receipt import Receipt, decode_core
@@ -149,7 +150,8 @@ class Lookup:
         uses = {**self._uses(pico), manifest.rid: manifest.uses}
         for rid in manifest.uses:
             if rid not in uses:
-                raise OperatorError(f"Dependant module not loaded: {rid}", f"install {rid} first")
+                where = url_of(rid) if rid in SYSTEM_RIDS else rid
+                raise OperatorError(f"Dependant module not loaded: {rid}", f"install {where} first")
         path = find_cycle(manifest.rid, uses)
         if path:
             raise OperatorError(f"Dependency Cycle Found: {' -> '.join(path)}")
