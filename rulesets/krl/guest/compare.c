@@ -56,9 +56,8 @@ int32_t string_find(const String *in, const String *what, uint32_t from) {
     if (what->length == 0) return (int32_t)from;
     uint32_t last = in->length - what->length;
     uint16_t first = unit_here(what, 0);
-    for (uint32_t at = from; at <= last; at++) {
-        at = next_unit(in, first, at, last);
-        if (at <= last && matches_at(in, what, at)) return (int32_t)at;
-    }
+    for (uint32_t at = next_unit(in, first, from, last); at <= last;
+         at = next_unit(in, first, at + 1, last))
+        if (what->length == 1 || matches_at(in, what, at)) return (int32_t)at;
     return -1;
 }

@@ -56,21 +56,15 @@ const String *string_short(const uint8_t *units, uint32_t length, bool wide) {
     return s;
 }
 
-/* Writes the units of `s` at `to`, where they are wide or not; where it ends. */
-static inline uint8_t *write_here(uint8_t *to, bool wide, const String *s) {
-    const uint8_t *units = units_here(s);
-    uint32_t byte_count = s->length << wide;
+/* Writes the units of `s` at `to`, where they are wide or not. */
+static __attribute__((noinline)) void write_units(uint8_t *to, bool wide, const String *s) {
     if (wide == is_wide(s)) {
-        copy_bytes(to, units, byte_count);
+        memcpy(to, units_of(s), s->length << wide);
     } else { /* narrow into wide: never the other way */
+        const uint8_t *units = units_of(s);
         uint16_t *out = (uint16_t *)(void *)to;
         for (uint32_t i = 0; i < s->length; i++) out[i] = units[i];
     }
-    return to + byte_count;
-}
-
-static __attribute__((noinline)) void write_units(uint8_t *to, bool wide, const String *s) {
-    write_here(to, wide, s);
 }
 
 /* The buffer that `a` ends in, if it has room for `length` units, else a new one with twice that,
@@ -88,8 +82,10 @@ static Buffer *buffer_behind(const String *a, uint32_t length, bool wide) {
     return buffer;
 }
 
+enum { DIGITS_MAX = 9 };
+
 /* A whole number needs no string of its own to be part of another: it becomes a constant, which is
- * none of KRL's, of its digits' count and itself. Nine digits at most here. */
+ * none of KRL's, of its digits' count and itself. */
 static inline bool is_short_number(Value v, uint32_t *number) {
     *number = __builtin_wasm_trunc_saturate_u_i32_f64(number_of(v));
     return *number < 1000000000 && number_of(v) == *number;
@@ -105,14 +101,12 @@ static inline Value as_digits(uint32_t number, uint32_t count) {
 }
 
 /* Writes the digits of such a constant; where they end. */
-static inline uint8_t *write_digits(uint8_t *to, bool wide, Value digits) {
-    uint32_t number = (uint32_t)digits, step = 1 + wide;
-    uint8_t *end = to + ((digits >> 32 & 15) << wide);
+static inline uint8_t *write_digits(uint8_t *to, Value digits) {
+    uint32_t number = (uint32_t)digits;
+    uint8_t *end = to + (digits >> 32 & 15);
     for (uint8_t *at = end; at > to;) {
-        uint32_t tenth = (uint32_t)(number * 0xCCCCCCCDull >> 35), digit = number - tenth * 10;
-        at -= step;
-        if (wide) *(uint16_t *)(void *)at = (uint16_t)('0' + digit);
-        else *at = (uint8_t)('0' + digit);
+        uint32_t tenth = (uint32_t)(number * 0xCCCCCCCDull >> 35);
+        *--at = (uint8_t)('0' + (number - tenth * 10));
         number = tenth;
     }
     return end;
@@ -120,40 +114,65 @@ static inline uint8_t *write_digits(uint8_t *to, bool wide, Value digits) {
 
 /* The units that parts have together, which become strings or digits. */
 static inline uint32_t measure(uint32_t count, Value *parts, bool *wide) {
-    uint32_t length = 0, number;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!is_string(parts[i]) && is_short_number(parts[i], &number)) {
-            uint32_t digits = digit_count(number);
-            parts[i] = as_digits(number, digits);
-            length += digits;
-            continue;
+    uint64_t length = 0;
+    uint32_t number, flags = 0;
+    for (Value *part = parts; part < parts + count; part++) {
+        Value v = *part;
+        if (!is_string(v)) {
+            if (is_short_number(v, &number)) {
+                uint32_t digits = digit_count(number);
+                *part = as_digits(number, digits);
+                length += digits;
+                continue;
+            }
+            *part = v = from_string(to_string(v));
         }
-        if (!is_string(parts[i])) parts[i] = from_string(to_string(parts[i]));
-        const String *s = string_of(parts[i]);
-        length += s->length;
-        *wide |= is_wide(s);
-        if (length > STRING_UNITS_MAX) __builtin_trap();
+        length += string_of(v)->length;
+        flags |= string_of(v)->hash_and_width;
     }
-    return length;
+    if (length > STRING_UNITS_MAX) __builtin_trap();
+    *wide = flags & KRL_STRING_WIDE;
+    return (uint32_t)length;
 }
 
-static inline void write_parts(uint8_t *at, bool wide, uint32_t count, const Value *parts) {
-    for (uint32_t i = 0; i < count; i++)
-        at = is_string(parts[i]) ? write_here(at, wide, string_of(parts[i]))
-                                 : write_digits(at, wide, parts[i]);
+/* Parts that are all narrow, as nearly all are. */
+static inline void write_narrow(uint8_t *at, const Value *part, const Value *end) {
+    for (; part < end; part++) {
+        if (is_string(*part)) {
+            const String *s = string_of(*part);
+            copy_bytes(at, units_here(s), s->length);
+            at += s->length;
+        } else {
+            at = write_digits(at, *part);
+        }
+    }
+}
+
+static __attribute__((noinline)) void write_wide(uint8_t *at, const Value *part, const Value *end) {
+    for (; part < end; part++) {
+        if (is_string(*part)) {
+            write_units(at, true, string_of(*part));
+            at += 2 * string_of(*part)->length;
+            continue;
+        }
+        uint8_t digits[DIGITS_MAX];
+        uint32_t count = (uint32_t)(write_digits(digits, *part) - digits);
+        for (uint32_t i = 0; i < count; i++, at += 2) *(uint16_t *)(void *)at = digits[i];
+    }
 }
 
 static inline bool is_all(Value part, uint32_t length) {
     return is_string(part) && string_of(part)->length == length;
 }
 
-/* The first piece, if it is a long one, goes over into the text: in a loop it is the text so far. */
+/* The first piece, if it is long, goes over into the text: in a loop it is the text so far. */
 Value rt_chevron(uint32_t count, Value *pieces) {
-    bool wide = false;
-    uint32_t length = measure(count, pieces, &wide), done = 0;
-    if (is_all(pieces[0], length)) return pieces[0];
-    if (is_all(pieces[count - 1], length)) return pieces[count - 1];
-    const String *first = is_string(pieces[0]) ? string_of(pieces[0]) : NULL, *text;
+    bool wide;
+    uint32_t length = measure(count, pieces, &wide);
+    const Value *piece = pieces, *end = pieces + count;
+    if (is_all(*piece, length)) return *piece;
+    if (is_all(end[-1], length)) return end[-1];
+    const String *first = is_string(*piece) ? string_of(*piece) : NULL, *text;
     uint8_t *at;
     if (first != NULL && first->length >= STRING_SHARED_MIN &&
         first->length >= length - first->length) {
@@ -161,13 +180,14 @@ Value rt_chevron(uint32_t count, Value *pieces) {
         buffer->used = length;
         at = buffer->units + (first->length << wide);
         text = string_elsewhere(buffer->units, buffer, length, wide);
-        done = 1;
+        piece++;
     } else {
         String *fresh = string_roomy(length, wide);
         at = new_units(fresh);
         text = fresh;
     }
-    write_parts(at, wide, count - done, pieces + done);
+    if (wide) write_wide(at, piece, end);
+    else write_narrow(at, piece, end);
     return from_string(text);
 }
 

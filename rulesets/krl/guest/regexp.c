@@ -191,7 +191,7 @@ static const String *shown(const Regexp *r) {
     return builder_finish(&b);
 }
 
-/* Exported as data, for a program whose patterns are used where they are written never shows one. */
+/* Exported as data: a program whose patterns are used where they are written shows none. */
 const String *(*rt_pattern_shown)(const Regexp *r) = shown;
 
 const String *regexp_to_string(const Regexp *r) { return rt_pattern_shown(r); }

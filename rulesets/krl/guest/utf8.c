@@ -37,18 +37,21 @@ static uint32_t measure(const uint8_t *bytes, uint32_t byte_count, bool *wide) {
     return length;
 }
 
-static bool is_ascii(const uint8_t *bytes, uint32_t byte_count) {
-    uint64_t seen = 0, eight;
-    for (; byte_count >= 8; bytes += 8, byte_count -= 8) {
-        memcpy(&eight, bytes, 8);
-        seen |= eight;
+/* How many bytes are beyond ASCII. By eights, the last of which may have less: memory goes on
+ * behind every string and every message (arena.c). */
+static uint32_t count_beyond_ascii(const uint8_t *bytes, uint32_t byte_count) {
+    uint32_t count = 0;
+    for (uint32_t at = 0; at < byte_count; at += 8) {
+        uint64_t eight;
+        memcpy(&eight, bytes + at, 8);
+        if (byte_count - at < 8) eight <<= 8 * (8 - (byte_count - at));
+        count += (uint32_t)__builtin_popcountll(eight & 0x8080808080808080);
     }
-    for (uint32_t i = 0; i < byte_count; i++) seen |= bytes[i];
-    return (seen & 0x8080808080808080) == 0;
+    return count;
 }
 
 const String *string_from_utf8(const uint8_t *bytes, uint32_t byte_count) {
-    if (is_ascii(bytes, byte_count)) {
+    if (count_beyond_ascii(bytes, byte_count) == 0) {
         String *ascii = string_new(byte_count, false);
         memcpy(new_units(ascii), bytes, byte_count);
         return ascii;
@@ -87,17 +90,8 @@ static uint32_t bytes_needed(uint32_t code) {
 }
 
 uint32_t utf8_length(const String *s) {
+    if (!is_wide(s)) return s->length + count_beyond_ascii(units_of(s), s->length);
     uint32_t byte_count = 0;
-    if (!is_wide(s)) {
-        const uint8_t *units = units_of(s);
-        uint32_t i = 0;
-        for (uint64_t eight; i + 8 <= s->length; i += 8) {
-            memcpy(&eight, units + i, 8);
-            byte_count += (uint32_t)__builtin_popcountll(eight & 0x8080808080808080);
-        }
-        for (; i < s->length; i++) byte_count += units[i] >> 7;
-        return s->length + byte_count;
-    }
     for (uint32_t at = 0; at < s->length;) byte_count += bytes_needed(wide_code_point(s, &at));
     return byte_count;
 }

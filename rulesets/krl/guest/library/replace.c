@@ -11,7 +11,7 @@ static bool digit_at(const String *s, uint32_t at, uint32_t *digit) {
 
 static void append_range(StringBuilder *out, const String *s, int32_t start, int32_t end) {
     if (start >= 0 && start < end) {
-        builder_string(out, substring(s, (uint32_t)start, (uint32_t)end));
+        builder_units(out, s, (uint32_t)start, (uint32_t)end);
     }
 }
 

@@ -1,6 +1,7 @@
 /* Operators on strings that need no regular expression. Case mapping is JavaScript's: the full
  * Unicode mapping, with the one context rule there is, that of the final sigma. */
 #include "library.h"
+#include "core.h"
 #include "libunicode.h"
 
 enum { TO_UPPER = 0, TO_LOWER = 1, CAPITAL_SIGMA = 0x3A3, FINAL_SIGMA = 0x3C2 };
@@ -65,17 +66,25 @@ static bool sigma_is_final(const String *s, uint32_t at) {
     return true;
 }
 
+/* Of ASCII, which is by far most text: each letter as it is or with another bit. */
+static const String *ascii_mapped(const String *s, int direction) {
+    String *mapped = string_new(s->length, false);
+    const uint8_t *from = units_of(s);
+    uint32_t first = direction == TO_UPPER ? 'a' : 'A';
+    for (uint32_t i = 0; i < s->length; i++) {
+        uint32_t is_letter = from[i] - first < 26;
+        new_units(mapped)[i] = (uint8_t)(from[i] ^ is_letter << 5);
+    }
+    return mapped;
+}
+
 static const String *case_mapped(const String *s, int direction) {
+    if (!is_wide(s) && utf8_length(s) == s->length) return ascii_mapped(s, direction);
     StringBuilder out;
     builder_start(&out);
     uint32_t width;
     for (uint32_t at = 0; at < s->length; at += width) {
         uint32_t code = code_point_at(s, at, &width);
-        if (code < 128) {
-            uint32_t first = direction == TO_UPPER ? 'a' : 'A';
-            builder_unit(&out, (uint16_t)(code - first < 26 ? code ^ 0x20 : code));
-            continue;
-        }
         if (code == CAPITAL_SIGMA && direction == TO_LOWER && sigma_is_final(s, at)) {
             builder_unit(&out, FINAL_SIGMA);
             continue;
