@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// Audits proof files from the command line: `node verifier/cli.js P.car …`. Exit codes:
+// Checks proofs and evidence from the command line: `node verifier/cli.js P.car …`. Exit codes:
 // 0 proved, 1 refused, 2 used wrongly, 3 neither yes nor no.
 
 import { readFileSync } from 'node:fs';
-import { audit } from './audit.js';
+import { check } from './check.js';
 import { report } from './report.js';
 
 const paths = process.argv.slice(2).filter((word) => word !== '--json');
@@ -24,11 +24,11 @@ for (const path of paths) {
         console.error(`cannot read ${path}: ${problem.message}`);
         process.exit(2);
     }
-    const done = await audit(data);
+    const done = await check(data);
     worst = Math.max(worst, codes[done.verdict]);
     if (asJson) {
-        const { verdict, checks, check, text } = done;
-        console.log(JSON.stringify({ file: path, verdict, checks, check, text }));
+        const { verdict, checks, check: wrong, text } = done;
+        console.log(JSON.stringify({ file: path, verdict, checks, check: wrong, text }));
         continue;
     }
     console.log(`${path}:`);

@@ -8,6 +8,7 @@ import { readLinks } from './proof.js';
 import { decodeCore, decodeEnvelope, isEnvelopeSigned } from './receipt.js';
 import { Refused } from './refused.js';
 
+export const KIND = 'picomesh evidence';
 const EVIDENCE_BYTES_MAX = 16 * 1024 * 1024;
 
 function require(holds, text) {
@@ -36,7 +37,7 @@ export async function readEvidence(data) {
 
 function readRoot(data) {
     const fields = new Fields(data, ['v', 'kind', 'receipts']);
-    fields.is('kind', 'picomesh evidence');
+    fields.is('kind', KIND);
     fields.is('v', 1);
     const rows = fields.any('receipts');
     refuseUnless(Array.isArray(rows) && rows.length === 2, 'receipts', 'not two');

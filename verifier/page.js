@@ -1,6 +1,6 @@
 // The page: takes files, audits them here, and shows what holds and what happened.
 
-import { audit } from './audit.js';
+import { check } from './check.js';
 import { report } from './report.js';
 
 const results = document.getElementById('results');
@@ -29,7 +29,7 @@ function show(name, done, milliseconds) {
     const made = element('article', '', done.verdict);
     const { words, what } = report(done);
     made.append(element('h2', name), element('p', words, 'verdict'));
-    const checks = done.checks.map((check) => row('holds', `✓ ${check.name}`, check.text));
+    const checks = done.checks.map((item) => row('holds', `✓ ${item.name}`, item.text));
     if (done.verdict !== 'proved') {
         checks.push(row('fails', `✗ ${done.check}`, done.text));
     }
@@ -45,7 +45,7 @@ async function take(files) {
     for (const file of files) {
         const data = new Uint8Array(await file.arrayBuffer());
         const started = performance.now();
-        const done = await audit(data);
+        const done = await check(data);
         show(file.name, done, performance.now() - started);
     }
 }

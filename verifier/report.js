@@ -9,6 +9,11 @@ const WORDS = {
     refused: 'Refused: this file does not prove its receipt.',
     undecided: 'Undecided: this verifier cannot check this file to its end.',
 };
+const EVIDENCE_WORDS = {
+    proved: 'Convicted: the engine signed two receipts for one place.',
+    refused: 'Refused: this file is no evidence.',
+};
+const DATE_MS_MAX = 8.64e15; // beyond which there are no dates
 
 /** JSON of a value, with maps in their order. */
 export function jsonOf(value) {
@@ -32,15 +37,23 @@ function shown(data, decode) {
 
 /** The verdict in words, and rows of what the transition was given and did. */
 export function report(done) {
+    if (done.evidence) {
+        return { words: EVIDENCE_WORDS[done.verdict], what: [] };
+    }
     const what = done.verdict === 'proved' ? happened(done) : [];
     return { words: WORDS[done.verdict], what };
+}
+
+function moment(milliseconds) {
+    const known = Math.abs(milliseconds) <= DATE_MS_MAX;
+    return known ? new Date(milliseconds).toISOString() : `${milliseconds} ms`;
 }
 
 function happened({ core, given, done }) {
     const rows = [
         ['pico', core.pico],
         ['receipt', `${core.seq}, ${core.outcome}, ${core.fuel} fuel`],
-        ['time', new Date(Number(core.time)).toISOString()],
+        ['time', moment(Number(core.time))],
     ];
     if (given.kind === 'event') {
         const attrs = shown(given.attrs, decodeValue);

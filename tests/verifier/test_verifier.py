@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
 from examples.cases import NAMES
 from examples.test_history import live_through
+from forging import forged
 from lives import RECEIPTS, lived
 from mutants import changed_bytes, changed_fields, signed_lies
 from picomesh.engine import Engine
 from picomesh.engine.audit import Check, audit
 from picomesh.engine.checked import CheckedModules
 from picomesh.engine.prove import prove
-from verifier.node import VERIFIER, audit_all, needs_node, run_node
+from verifier.node import NODE, VERIFIER, audit_all, needs_node, run_node
 
 pytestmark = needs_node
 MUTANTS = 10_000
@@ -89,13 +93,39 @@ def is_only_metering(ours: Check | None, theirs: tuple[str, str]) -> bool:
     return wrongly and theirs[1] in ("", "code", "execution")
 
 
-def test_the_command_line_says_what_holds_and_what_does_not(
-    engine: Engine, tmp_path: object
-) -> None:
-    from pathlib import Path
-
-    good = Path(str(tmp_path)) / "good.car"
+def test_the_command_line_says_what_holds_and_what_does_not(engine: Engine, tmp_path: Path) -> None:
+    good = tmp_path / "good.car"
     good.write_bytes(proof(engine, 4))
     printed = run_node(str(VERIFIER / "cli.js"), str(good))
     assert printed.splitlines()[-1].startswith("Proved: ")
     assert "ok  execution" in printed
+
+
+def test_a_time_that_no_calendar_has_is_shown_as_a_number(engine: Engine, tmp_path: Path) -> None:
+    """An engine may sign any time; what then comes out is proved like anything else."""
+    from picomesh.cli import execute
+
+    for number, time in enumerate([10**18, 2**63, -(2**62)]):
+        lie = tmp_path / f"{number}.car"
+        lie.write_bytes(forged(proof(engine, 4), engine.signer, time=time))
+        assert f"{time} ms" in run_node(str(VERIFIER / "cli.js"), str(lie)) or abs(time) > 2**53
+        assert execute(["audit", str(lie), "--cache", str(tmp_path / "cache")]) == 0
+
+
+def test_the_command_line_convicts_with_evidence_and_with_nothing_else(
+    engine: Engine, tmp_path: Path
+) -> None:
+    vectors = VERIFIER.parent / "tests" / "vectors" / "evidence"
+    good = json.loads((vectors / "accepted.json").read_text())[0]["bytes"]
+    wrong = json.loads((vectors / "refused.json").read_text())[0]["bytes"]
+    for name, data in (("good", good), ("wrong", wrong)):
+        (tmp_path / f"{name}.car").write_bytes(bytes.fromhex(data))
+    printed = run_node(str(VERIFIER / "cli.js"), str(tmp_path / "good.car"))
+    assert printed.splitlines()[-1].startswith("Convicted: ")
+    done = subprocess.run(
+        [str(NODE), str(VERIFIER / "cli.js"), str(tmp_path / "wrong.car")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "Refused: this file is no evidence." in done.stdout

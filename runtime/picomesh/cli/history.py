@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from picomesh.cli.arguments import home_option, json_option, utf8
 from picomesh.cli.histories import Histories, history_option, open_histories
 from picomesh.cli.homes import open_engine
-from picomesh.cli.output import print_entries, print_json, receipt_json, state_json
+from picomesh.cli.output import moment_text, print_entries, print_json, receipt_json, state_json
 from picomesh.cli.problems import Answered
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def log(pico: str, first: int, last: int | None, home: Path | None, as_json: boo
 
 def _log_line(engine: Engine, receipt: Receipt) -> str:
     core = receipt.core
-    moment = datetime.fromtimestamp(core.time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    moment = moment_text(core.time)
     return (
         f"{core.seq:>6}  {moment}  {core.kind:<9}  {core.outcome:<12}  {core.fuel:>12,}  "
         f"{_what(engine, receipt)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,14 @@ def to_json(value: Any) -> str:
 def visible(text: str) -> str:
     """What a ruleset says, without anything that would move the cursor of a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else f"<U+{ord(c):04X}>" for c in text)
+
+
+def moment_text(time_ms: int) -> str:
+    """A time for people; what no calendar has stays a number."""
+    try:
+        return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return f"{time_ms} ms"
 
 
 def print_json(value: Any) -> None:

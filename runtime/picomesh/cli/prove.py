@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from picomesh.cli.backends import BACKENDS
 from picomesh.cli.cache import cache_folder
 from picomesh.cli.files import new_file
 from picomesh.cli.histories import history_option, open_histories
-from picomesh.cli.output import print_json, to_json, visible
+from picomesh.cli.output import moment_text, print_json, to_json, visible
 from picomesh.cli.problems import Answered, fail
 
 if TYPE_CHECKING:
@@ -234,7 +233,7 @@ def _print_audit(path: Path, done: Audit) -> None:
         click.echo("refused: this file does not prove its receipt")
         return
     assert done.core is not None and done.performed is not None, "a proof that holds was run"
-    moment = datetime.fromtimestamp(done.core.time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    moment = moment_text(done.core.time)
     click.echo(
         visible(f"what happened at {moment} UTC: {done.core.kind} {to_json(given_json(done))}")
     )
