@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 VIEWS_MAX = 10_000
 REFUSALS_MAX = 1_000  # of one view
-VALUES_MAX = 256  # of one view
+VALUES_BYTES_MAX = 512 * 1024  # of one view, with what an entry takes beside its bytes
 VALUE_BYTES_MAX = 4_096  # of one value that is remembered
+_ENTRY_BYTES = 200
+_UNKNOWN = b"not remembered"  # this object, whatever it says
 _RECORDS = b"pico/"
 _RULESETS = b"pico/rulesets/"
 
@@ -41,11 +43,13 @@ class View:
         "root",
         "siblings",
         "values",
+        "values_bytes",
     )
 
     def __init__(self, root: bytes) -> None:
         self.root = root
         self.values: dict[bytes, bytes | None] = {}
+        self.values_bytes = 0  # about
         self.siblings: Siblings | None = None
         self.forget_rulesets()
         self.forget_channels()
@@ -78,12 +82,17 @@ class View:
         return why
 
     def remember(self, path: bytes, value: bytes | None) -> None:
+        values = self.values
+        old = values.pop(path, _UNKNOWN)
+        if old is not _UNKNOWN:
+            self.values_bytes -= len(path) + len(old or b"") + _ENTRY_BYTES
         if value is not None and len(value) > VALUE_BYTES_MAX:
-            self.values.pop(path, None)
             return
-        if len(self.values) >= VALUES_MAX:
-            self.values.clear()
-        self.values[path] = value
+        self.values_bytes += len(path) + len(value or b"") + _ENTRY_BYTES
+        if self.values_bytes > VALUES_BYTES_MAX:
+            values.clear()
+            self.values_bytes = len(path) + len(value or b"") + _ENTRY_BYTES
+        values[path] = value
 
 
 class Views:
