@@ -136,7 +136,12 @@ class Engine(Questions):
             "plain" if options.plain else "",
             *("" if number is None else str(number) for number in numbers),
         ]
-        self.workers = Workers(options.workers, arguments, self._head)
+        try:
+            self.workers = Workers(options.workers, arguments, self._head)
+        except OSError as problem:
+            raise OperatorError(
+                f"worker processes cannot be started: {problem}", "do without workers"
+            ) from problem
         self.programs.ahead.elsewhere = self.workers
 
     def close(self) -> None:
