@@ -275,3 +275,8 @@ def names(domain: str | None) -> list[str]:
 def domains() -> list[str]:
     """The built-in domains, sorted."""
     return sorted({domain for domain, _ in _BY_NAME if domain is not None})
+
+
+def has_name(name: str) -> bool:
+    """Whether the library has a function, or an infix operator, of this name."""
+    return find(None, name) is not None or name in ("like", "cmp")

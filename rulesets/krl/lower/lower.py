@@ -93,14 +93,21 @@ def _exposed(context: Context, key: str) -> tuple[ir.Share, ...]:
             for name in item.names:
                 variable = by_name.get(name.name)
                 if variable is not None:
-                    value = body.read(variable)
-                    if isinstance(value, ir.StaticFunction):
-                        context.program.functions[value.function].as_value = True
-                    exposed[name.name] = ir.Share(name.name, value)
+                    exposed[name.name] = ir.Share(name.name, _as_value(body, variable))
     if key == "shares" and TESTING not in exposed:
         variable = by_name.get(TESTING)
         value = (
-            expressions.read(body, TestingName(), 0) if variable is None else body.read(variable)
+            expressions.read(body, TestingName(), 0)
+            if variable is None
+            else _as_value(body, variable)
         )
         exposed[TESTING] = ir.Share(TESTING, value)
     return tuple(exposed.values())
+
+
+def _as_value(body: Body, variable: Variable) -> ir.Value:
+    """What a variable is to whoever asks from outside: a function must be there as a value."""
+    value = body.read(variable)
+    if isinstance(value, ir.StaticFunction):
+        body.context.program.functions[value.function].as_value = True
+    return value

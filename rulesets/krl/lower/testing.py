@@ -45,7 +45,7 @@ def _queries(ruleset: tree.Ruleset) -> Iterator[dict[str, Any]]:
             for name in item.names:
                 value = values.get(name.name)
                 parameters = value.parameters if isinstance(value, tree.Function) else ()
-                is_library = value is None and library.find(None, name.name) is not None
+                is_library = value is None and library.has_name(name.name)
                 args = None if is_library else [item.name for item in parameters]
                 yield {"name": name.name, "args": args}
 

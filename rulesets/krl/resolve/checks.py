@@ -405,7 +405,7 @@ def _check_exposed(item: tree.MetaNames, scope: Scope, diagnostics: Diagnostics)
         variable = scope.names.get(name.name)
         if variable is None:
             close = nearest(name.name, list(scope.names))
-            if library.find(None, name.name) is not None:
+            if library.has_name(name.name):
                 diagnostics.warning(
                     f"nothing to {verb}: {name.name}",
                     name.span,
