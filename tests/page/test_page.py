@@ -242,6 +242,11 @@ def test_what_happens_is_seen_while_it_happens(browser: Browser, served: Served)
     served.send(pico, "counter", "incremented")
     browser.wait("document.querySelectorAll('.timeline > li').length === 6")
     assert browser.focused("e.closest('li').dataset.seq") == "3", "nothing takes the focus away"
+    row = f"document.querySelector('[data-pico=\"{pico}\"]')"
+    browser.run(f"window.kept = {row}")
+    served.send(pico, "counter", "incremented")
+    browser.wait(f"{row}.querySelector('.seq').textContent === '7'")
+    assert browser.run(f"window.kept === {row}"), "what is in the tree stays under the hand"
     child = served.make("its child", pico)
     browser.wait(f"document.querySelector('[data-pico=\"{child}\"]')")
     served.ask(f"/picos/{child}", method="DELETE")

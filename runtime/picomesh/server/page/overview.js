@@ -15,12 +15,19 @@ const KINDS = [
 ];
 
 export function drawOverview(place, pico, fail) {
+    let shown = '';
     const load = async () => {
         const [known, schedules, { entities }] = await Promise.all([
             api.get(['picos', pico]),
             api.get(['picos', pico, 'schedules']),
             api.get(['picos', pico, 'entities']),
         ]);
+        const now = JSON.stringify([{ ...known, seq: 0, root: '' }, schedules,
+            entities[SUBSCRIPTION]]);
+        if (now === shown) {
+            return;
+        }
+        shown = now;
         const buses = known.rulesets.some((item) => item.rid === SUBSCRIPTION)
             ? await subscriptions(entities[SUBSCRIPTION] ?? {})
             : h('p', { class: 'none' }, `None: ${SUBSCRIPTION} is not installed here.`);

@@ -6,11 +6,17 @@ import { showValue } from './values.js';
 
 export function drawState(place, pico, fail) {
     let before = null;
+    let shown = '';
     const load = async () => {
         const [{ entities, whole }, selects] = await Promise.all([
             api.get(['picos', pico, 'entities']),
             api.get(['picos', pico, 'state'], { prefix: 'select/', limit: 500 }),
         ]);
+        const text = JSON.stringify([entities, selects]);
+        if (text === shown) {
+            return;
+        }
+        shown = text;
         const now = flat(entities);
         const parts = Object.entries(entities).map(([rid, variables]) => {
             return section(rid, variableList(rid, variables, before));

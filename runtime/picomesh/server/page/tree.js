@@ -6,18 +6,39 @@ import { many } from './format.js';
 
 const closed = new Set();
 const PICOS_MAX = 2000;
+let drawn = '';
 let typed = '';
 let typedAt = 0;
 
+/** Draws the tree; while only counts change, it is left in place for the hand that is on it. */
 export function drawTree(place) {
+    const shape = JSON.stringify([app.pico, [...closed], [...app.picos.values()].map((pico) => {
+        return [pico.pico, pico.name, pico.children, pico.trouble];
+    })]);
+    if (shape === drawn && place.firstChild) {
+        count(place);
+        return;
+    }
+    drawn = shape;
     const tree = h('ul', { role: 'tree', 'aria-label': 'Picos', class: 'tree' },
         branch(roots(), 1, { left: PICOS_MAX }));
     tree.addEventListener('keydown', (event) => walk(tree, event));
     tree.addEventListener('click', (event) => click(tree, event, place));
-    redraw(place, h('p', { class: 'count' }, many(app.picos.size, 'pico')), tree);
+    redraw(place, h('p', { class: 'count' }, many(app.picos.size, 'pico'),
+        app.picos.size > PICOS_MAX ? `, ${PICOS_MAX} of them here` : ''), tree);
     const items = visible(tree);
     (items.find((item) => item.dataset.pico === app.pico) ?? items[0])
         ?.setAttribute('tabindex', '0');
+}
+
+function count(place) {
+    for (const item of place.querySelectorAll('[role=treeitem]')) {
+        const text = String(app.picos.get(item.dataset.pico).seq + 1);
+        const shown = item.querySelector('.seq');
+        if (shown.textContent !== text) {
+            shown.textContent = text;
+        }
+    }
 }
 
 function branch(picos, level, room) {
