@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from picomesh.engine.parcels import pack, unpack
 from picomesh.engine.perform import perform
 from picomesh.engine.records import Layered
 from picomesh.engine.replay import work_of
+from picomesh.engine.service import Service
 from picomesh.scenario.world import VirtualWorld
+from picomesh.server.worker import Worker
 from picomesh.store.store import Store
 from wat_guests import Guest, counter, thrower
 
@@ -141,6 +144,28 @@ def test_a_question_is_answered_by_the_engine(tmp_path: Path) -> None:
             engine.install_module(name, asker.build())
         done = engine.send_many([Sending(name, "a", "b") for name in ("me", "you") * 10])
         assert not any(isinstance(item, Exception) for item in done)
+        assert verify_home(engine.store, engine.public_key).problems == ()
+
+
+def test_a_server_has_workers_run_what_comes_to_it(tmp_path: Path) -> None:
+    service = Service.open(tmp_path / "home", Options(workers=2))
+    for name in PICOS:
+        service.create(name)
+        service.install_module(name, counter().build())
+    server = Worker(service)
+    server.start()
+    try:
+        waiting = [
+            server.event(partial(Engine.accept, pico=name, domain="a", name="b"))
+            for name in PICOS * 20
+        ]
+        done = [future.result(60) for future in waiting]
+    finally:
+        server.stop()
+    assert {item.transition.outcome for item in done} == {"ok"}
+    assert service.workers is not None and service.workers.taken > 0
+    with Engine.open(tmp_path / "home") as engine:
+        assert [engine.query(name, "t", "n") for name in PICOS] == [20] * 4
         assert verify_home(engine.store, engine.public_key).problems == ()
 
 
