@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from picomesh.engine import library, programs
 from picomesh.engine.errors import Conflict, NotFound, OperatorError
 from picomesh.engine.history import verify_home
 from picomesh.engine.library import compile_krl
@@ -204,3 +205,19 @@ def test_a_flush_that_one_pico_cannot_have_changes_the_others(
     assert done["picos"] == [engine.find("you")]
     assert done["failed"] == {engine.find("me"): "Dependant module not loaded: extra"}
     assert engine.send("me", "shop", "add", {"n": "c"}).transition.outcome == "ok"
+
+
+def test_a_pico_that_installs_one_after_the_other_fills_no_memory(
+    engine: Service, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "FOUND_MAX", 3)
+    monkeypatch.setattr(programs, "MODULES_IN_MEMORY_MAX", 3)
+    for number in range(8):
+        url = f"http://x/{number}"
+        texts[url] = f"ruleset r{number} {{ rule x {{ select when t x noop() }} }}"
+        done = engine.send("me", "t", "install", {"url": url}).transition
+        assert done.outcome == "ok", done.message
+    assert len(engine._library._found) <= 3
+    assert len(engine.programs.admitted()) <= 3
+    assert len(engine.state("me").rulesets()) == 10
+    assert engine.send("me", "t", "x").transition.outcome == "ok"

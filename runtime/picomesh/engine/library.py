@@ -5,6 +5,8 @@ All of this happens outside of transitions; what a pico gets is a module pinned 
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from picomesh.engine.network import Network, NetworkError
 from picomesh.engine.system import is_system, read_system
 
 SOURCE_BYTES_MAX = 4 * 1024 * 1024
+FOUND_MAX = 256  # rulesets that are remembered: a pico can ask for one after the other
 MODULE_START = b"\0asm"
 
 Compile = Callable[[str], bytes]
@@ -30,12 +33,16 @@ class Found:
 
 
 class Library:
-    """The rulesets of one engine by URL."""
+    """The rulesets of one engine by URL; those used longest ago are fetched again.
+
+    Any thread may look for one.
+    """
 
     def __init__(self, fetch: Fetch, compile_text: Compile | None) -> None:
         self._fetch = fetch
         self._compile = compile_text or compile_krl
-        self._found: dict[str, Found] = {}
+        self._lock = threading.Lock()
+        self._found: OrderedDict[str, Found] = OrderedDict()
 
     def fetch(self, url: str) -> bytes:
         """What is behind a URL now, as it is. Raises OperatorError."""
@@ -43,16 +50,27 @@ class Library:
 
     def find(self, url: str, fresh: bool) -> Found:
         """What is behind a URL; fetched again when it must be fresh. Raises OperatorError."""
-        if fresh or url not in self._found:
-            content = read_system(url) if is_system(url) else self._fetch(url)
-            known = self._found.get(url)
-            if known is not None and content == (known.source or known.raw):
-                return known
-            if content.startswith(MODULE_START):
-                self._found[url] = Found(content, None)
-            else:
-                self._found[url] = Found(self._compile(_text(content, url)), content)
-        return self._found[url]
+        known = self._known(url)
+        if known is not None and not fresh:
+            return known
+        content = read_system(url) if is_system(url) else self._fetch(url)
+        if known is not None and content == (known.source or known.raw):
+            return known
+        if content.startswith(MODULE_START):
+            found = Found(content, None)
+        else:
+            found = Found(self._compile(_text(content, url)), content)
+        with self._lock:
+            self._found[url] = found
+            if len(self._found) > FOUND_MAX:
+                self._found.popitem(last=False)
+        return found
+
+    def _known(self, url: str) -> Found | None:
+        with self._lock:
+            if url in self._found:
+                self._found.move_to_end(url)
+            return self._found.get(url)
 
 
 def _text(content: bytes, url: str) -> str:

@@ -22,6 +22,7 @@ from picomesh.sandbox.interface import Program, Sandbox
 from picomesh.transition import Installed, Ruleset
 
 RULESETS_IN_MEMORY_MAX = 256
+MODULES_IN_MEMORY_MAX = 256  # that were admitted: a pico can install one after the other
 
 
 def admit_module(raw: bytes) -> bytes:
@@ -60,6 +61,10 @@ class Programs:
                     f"the module is not admitted: {problem}",
                     "it must follow profile pico-1: docs/formats/pico-1.md",
                 ) from problem
+            if len(self._metered) >= MODULES_IN_MEMORY_MAX:
+                self._metered.clear()
+                self._metered_cids.clear()
+                self._manifests.clear()
             self._metered[cid] = metered
             self._metered_cids[cid] = cid_of_bytes(metered)
             self._manifests[self._metered_cids[cid]] = manifest
