@@ -47,6 +47,7 @@ def link(emitted: Emitted, guest: Guest, source_text: str) -> Module:
         functions=tuple(functions),
         tables=(_table(emitted, guest),),
         memories=(_memory(emitted, guest),),
+        globals=_globals(guest),
         exports=_exports(emitted, guest),
         elements=guest.module.elements + _elements(emitted, guest),
         data=_data(emitted, guest, live),
@@ -57,6 +58,12 @@ def link(emitted: Emitted, guest: Guest, source_text: str) -> Module:
 def _table(emitted: Emitted, guest: Guest) -> wasm.Table:
     size = guest.table_size + len(emitted.table)
     return replace(guest.module.tables[0], minimum=size, maximum=size)
+
+
+def _globals(guest: Guest) -> tuple[wasm.Global, ...]:
+    """The stack pointer; behind it stand the addresses that only linking needs."""
+    last = guest.global_index("__stack_pointer")
+    return guest.module.globals[: last + 1]
 
 
 def _memory(emitted: Emitted, guest: Guest) -> wasm.Memory:
