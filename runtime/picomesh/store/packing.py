@@ -101,16 +101,18 @@ def make_packs(receipts: Sequence[NewReceipt], rest: set[bytes]) -> list[Pack]:
     """Packs of all receipts, in order, with their blocks but for those in `rest`."""
     packs: list[Pack] = []
     done = set(rest)
-    at = 0
-    while at < len(receipts):
-        end, size = at, 0
-        while end < len(receipts) and end - at < PACK_RECEIPTS_MAX and size < PACK_BYTES_MAX:
-            item = receipts[end]
-            size += len(item.receipt.core_bytes) + sum(len(data) for _, data in item.record)
-            size += sum(len(data) for _, data in item.nodes)
-            end += 1
-        packs.append(_make(receipts[at:end], done))
-        at = end
+    first = size = 0
+    for at, item in enumerate(receipts):
+        size += len(item.receipt.core_bytes)
+        for _, data in item.record:
+            size += len(data)
+        for _, data in item.nodes:
+            size += len(data)
+        if at - first == PACK_RECEIPTS_MAX - 1 or size >= PACK_BYTES_MAX:
+            packs.append(_make(receipts[first : at + 1], done))
+            first, size = at + 1, 0
+    if first < len(receipts):
+        packs.append(_make(receipts[first:], done))
     return packs
 
 
@@ -160,19 +162,23 @@ def _make(receipts: Sequence[NewReceipt], done: set[bytes]) -> Pack:
 
 
 def _cut(data: bytes, names: list[bytes]) -> tuple[bytes, bytes]:
-    """The bytes without these names, and where each of them was: a number, 0 for nowhere."""
-    places = [max(data.find(name), 0) for name in names]
+    """The bytes without these names, and where each of them was: a number, 0 for nowhere.
+
+    A name is looked for behind the one before it.
+    """
     at = 0
     rest: list[bytes] = []
-    for place in sorted(places):
-        if not place:
-            continue
-        if place < at:  # one inside another, which somebody has made so
-            return data, bytes(len(names))
-        rest.append(data[at:place])
-        at = place + CID_BYTES
+    places: list[bytes] = []
+    for name in names:
+        place = data.find(name, at)
+        if place > 0:
+            rest.append(data[at:place])
+            places.append(number(place))
+            at = place + CID_BYTES
+        else:
+            places.append(b"\x00")
     rest.append(data[at:])
-    return b"".join(rest), b"".join([number(place) for place in places])
+    return b"".join(rest), b"".join(places)
 
 
 def _mend(data: bytes, names: Iterable[bytes], places: Iterable[int]) -> bytes:
