@@ -187,7 +187,8 @@ def talk_while_both_are_killed(here: Process, there: Process) -> None:
     (bus,) = here.buses()
     asked = {"eci": bus["Tx"], "host": there.base}
     assert here.query("app", "asked", **asked) == list(range(EVENTS))
-    assert here.query("app", "asked", eci="nobody", host=there.base)["status_code"] == 404
+    refused = here.query("app", "asked", eci="nobody", host=there.base)
+    assert (refused["status_code"], refused["error"]) == (404, "Error: ECI not found nobody")
 
 
 def _has_heard(engine: Process) -> bool:

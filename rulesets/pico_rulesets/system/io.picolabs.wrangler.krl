@@ -20,8 +20,9 @@ What a pico and its owner manage it with: children, channels, rulesets, its name
       root = _root_url || (_host || meta:host) + (_path || "/sky/cloud/");
       answer = http:get(root + [eci, mod, func].join("/"), qs = params.defaultsTo({}));
       content = answer{"content"}.decode();
-      failed = answer{"status_code"} != 200 || (content.typeof() == "Map" && content >< "error");
-      failed => no_answer(answer{"status_code"}, answer{"status_line"}, content) | content
+      said = content.typeof() == "Map" => content{"error"} | null;
+      answer{"status_code"} == 200 && said.isnull() => content |
+        no_answer(answer{"status_code"}, said || answer{"status_line"}, content)
     }
 
     no_answer = function(code, line, content) {
