@@ -222,6 +222,20 @@ def test_a_token_is_whole_private_and_never_empty(tmp_path: Path, content: str |
     assert (token == content) is (content is not None and len(content) > 16)
 
 
+def test_a_ruleset_never_sees_the_engines_token(run: Run) -> None:
+    async def test(client: Client) -> None:
+        path = f"/c/{client.eci}/event-wait/t/hi"
+        for headers in (client.admin, {"x-other": "as " + client.admin["authorization"]}):
+            got = await client.http.get(path, headers=headers)
+            token = client.admin["authorization"].removeprefix("Bearer ")
+            assert got.status_code == 200 and token not in got.text
+        theirs = await client.http.get(path, headers={"authorization": "Basic theirs"})
+        seen = theirs.json()["directives"][0]["options"]["_headers"]
+        assert seen["authorization"] == "Basic theirs"
+
+    run(test)
+
+
 def test_the_ledger_is_there_to_be_read(run: Run) -> None:
     async def test(client: Client) -> None:
         async def get(path: str, status: int = 200) -> Any:

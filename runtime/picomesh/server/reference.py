@@ -36,9 +36,10 @@ Handler = Callable[[Request], Awaitable[HttpResponse]]
 class ReferencePaths:
     """Events and queries over channels."""
 
-    def __init__(self, worker: Worker, limits: Limits) -> None:
+    def __init__(self, worker: Worker, limits: Limits, token: str) -> None:
         self._worker = worker
         self._limits = limits
+        self._token = token
         self._rates = RateLimiter(limits)
 
     def routes(self) -> list[Route]:
@@ -56,8 +57,14 @@ class ReferencePaths:
         return [Route(path, _guarded(handler), methods=METHODS) for path, handler in paths]
 
     async def _given(self, request: Request) -> dict[str, Value]:
+        """What the request brings, but for the engine's own token: no ruleset may see it."""
         self._rates.check(request.path_params["eci"])
-        return await read_given(request, self._limits)
+        given = await read_given(request, self._limits)
+        headers = given["_headers"]
+        assert isinstance(headers, dict), "we have made it"
+        for name in [name for name, value in headers.items() if self._token in str(value)]:
+            del headers[name]
+        return given
 
     def _accept(
         self, request: Request, attrs: dict[str, Value], eid: str | None = None

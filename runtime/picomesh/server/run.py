@@ -138,7 +138,7 @@ def build_application(worker: Worker, address: Address, token: str) -> Starlette
     looker, feed = Looker(worker), Feed(worker)
     routes = [
         *page_routes(),
-        *ReferencePaths(worker, address.limits).routes(),
+        *ReferencePaths(worker, address.limits, token).routes(),
         *Api(worker, address.limits, admission).routes(),
         *doing.routes(),
         *Looking(worker, admission, looker, feed).routes(),
