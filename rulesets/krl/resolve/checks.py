@@ -448,3 +448,12 @@ def names_in_rule(rule: tree.Rule) -> frozenset[str]:
             case tree.Schedule(setting=tree.SettingName(name=name)):
                 names.add(name)
     return frozenset(names)
+
+
+def warn_early(node: tree.Identifier, diagnostics: Diagnostics) -> None:
+    diagnostics.warning(
+        f"no value yet: {node.name}",
+        node.span,
+        "it is declared behind this place, so it has no value here; this throws",
+        "compute it before: in global, or right here",
+    )

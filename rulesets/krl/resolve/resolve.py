@@ -53,7 +53,7 @@ class _Resolver:
         self.earlier: dict[str, Variable] = {}
         self.instead: dict[str, Variable] = {}
         self.hidden: set[str] = set()
-        self.later: frozenset[str] = frozenset()  # what a rule declares behind its foreach
+        self.later: frozenset[str] = frozenset()  # names that are declared behind this place
         self.entities: set[str] = set()
         self.applications: list[tuple[Span, str]] = []
 
@@ -102,9 +102,7 @@ class _Resolver:
         else:
             self.select(node.select)
         for loop in node.foreach:
-            self.later = checks.names_in_rule(node)
-            self.expression(loop.collection)
-            self.later = frozenset()
+            self.early(loop.collection, checks.names_in_rule(node))
             self.scope = Scope(self.scope, unit)
             for name in loop.setting:
                 self.declare(name.name, name.span, "setting", name)
@@ -378,7 +376,7 @@ class _Resolver:
         checks.check_parameters(node.parameters, self.diagnostics)
         for parameter in node.parameters:
             if parameter.default is not None:
-                self.expression(parameter.default)
+                self.early(parameter.default, frozenset((parameter.name,)))
             if parameter.name not in self.scope.names:
                 self.declare(parameter.name, parameter.span, "parameter", parameter)
         self.declarations(node.body, "declaration")
@@ -397,6 +395,12 @@ class _Resolver:
         for node in nodes:
             if node is not None:
                 self.expression(node)
+
+    def early(self, node: tree.Expression, later: frozenset[str]) -> None:
+        """An expression that stands before what declares names that it may use all the same."""
+        outer, self.later = self.later, self.later | later
+        self.expression(node)
+        self.later = outer
 
     def expression(self, node: tree.Expression) -> None:
         match node:
@@ -513,12 +517,7 @@ class _Resolver:
             )
             return
         if node.name in self.later:
-            self.diagnostics.warning(
-                f"no value yet: {node.name}",
-                node.span,
-                "the rule declares it behind this foreach, so it has none here; this throws",
-                "compute the list in global, or write it here",
-            )
+            checks.warn_early(node, self.diagnostics)
             return
         if self.where_attributes:
             self.diagnostics.error(
