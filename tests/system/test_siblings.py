@@ -21,7 +21,11 @@ class Records(dict[bytes, bytes]):
 
 def record(number: int, place: int) -> tuple[bytes, bytes]:
     child = Relative(f"eci{number}", f"pico{number}", f"their{number}", place)
-    return next(row for row in child_record(child) if row[0].startswith(CHILDREN))  # type: ignore[return-value]  # a record that is written has bytes
+    written = dict(child_record(child))
+    path = next(path for path in written if path.startswith(CHILDREN))
+    data = written[path]
+    assert data is not None, "a record that comes has bytes"
+    return path, data
 
 
 def expected(state: Records) -> tuple[int, int]:
