@@ -172,8 +172,10 @@ class _Telling:
         calls = [] if entry is None else self._calls[entry.first : entry.last]
         fired = {} if entry is None else _ran(entry)
         effects = _effects(calls)
-        names = [*considered, *(name for name in fired or {} if name not in considered)]
-        only = names[0] if len(names) == 1 else next(iter(fired)) if len(fired or {}) == 1 else None
+        ran = list(fired or {})
+        names = [*considered, *(name for name in ran if name not in considered)]
+        # What a rule does not sign (raised events, say) is its own if no other one ran.
+        only = names[0] if len(names) == 1 else ran[0] if len(ran) == 1 else None
         return {
             "rid": known.rid,
             "fuel": 0 if entry is None else entry.fuel,
