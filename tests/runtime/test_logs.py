@@ -10,7 +10,7 @@ import pytest
 from picomesh.cli import execute
 from picomesh.engine import Engine, Options
 from picomesh.engine.library import compile_krl
-from picomesh.engine.logs import Wanted, logs_of
+from picomesh.engine.logs import QUERY_LINES_MAX, Wanted, logs_of, merge_lines
 from picomesh.scenario.world import VirtualWorld
 
 RULESET = """
@@ -35,6 +35,27 @@ def test_a_failed_transition_keeps_its_lines_and_its_error() -> None:
         ]
         assert "cannot be subtracted" in lines[-1].message
         assert logs_of(engine.store, pico, Wanted(since_ms=2**52)) == []
+
+
+def test_what_queries_log_is_known_for_a_while_and_ends() -> None:
+    text = """ruleset q { meta { shares f, bad } global {
+      f = function(n) { n.klog("n is") } bad = function() { "seen".klog("x") - 1 } } }"""
+    with Engine.ephemeral(Options(world=VirtualWorld(), backend="winch")) as engine:
+        pico = engine.create("me").pico
+        engine.install_module("me", compile_krl(text))
+        for number in range(QUERY_LINES_MAX):
+            engine.query("me", "q", "f", {"n": number})
+        assert engine.run_query("me", "q", "bad").outcome == "throw"
+        lines = engine.query_lines.of(pico, Wanted())
+        assert len(lines) == QUERY_LINES_MAX
+        assert [(line.seq, line.level, line.message) for line in lines[-2:-1]] == [
+            (None, "klog", "x")
+        ]
+        assert "cannot be subtracted" in lines[-1].message
+        assert lines[0].value == 2, "the oldest two have gone"
+        assert engine.query_lines.of(pico, Wanted(rid="other")) == []
+        merged = merge_lines(logs_of(engine.store, pico), lines)
+        assert merged == lines
 
 
 def test_an_entry_of_a_schedule_that_fails_does_not_fire_again_and_again() -> None:

@@ -32,6 +32,9 @@ def test_a_home_is_private_to_its_owner(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "home" / "engine.key").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "home" / "picomesh.sqlite3").stat().st_mode) == 0o600
+    (tmp_path / "home" / "engine.key").chmod(0o644)
+    Engine.open(tmp_path / "home").close()
+    assert stat.S_IMODE((tmp_path / "home" / "engine.key").stat().st_mode) == 0o600
 
 
 def test_the_default_home_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,15 +5,20 @@ They are kept for transitions that failed as well, with the error's text (receip
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from picomesh.ledger.codec import Block, decode_block
 from picomesh.ledger.receipt import decode_core, decode_envelope
-from picomesh.ledger.value import Value, decode_value
+from picomesh.ledger.value import Value, decode_value, encode_value
 from picomesh.store.store import Store, StoredReceipt
+from picomesh.transition import Transition
 
 LOGS_MS = 12 * 60 * 60 * 1000
+QUERY_LINES_MAX = 200  # of one pico
+QUERY_TEXT_MAX = 4_096
+QUERIED_PICOS_MAX = 1_000
 _PAGE = 64
 
 
@@ -21,7 +26,7 @@ _PAGE = 64
 class Line:
     """One line that a rule logged, or the error that ended a transition."""
 
-    seq: int
+    seq: int | None  # of the receipt; None: a query, which has none
     time_ms: int
     rid: str
     rule: str
@@ -101,3 +106,36 @@ def _lines(seq: int, time_ms: int, outcome: str, block: Block) -> Iterator[Line]
     message = block.get("message") if isinstance(block, dict) else None
     if isinstance(message, str) and message:
         yield Line(seq, time_ms, "", "", "error", message, outcome)
+
+
+def merge_lines(lines: list[Line], more: list[Line]) -> list[Line]:
+    """Both, in the order of their times."""
+    return sorted([*lines, *more], key=lambda line: line.time_ms)
+
+
+class QueryLines:
+    """What queries logged lately. They leave no receipt, so it is in memory only."""
+
+    def __init__(self) -> None:
+        self._picos: OrderedDict[str, deque[Line]] = OrderedDict()
+
+    def add(self, pico: str, time_ms: int, done: Transition) -> None:
+        """The lines of a query, and the error that ended it."""
+        if not done.logs and done.outcome == "ok":
+            return
+        lines = self._picos.setdefault(pico, deque(maxlen=QUERY_LINES_MAX))
+        self._picos.move_to_end(pico)
+        if len(self._picos) > QUERIED_PICOS_MAX:
+            self._picos.popitem(last=False)
+        for line in done.logs:
+            text = line.message[:QUERY_TEXT_MAX]
+            is_short = len(encode_value(line.value)) <= QUERY_TEXT_MAX
+            value = line.value if is_short else None
+            lines.append(Line(None, time_ms, line.rid, line.rule, line.level, text, value))
+        if done.message:
+            text = done.message[:QUERY_TEXT_MAX]
+            lines.append(Line(None, time_ms, "", "", "error", text, done.outcome))
+
+    def of(self, pico: str, wanted: Wanted) -> list[Line]:
+        found = self._picos.get(pico, ())
+        return [line for line in found if wanted.has(line) and line.time_ms >= wanted.since_ms]

@@ -16,7 +16,7 @@ from picomesh.engine.asking import SLICE_US, AnswerLater, Asker, Asking, HadItsT
 from picomesh.engine.errors import OperatorError, QueryFailed
 from picomesh.engine.inputs import Event, Input, decode_input
 from picomesh.engine.library import Found
-from picomesh.engine.logs import LOGS_MS, Wanted, logs_of
+from picomesh.engine.logs import LOGS_MS, QueryLines, Wanted, logs_of
 from picomesh.engine.lookup import Lookup
 from picomesh.engine.model import Response, encode_given
 from picomesh.engine.naming import cid_of_url, find_named
@@ -43,6 +43,7 @@ class Questions(Lookup):
         super().__init__(store, programs, options)
         self._library = options.library()
         self.asking = Asking()
+        self.query_lines = QueryLines()
         self.can_wait = False  # for slow answers: whoever runs the engine finds them elsewhere
 
     @abstractmethod
@@ -132,6 +133,7 @@ class Questions(Lookup):
             else:
                 if nested is not None:
                     nested.fuel_left -= done.fuel
+                self.query_lines.add(pico, moment[0], done)
                 return done
 
     # -- answers

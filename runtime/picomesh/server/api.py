@@ -21,7 +21,7 @@ import picomesh
 from picomesh.engine import Response
 from picomesh.engine.errors import NotFound
 from picomesh.engine.family import channels_of, children_of, parent_of
-from picomesh.engine.logs import Wanted, logs_of
+from picomesh.engine.logs import Wanted, logs_of, merge_lines
 from picomesh.engine.service import Service
 from picomesh.engine.system import ROOT_NAME
 from picomesh.ledger.cid import parse_cid
@@ -245,13 +245,16 @@ class Api:
             given.get("rid", ""),
             given.get("rule", ""),
             whole_number(request, "before", 2**53, 2**53),
-            whole_number(request, "limit", PAGE_MAX, PAGE_MAX),
+            max(whole_number(request, "limit", PAGE_MAX, PAGE_MAX), 1),
             LOG_RECEIPTS_MAX,
         )
 
         def look(engine: Service) -> list[dict[str, Any]]:
             pico = engine.pico_or_missing(request.path_params["pico"])
-            return [line.as_value() for line in logs_of(engine.store, pico, wanted)]
+            lines = logs_of(engine.store, pico, wanted)
+            if "before" not in given:  # queries have no receipt, so they are at the newest end
+                lines = merge_lines(lines, engine.query_lines.of(pico, wanted))
+            return [line.as_value() for line in lines[-(wanted.lines_max or PAGE_MAX) :]]
 
         return json_response(await self._ask(look))
 

@@ -91,6 +91,8 @@ def load_signer(home: Home, is_new: bool, seed: bytes) -> Signer:
     path = home.folder / "engine.key"
     try:
         content = path.read_bytes()
+        with contextlib.suppress(OSError):  # a backup that was brought back may be open to all
+            path.chmod(0o600)
     except FileNotFoundError as problem:
         if not is_new:
             raise StoreError(
