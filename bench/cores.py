@@ -6,7 +6,10 @@ with one worker on one core, and with one and two workers on two cores; the case
 noisy neighbour meets all of them. `per_s` is events a second by the clock, `speedup` that of a case
 over no workers on one core, medians over the rounds. `receipts` is a hash of all outcomes, fuel and
 writes in order; it is the same in all cases, or the bench fails. `taken` says which part of the
-transitions workers ran.
+transitions workers ran. `engine_us` and `workers_us` are what the processes worked for an event, by
+their own time, all workers together; where neighbours take the cores away, `bound` tells more than
+`speedup`: the work of no workers on one core over that of the busier of the two cores, if the
+engine had one for itself and the workers the other, or shared both when there are more of them.
 
 Goals: 1.6 times as fast on two cores where rules compute (`fib`), and not slower for the counter.
 
@@ -71,6 +74,8 @@ class Side:
         self.cores = allowed()[:cores]
         self.hash = blake2b(digest_size=16)
         self.times: list[float] = []
+        self.engine_us: list[float] = []
+        self.workers_us: list[float] = []
         pin(self.cores)  # workers inherit it
         self.engine = Engine.open(folder, Options(workers=workers))
         path = WORKLOADS / workload.file
@@ -87,12 +92,20 @@ class Side:
             for at in range(events)
         ]
         pin(self.cores)
+        worked, others = time.process_time(), self.workers_s()
         started = time.perf_counter()
         for at in range(0, events, PICOS * OUTSTANDING):
             for done in self.engine.send_many(sendings[at : at + PICOS * OUTSTANDING]):
                 self._note(done)
         if is_counted:
             self.times.append((time.perf_counter() - started) / events)
+            self.engine_us.append(1e6 * (time.process_time() - worked) / events)
+            self.workers_us.append(1e6 * (self.workers_s() - others) / events)
+
+    def workers_s(self) -> float:
+        """What the worker processes have worked so far, where the system tells it."""
+        hands = [] if self.engine.workers is None else self.engine.workers.hands
+        return sum(worked_s(hand.pid) for hand in hands)
 
     def _note(self, done: Response | Exception) -> None:
         assert isinstance(done, Response), done
@@ -103,6 +116,14 @@ class Side:
     @property
     def taken(self) -> int:
         return 0 if self.engine.workers is None else self.engine.workers.taken
+
+
+def worked_s(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def allowed() -> list[int]:
@@ -140,12 +161,19 @@ def row(
     workload: Workload, cases: list[tuple[int, int]], sides: list[Side], receipts: str, total: int
 ) -> dict[str, Any]:
     alone = statistics.median(sides[0].times)
+    alone_us = statistics.median(sides[0].engine_us)
     found: dict[str, Any] = {"workload": workload.name, "receipts": receipts}
     for (workers, cores), side in zip(cases, sides, strict=True):
         median = statistics.median(side.times)
+        engine_us, workers_us = map(statistics.median, (side.engine_us, side.workers_us))
+        total_us = engine_us + workers_us
+        busier_us = max(engine_us, total_us / cores, workers_us if workers == 1 else 0)
         found[f"{workers} workers, {cores} cores"] = {
             "per_s": round(1 / median),
             "speedup": round(alone / median, 2),
+            "engine_us": round(engine_us, 1),
+            "workers_us": round(workers_us, 1),
+            "bound": round(alone_us / busier_us, 2),
             "taken": round(side.taken / total, 2),
         }
     return found
