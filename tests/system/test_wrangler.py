@@ -164,6 +164,24 @@ def test_channels_come_and_go_by_events_and_by_actions(served: Served, app: str)
     assert served.query(app, "app", "told")[1:] == ["channel_created", "channel_deleted"] * 2
 
 
+def test_requests_in_the_words_of_the_reference_s_administration_are_understood(
+    served: Served, app: str
+) -> None:
+    (told,) = served.event(app, "engine_ui:new", name="Cy")
+    assert names(served, app) == ["Cy"]
+    asked = {"tags": "x,y", "eventPolicy": ALL, "queryPolicy": ALL_QUERIES}
+    (made,) = served.event(app, "engine_ui:new_channel", **asked)
+    served.event(app, "engine_ui:del_channel", eci=made["options"]["channel"]["id"])
+    assert served.query(app, WRANGLER, "channels", tags="x,y") == []
+    served.event(app, "engine_ui:uninstall", rid="app")
+    assert "app" not in served.query(app, WRANGLER, "installedRIDs")
+    url = (Path(served.options.files or ".") / "app.krl").as_uri()
+    served.ask("GET", f"/c/{app}/event-wait/engine_ui/install?url={url}")
+    assert "app" in served.query(app, WRANGLER, "installedRIDs")
+    served.event(app, "engine_ui:del", eci=told["options"]["eci"])
+    assert names(served, app) == []
+
+
 def test_the_actions_of_wrangler_make_and_remove_channels(served: Served, app: str) -> None:
     before = tags(served, app)
     served.event(app, "app:open", events=ALL, queries={"allow": [], "deny": []})

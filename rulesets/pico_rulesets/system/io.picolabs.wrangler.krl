@@ -14,6 +14,13 @@ What a pico and its owner manage it with: children, channels, rulesets, its name
   global {
     system_rids = ["io.picolabs.wrangler", "io.picolabs.pds", "io.picolabs.subscription"]
 
+    // What clients of the reference engine's administration channel ask for, in wrangler's words.
+    requests = {
+      "install": "install_ruleset_request", "uninstall": "uninstall_ruleset_request",
+      "new": "new_child_request", "del": "child_deletion_request",
+      "new_channel": "new_channel_request", "del_channel": "channel_deletion_request"
+    }
+
     // -- asking other picos
 
     skyQuery = function(eci, mod, func, params, _host, _path, _root_url) {
@@ -227,6 +234,19 @@ What a pico and its owner manage it with: children, channels, rulesets, its name
     if child then noop()
     fired {
       raise wrangler event "child_deletion_request" attributes event:attrs.put("eci", child{"eci"})
+    }
+  }
+
+  // -- other words for the same
+
+  rule understand_tools {
+    select when engine_ui install or engine_ui uninstall or engine_ui new or engine_ui del
+      or engine_ui new_channel or engine_ui del_channel
+    pre {
+      request = requests{event:name}
+    }
+    always {
+      raise wrangler event request attributes event:attrs
     }
   }
 
