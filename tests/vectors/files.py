@@ -81,7 +81,7 @@ def histories(engine: Engine) -> None:
         "something before the first": {"picos": [{**pico, "before": [LINK, LINK]}]},
         "a name that is bytes": {"picos": [{**pico, "name": b"me"}]},
     }
-    write("export", "refused", list(_other_roots(car, root, changes)))
+    write("export", "refused-root", list(_other_roots(car, root, changes)))
 
 
 def _other_roots(
@@ -110,17 +110,26 @@ def evidence(engine: Engine) -> None:
     stranger = replace(a.envelope, core=cid_of_block(core), batch=None, engine=STRANGER.public_key)
     again = seal(a.core_bytes, replace(a.envelope, elapsed_us=9, batch=None), engine.signer)
     unsigned = replace(envelope, signature=a.envelope.signature)
-    pairs = {
+    receipts = {
         "the same receipt twice": (a, a),
         "the same core under two envelopes": (a, again),
         "a receipt of another place": (a, engine.receipt("me", 4)),
-        "a core that a stranger signed": (a, seal(core, stranger, STRANGER)),
         "a receipt of another pico": (a, engine.receipt("you", 3)),
+    }
+    signatures = {
+        "a core that a stranger signed": (a, seal(core, stranger, STRANGER)),
         "a signature from elsewhere": (a, Receipt(core, encode_envelope(unsigned))),
         "the envelope of another core": (a, Receipt(core, engine.receipt("me", 4).envelope_bytes)),
     }
-    refused = [row(name, encode_evidence(*pair, made)) for name, pair in pairs.items()]
-    refused.append(row("without the maker", encode_evidence(a, b, {})))
+    for kind, pairs in (("receipts", receipts), ("signature", signatures)):
+        refused = [row(name, encode_evidence(*pair, made)) for name, pair in pairs.items()]
+        write("evidence", f"refused-{kind}", refused)
+    more = {**made, LINK: b"\x80"}
+    blocks = [
+        row("without the maker", encode_evidence(a, b, {})),
+        row("a block that nothing leads to", encode_evidence(a, b, more)),
+    ]
+    write("evidence", "refused-blocks", blocks)
     car = CarFile(data)
     root: Any = decode_block(car.block(car.root))
     changes: dict[str, dict[str, Any]] = {
@@ -130,4 +139,4 @@ def evidence(engine: Engine) -> None:
         "another kind": {"kind": "picomesh proof"},
         "another version": {"v": 2},
     }
-    write("evidence", "refused", [*refused, *_other_roots(car, root, changes)])
+    write("evidence", "refused-root", list(_other_roots(car, root, changes)))

@@ -68,4 +68,4 @@ def inputs() -> None:
         block: Any = decode_block(encode_input(INPUTS[kind]))
         for item in broken(block, changes):
             refused.append({**item, "name": f"{kind}: {item['name']}"})
-    write("input", "refused", refused)
+    write("input", "refused-fields", refused)

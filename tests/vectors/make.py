@@ -437,20 +437,27 @@ def checkpoints() -> None:
         accepted.append(row(f"{size} receipts", data, root=root_of(leaves[:size]).hex(), ways=ways))
     write("checkpoint", "accepted", accepted)
     block: Any = decode_block(bytes.fromhex(accepted[2]["bytes"]))
-    changes: dict[str, dict[str, Any]] = {
+    fields: dict[str, dict[str, Any]] = {
         "another version": {"v": 2},
+        "no receipts": {"size": 0},
+        "a size that is text": {"size": "7"},
+        "a short root": {"root": bytes(31)},
+        "a short signature": {"signature": bytes(63)},
+        "a head that is bytes": {"head": names[0].raw},
+        "a field more": {"x": 1},
+    }
+    write("checkpoint", "refused-fields", list(broken(block, fields)))
+    unsigned: dict[str, dict[str, Any]] = {
         "another pico": {"pico": str(names[0])},
         "another size": {"size": 8},
-        "no receipts": {"size": 0},
         "another head": {"head": names[0]},
         "another root": {"root": bytes(32)},
-        "a short root": {"root": bytes(31)},
         "another time": {"time": 6},
         "another engine": {"engine": Signer(b"x" * 32).public_key},
         "another signature": {"signature": bytes(64)},
-        "a field more": {"x": 1},
     }
-    write("checkpoint", "refused", list(broken(block, changes)))
+    rows = [row(name, encode_block({**block, **change})) for name, change in unsigned.items()]
+    write("checkpoint", "refused-signature", rows)
     good = accepted[2]["ways"][1]
     way = good["way"]
     wrong = [

@@ -117,7 +117,7 @@ def test_the_command_line_convicts_with_evidence_and_with_nothing_else(
 ) -> None:
     vectors = VERIFIER.parent / "tests" / "vectors" / "evidence"
     good = json.loads((vectors / "accepted.json").read_text())[0]["bytes"]
-    wrong = json.loads((vectors / "refused.json").read_text())[0]["bytes"]
+    wrong = json.loads((vectors / "refused-receipts.json").read_text())[0]["bytes"]
     for name, data in (("good", good), ("wrong", wrong)):
         (tmp_path / f"{name}.car").write_bytes(bytes.fromhex(data))
     printed = run_node(str(VERIFIER / "cli.js"), str(tmp_path / "good.car"))
