@@ -180,6 +180,11 @@ class Store:
     def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._lock:
             self._write_held()
+            return self._rows_beside(statement, *parameters)
+
+    def _rows_beside(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Rows of tables of which nothing is held: what is held may go on being held."""
+        with self._lock:
             try:
                 return self._database.execute(statement, parameters).fetchall()
             except sqlite3.Error as problem:
@@ -243,22 +248,22 @@ class Store:
 
     def is_gone(self, pico: str) -> bool:
         if self._gone is None:
-            self._gone = {str(row[0]) for row in self._rows("SELECT pico FROM gone")}
+            self._gone = {str(row[0]) for row in self._rows_beside("SELECT pico FROM gone")}
         return pico in self._gone
 
     def pico_of_channel(self, eci: str) -> str | None:
         """The pico that a channel leads to."""
-        rows = self._rows("SELECT pico FROM channel WHERE eci = ?", eci)
+        rows = self._rows_beside("SELECT pico FROM channel WHERE eci = ?", eci)
         return str(rows[0][0]) if rows else None
 
     def channels(self) -> set[tuple[str, str]]:
         """The whole index of channels, for checking."""
-        rows = self._rows("SELECT eci, pico FROM channel")
+        rows = self._rows_beside("SELECT eci, pico FROM channel")
         return {(str(eci), str(pico)) for eci, pico in rows}
 
     def timed_picos(self) -> list[str]:
         """Picos that have, or had, a schedule."""
-        return [str(row[0]) for row in self._rows("SELECT pico FROM timed ORDER BY rowid")]
+        return [str(row[0]) for row in self._rows_beside("SELECT pico FROM timed ORDER BY rowid")]
 
     def pico_called(self, name: str) -> str | None:
         """The pico with just this id or name."""
@@ -344,7 +349,7 @@ class Store:
         held = self._held.seen.get(key)
         if held is not None:
             return held[0]
-        rows = self._rows("SELECT eid FROM seen WHERE key = ?", key)
+        rows = self._rows_beside("SELECT eid FROM seen WHERE key = ?", key)
         return str(rows[0][0]) if rows else None
 
     def forget_seen(self, before_ms: int) -> None:
