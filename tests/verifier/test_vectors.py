@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,11 @@ READERS: dict[str, Callable[[bytes, Row, str], None]] = {
     "export": read_export,
     "evidence": read_the_evidence,
 }
+
+
+def test_vectors_are_sorted_by_class_of_mistake() -> None:
+    names = [Path(file).stem for file in FILES if file != "tree/partial.json"]
+    assert [name for name in names if not re.fullmatch(r"accepted(-\w+)?|refused-\w+", name)] == []
 
 
 def test_every_format_has_vectors_that_are_accepted_and_such_that_are_refused() -> None:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from picomesh.ledger.cid import Cid
-from picomesh.ledger.codec import Block, encode_block
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.fields import FieldError, Fields
 from picomesh.ledger.merkle import is_included, leaf_hash, root_of
+from picomesh.ledger.pieces import head, key, link, number, octets, text
 from picomesh.ledger.signature import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signer, is_signed
 
 VERSION = 1  # 1: first form
@@ -36,16 +36,20 @@ class Checkpoint:
     signature: bytes = b""
 
 
-def _entries(checkpoint: Checkpoint) -> dict[str, Block]:
-    return {
-        "v": VERSION,
-        "pico": checkpoint.pico,
-        "size": checkpoint.size,
-        "head": checkpoint.head,
-        "root": checkpoint.root,
-        "time": checkpoint.time,
-        "engine": checkpoint.engine,
-    }
+def _unsigned(checkpoint: Checkpoint, entries: int = 7) -> bytes:
+    """The block without its signature, which is the last entry: what is signed."""
+    return b"".join(
+        (
+            head(5, entries),
+            key("v") + number(VERSION),
+            key("head") + link(checkpoint.head.raw),
+            key("pico") + text(checkpoint.pico),
+            key("root") + octets(checkpoint.root),
+            key("size") + number(checkpoint.size),
+            key("time") + number(checkpoint.time),
+            key("engine") + octets(checkpoint.engine),
+        )
+    )
 
 
 def sign_checkpoint(
@@ -58,13 +62,12 @@ def sign_checkpoint(
     if root is None:
         root = root_of([leaf_hash(cid) for cid in receipts])
     plain = Checkpoint(pico, len(receipts), receipts[-1], root, time_ms, signer.public_key)
-    message = encode_block(_entries(plain))
-    return replace(plain, signature=signer.sign(_DOMAIN, message))
+    return replace(plain, signature=signer.sign(_DOMAIN, _unsigned(plain)))
 
 
 def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
     """The block of a signed checkpoint."""
-    return encode_block({**_entries(checkpoint), "signature": checkpoint.signature})
+    return _unsigned(checkpoint, 8) + key("signature") + octets(checkpoint.signature)
 
 
 def decode_checkpoint(data: bytes) -> Checkpoint:
@@ -83,8 +86,7 @@ def decode_checkpoint(data: bytes) -> Checkpoint:
     )
     if checkpoint.size == 0:
         raise FieldError("size", "a history has at least one receipt")
-    message = encode_block(_entries(checkpoint))
-    if not is_signed(checkpoint.engine, _DOMAIN, message, checkpoint.signature):
+    if not is_signed(checkpoint.engine, _DOMAIN, _unsigned(checkpoint), checkpoint.signature):
         raise CodecError("signature: it does not hold")
     return checkpoint
 
