@@ -12,7 +12,7 @@ static Envelope context;
 static Value event_domain, event_name; /* asked for by every rule */
 static Value current_rule = KRL_NULL;
 static ArrayBuilder rules_run;
-void (*write_entities)(void); /* null until a rule uses one */
+void (*volatile write_entities)(void); /* null until a rule uses one */
 
 static void begin(const uint8_t *bytes, uint32_t byte_count, Running what) {
     envelope_open(&context, bytes, byte_count);

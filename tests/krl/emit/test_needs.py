@@ -12,6 +12,7 @@ from krl.diagnostic import Source
 from krl.emit import OPTIONAL_PARTS, emit
 from krl.emit.needs import AGGREGATES, CASES, COMPILER, MATCHER, SHOWN
 from krl.link import link
+from krl.link.prune import reached
 from pico_abi import wasm
 
 GUEST = guest_library()
@@ -147,3 +148,20 @@ def linked(text: str) -> wasm.Module:
     compilation = compile_source(Source("r.krl", text))
     assert compilation.program is not None, compilation.diagnostics
     return link(emit(compilation.program, GUEST), GUEST, text)
+
+
+def test_a_program_without_entity_variables_carries_nothing_of_them() -> None:
+    """The optimizer of the library knows all that a pointer can point to, and may call that."""
+    plain, keeping = (
+        {GUEST.function_names[i].decode() for i in live(text)}
+        for text in (PROGRAM, PROGRAM.replace("{expression}", "ent:e"))
+    )
+    assert not any("spread" in name for name in plain)
+    assert any("spread" in name for name in keeping)
+
+
+def live(text: str) -> set[int]:
+    compilation = compile_source(Source("r.krl", text.format(expression="1", attributes="")))
+    assert compilation.program is not None, compilation.diagnostics
+    found = reached(emit(compilation.program, GUEST), GUEST).functions
+    return {index for index in found if index in GUEST.function_names}

@@ -67,7 +67,8 @@ const void *return_area(const uint8_t *bytes, uint32_t byte_count);
 void entities_forget(void);
 
 /* ruleset.c: what an event has to do at its end; a pointer, so that a program without entity
- * variables carries nothing of them */
-extern void (*write_entities)(void);
+ * variables carries nothing of them. Volatile, for the optimizer, which sees all that it can point
+ * to, would call that. */
+extern void (*volatile write_entities)(void);
 
 #endif
