@@ -29,9 +29,10 @@ def measured(picos: int, given: Given) -> Iterator[Row]:
         for side in sides:
             side.ask("create", count=picos)
             side.ask("install", source=source("counter"), picos=list(range(picos)))
-            clear = [event("counter", "clear", pico=at) for at in range(picos)]
-            side.ask("check", calls=clear)
+        clear = [event("counter", "clear", pico=at) for at in range(picos)]
         for mode, ones in (("the newest", [picos - 1]), ("all in turn", range(picos))):
+            for side in sides:  # the slices before did not send each side as many events
+                side.ask("check", calls=clear)
             calls = [event("counter", "count", pico=at) for at in ones]
             case = Case(f"{picos:,} picos", "counter", calls, checked=20)
             answers = same_answers(sides, case, given.effort)
