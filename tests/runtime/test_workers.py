@@ -221,6 +221,31 @@ def test_results_come_by_number_and_what_is_dropped_is_not_kept(tmp_path: Path) 
     assert hand.result(5) == b"" and hand.is_dead
 
 
+def test_nothing_is_kept_of_events_that_the_engine_ran_itself(tmp_path: Path) -> None:
+    with Engine.open(tmp_path / "home", Options(workers=2)) as engine:
+        engine.create("me")
+        engine.install_module("me", counter().build())
+        workers = engine.workers
+        assert workers is not None
+        for _ in range(5):
+            engine.send("me", "a", "b")
+        assert workers.taken == 0, "an event that is alone is run faster here"
+        for hand in workers.hands:
+            os.kill(hand.pid, signal.SIGKILL)
+        for _ in range(3):
+            engine.send_many([Sending("me", "a", "b")] * 5)
+        assert engine.query("me", "t", "n") == 20
+        assert all(hand.is_dead for hand in workers.hands[:1])
+        assert workers._chains == {} and not any(workers._backlogs)
+
+
+def test_a_worker_that_hangs_is_given_up() -> None:
+    hand = Hand([], (sys.executable, "-c", "import time; time.sleep(600)"), patience_s=0.2)
+    hand.ordered = 1
+    assert hand.result(0) == b"" and hand.is_dead
+    hand.close()
+
+
 def test_too_many_workers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="1000 workers"):
         Engine.open(tmp_path / "home", Options(workers=1000))

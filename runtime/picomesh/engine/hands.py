@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import IO
 
 from picomesh.engine.working import LENGTH_BYTES, Row
@@ -17,6 +17,7 @@ from picomesh.engine.working import LENGTH_BYTES, Row
 _CODE = "import sys; from picomesh.engine.working import main; sys.exit(main(sys.argv[1:]))"
 COMMAND = (sys.executable, "-c", _CODE)
 STOP_S = 5.0
+PATIENCE_S = 120.0  # for one result; the fuel limit ends a transition long before
 
 
 class Hand:
@@ -26,7 +27,13 @@ class Hand:
     not wanted any more is said by `drop`.
     """
 
-    def __init__(self, arguments: Sequence[str], command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        command: Sequence[str] = COMMAND,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._patience_s = patience_s
         paths = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
             [*command, *arguments],
@@ -82,7 +89,11 @@ class Hand:
         if early is not None:
             return early
         while not self.is_dead:
-            data = self._results.get()
+            try:
+                data = self._results.get(timeout=self._patience_s)
+            except Empty:  # it hangs: the engine goes on without it
+                self._process.kill()
+                data = None
             if data is None:
                 self.is_dead = True
                 break

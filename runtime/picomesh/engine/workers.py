@@ -88,7 +88,7 @@ class Workers:
         chain = self._chains.get(sent.pico)
         if chain is None:
             chain = self._chains[sent.pico] = self._chain(sent.pico, fuel_limit)
-        if len(chain.waiting) < EXPECTED_MAX:
+        if len(chain.waiting) < EXPECTED_MAX and not self.hands[chain.hand].is_dead:
             expected = Expected(chain, sent)
             chain.waiting.append(expected)
             self._backlogs[chain.hand].append(expected)
@@ -140,8 +140,11 @@ class Workers:
         if chain is None:
             return None
         self.start()
-        expected = chain.waiting[0]
         hand = self.hands[chain.hand]
+        if not chain.waiting:  # its worker is dead
+            self._drop(chain)
+            return None
+        expected = chain.waiting[0]
         data = b""
         if expected.number >= 0 and _is_same(chain, expected.sent, work):
             data = hand.result(expected.number)
@@ -166,6 +169,8 @@ class Workers:
         for expected in chain.waiting:
             if expected.number >= 0:
                 self.hands[chain.hand].drop(expected.number)
+        backlog = self._backlogs[chain.hand]
+        self._backlogs[chain.hand] = deque(item for item in backlog if not item.chain.is_dropped)
 
     def _begin_again(self, chain: Chain, work: Work) -> None:
         """Something came in between: what is left runs from where the pico stands behind it."""
