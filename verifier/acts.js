@@ -17,6 +17,7 @@ import { sha256 } from './sha256.js';
 import { decodeMessage, decodeValue, encodeMessage, encodeValue, messageValue } from './value.js';
 
 const IDENTIFIER_BYTES = 15;
+const SYSTEM = 'picomesh:system/';
 const CHANNELS_MAX = 10_000; // of one pico
 const BORN_MAX = 100; // children of one transition
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -59,6 +60,14 @@ class Scene {
         const rows = this.overlay.everything(RULESETS);
         const records = rows.map(([path, data]) => decodeRecord(path, data));
         return inOrder(this.charged(records));
+    }
+
+    // One of them, or null.
+    ruleset(rid) {
+        this.attempt.meter.charge(ACT_SCAN_FUEL);
+        const path = concat(RULESETS, utf8(rid));
+        const data = this.overlay.get(path);
+        return data === null ? null : decodeRecord(path, data);
     }
 
     channels() {
@@ -325,10 +334,24 @@ function flush(scene) {
     return { answer: null, apply: () => scene.give('flush', data) };
 }
 
+// A system ruleset that the pico has itself is meant as it has it: nobody is asked.
+function ownSystem(scene, url) {
+    if (!url.startsWith(SYSTEM)) {
+        return null;
+    }
+    const own = scene.ruleset(url.slice(SYSTEM.length).replace(/\.krl$/, ''));
+    return own !== null && own.url === url ? own : null;
+}
+
 // The module behind a URL, pinned by its hash from the tape.
 function moduleBehind(scene, url, config, fresh = false) {
     if (!isText(url) || pyStrip(url) === '') {
         throw new ActError('a ruleset needs a url');
+    }
+    const settings = encodeValue(config instanceof Map ? config : new Map());
+    const own = fresh ? null : ownSystem(scene, url);
+    if (own !== null) {
+        return { rid: own.rid, raw: own.raw, source: own.source, url, config: settings };
     }
     const found = scene.acts.fromTape(scene, 'ctx:module', [url, fresh]);
     const get = (name) => (found instanceof Map ? found.get(name) : undefined);
@@ -340,7 +363,7 @@ function moduleBehind(scene, url, config, fresh = false) {
         raw: namedInHex(get('raw')),
         source: get('source') === null ? null : namedInHex(pyStr(get('source'))),
         url: get('url'),
-        config: encodeValue(config instanceof Map ? config : new Map()),
+        config: settings,
     };
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from examples.test_history import live_through
 from lives import lived
@@ -18,6 +19,7 @@ from picomesh.engine.export import export_histories
 from picomesh.engine.inputs import Import, Install, Uninstall
 from picomesh.engine.library import compile_krl
 from picomesh.engine.service import Service
+from picomesh.engine.system import begin
 from picomesh.ledger.cid import cid_of_bytes
 from picomesh.ledger.value import Value, encode_value
 from picomesh.scenario.world import VirtualWorld
@@ -189,12 +191,40 @@ def house() -> bytes:
         return record(engine)
 
 
+def system() -> bytes:
+    """A root and two children by wrangler, a subscription between them, data, an end."""
+    with Service.ephemeral(Options(world=VirtualWorld())) as engine:
+        begin(engine)
+        engine.settle()
+        for name in ("one", "two"):
+            engine.send("root", "wrangler", "new_child_request", {"name": name})
+        one, two = (pico for pico, name in engine.store.picos() if name != "root")
+        known: Any = engine.query(two, "io.picolabs.subscription", "wellKnown_Rx")
+        asked: dict[str, Value] = {"wellKnown_Tx": known["id"], "Rx_role": "a", "Tx_role": "b"}
+        engine.send(one, "wrangler", "subscription", {**asked, "name": "both"})
+        engine.send(two, "wrangler", "pending_subscription_approval", bus_of(engine, two))
+        hello: dict[str, Value] = {"namespace": "a", "keyvalue": "b", "value": [1.5]}
+        sent: dict[str, Value] = {"Tx_role": "b", "domain": "pds", "attrs": hello}
+        engine.send(one, "wrangler", "send_event_on_subs", {**sent, "type": "new_data_available"})
+        engine.send(two, "wrangler", "cancel_subscriptions")
+        engine.send(two, "wrangler", "intent_to_delete")
+        assert engine.query("root", "io.picolabs.wrangler", "children") != []
+        return record(engine)
+
+
+def bus_of(engine: Service, pico: str) -> dict[str, Value]:
+    """What names the subscription that a pico is asked for."""
+    buses: Any = engine.query(pico, "io.picolabs.subscription", "inbound")
+    return {"Id": buses[0]["Id"]}
+
+
 MADE: dict[str, Callable[[], bytes]] = {
     "classes": classes,
     "examples": examples,
     "family": family,
     "fates": fates,
     "house": house,
+    "system": system,
 }
 
 

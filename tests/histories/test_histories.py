@@ -38,7 +38,8 @@ def programs(backend: str, folder: Path) -> Programs:
 
 
 def test_histories_of_every_kind_were_recorded() -> None:
-    assert {path.stem for path in FILES} >= {"classes", "examples", "family", "fates", "house"}
+    names = {"classes", "examples", "family", "fates", "house", "system"}
+    assert {path.stem for path in FILES} >= names
     found: set[str] = set()
     for path in FILES:
         source = histories(path)
