@@ -189,8 +189,9 @@ def main() -> int:
             measure(item, rounds, 64 if small else item.events, Path(folder))
             for item in (ALL[:1] if small else ALL)
         ]
-    result = {"bench": "cores", **circumstances(), "goals": GOALS, "rounds": rounds, "rows": rows}
-    line = json.dumps(result)
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+    about = {"goals": GOALS, "rounds": rounds, "load": load, "rows": rows}
+    line = json.dumps({"bench": "cores", **circumstances(), **about})
     print(line)
     if not small:
         with RESULTS.open("a", encoding="utf-8") as file:
