@@ -69,7 +69,7 @@ def search(source: str, flags: str = "") -> object:
     return compile_search(source, flags, guest_library(), lambda text: 150_000)
 
 
-def answers(flags: str) -> list[list[object]]:
+def answers(flags: str) -> list[object]:
     """What a ruleset makes of each subject with each pattern."""
     functions = [ONE.format(at, f"re#{source}#{flags}") for at, source in enumerate(FUNCTIONS)]
     every = ", ".join(f"f{at}(s)" for at in range(len(FUNCTIONS)))
