@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def search(source: str, flags: str = "") -> object:
     return compile_search(source, flags, guest_library(), lambda text: 150_000)
 
 
-def answers(flags: str) -> list[object]:
+def answers(flags: str) -> list[Any]:
     """What a ruleset makes of each subject with each pattern."""
     functions = [ONE.format(at, f"re#{source}#{flags}") for at, source in enumerate(FUNCTIONS)]
     every = ", ".join(f"f{at}(s)" for at in range(len(FUNCTIONS)))
