@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
 from picomesh.ledger.car import CarFile, encode_car
-from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
+from picomesh.ledger.cid import DAG_CBOR, Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.codec import Block, decode_block, encode_block
 from picomesh.ledger.errors import CodecError, LedgerError, MissingBlock
 from picomesh.ledger.export import (
@@ -102,18 +103,24 @@ def _relinked(
     root: Cid, blocks: dict[Cid, bytes], cid: Cid, new: bytes
 ) -> tuple[Cid, dict[Cid, bytes]]:
     """The blocks with one replaced, and with it every block that leads to it."""
-    made = dict(blocks)
-    waiting = [(cid, new)]
+    made = {name: data for name, data in blocks.items() if name != cid}
+    waiting = deque([(cid, _named(cid, new))])
+    made[waiting[0][1]] = new
     while waiting:
-        old, data = waiting.pop()
-        made.pop(old, None)
-        name = cid_of_block(data) if old.raw[1] == 0x71 else cid_of_bytes(data)
-        made[name] = data
+        old, name = waiting.popleft()
         root = name if old == root else root
         for other, block in list(made.items()):
-            if other != name and old.raw in block:
-                waiting.append((other, block.replace(old.raw, name.raw)))
+            if old.raw in block:
+                del made[other]
+                data = block.replace(old.raw, name.raw)
+                made[_named(other, data)] = data
+                waiting.append((other, _named(other, data)))
     return root, made
+
+
+def _named(like: Cid, data: bytes) -> Cid:
+    """The name of a block of the same codec."""
+    return cid_of_block(data) if like.codec == DAG_CBOR else cid_of_bytes(data)
 
 
 def signed_lies(data: bytes, signer: Signer, chance: random.Random) -> Iterator[bytes]:

@@ -180,20 +180,20 @@ class Auditor {
 
     check_state() {
         this.reached = reach(this.core.pre, this.car);
-        const isRecord = ([path]) => startsWith(path, RULESETS);
-        this.records = this.reached.values
-            .filter(isRecord)
-            .map(([path, value]) => decodeRecord(path, this.car.block(value)));
         const values = this.reached.values.length;
         return `${this.reached.names.length - values} nodes and ${values} values of the state`;
     }
 
     async check_code() {
         this.recorder = new Recorder(this.car);
+        this.records = this.reached.values
+            .filter(([path]) => startsWith(path, RULESETS))
+            .map(([path, value]) => decodeRecord(path, this.car.block(value)));
         const rows = this.records.map(({ raw, metered }) => [raw, metered]);
         rows.push(...this.core.code.map(([, raw, metered]) => [raw, metered]));
         rows.push(...this.proof.modules);
-        const missing = rows.flat().find((cid) => !this.car.has(cid));
+        const installed = this.given.kind === 'install' ? [this.given.raw] : [];
+        const missing = [...rows.flat(), ...installed].find((cid) => !this.car.has(cid));
         if (missing !== undefined) {
             refuse(`the file is not complete: module ${missing} is not there`);
         }
