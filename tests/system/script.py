@@ -242,6 +242,11 @@ def _refuse(it: Transcript, one: str, two: str) -> None:
     (bus,) = _request(it, "asked a third time", one, two)
     it.do("taken back", one, "wrangler:outbound_cancellation", Id=bus["Id"])
     it.do("nobody to ask", one, "wrangler:subscription", name="x")
+    known = it.world.query(two, SUBSCRIPTION, "wellKnown_Rx")["id"]
+    it.do("no roles", one, "wrangler:subscription", wellKnown_Tx=known, name="x")
+    it.ask("no roles: outbound", one, SUBSCRIPTION, "outbound")
+    it.ask("no roles: inbound", two, SUBSCRIPTION, "inbound")
+    it.do("all end", two, "wrangler:cancel_subscriptions")
     for name, eci in (("one", one), ("two", two)):
         it.ask(f"{name}: told", eci, "app", "told")
         it.ask(f"{name}: inbound at the end", eci, SUBSCRIPTION, "inbound")
