@@ -58,9 +58,10 @@ class Inbox:
         queue = self._queues.get(item.pico)
         if queue is None:
             queue = self._queues[item.pico] = _Queue()
+        size_bytes = item.size_bytes
         queue.items[item.arrival] = item
-        queue.size_bytes += item.size_bytes
-        self.size_bytes += item.size_bytes
+        queue.size_bytes += size_bytes
+        self.size_bytes += size_bytes
         self._picos[item.arrival] = item.pico
 
     def remove(self, arrival: int) -> None:
@@ -69,9 +70,9 @@ class Inbox:
         if pico is None:
             return
         queue = self._queues[pico]
-        item = queue.items.pop(arrival)
-        queue.size_bytes -= item.size_bytes
-        self.size_bytes -= item.size_bytes
+        size_bytes = queue.items.pop(arrival).size_bytes
+        queue.size_bytes -= size_bytes
+        self.size_bytes -= size_bytes
         if not queue.items:
             del self._queues[pico]
 
