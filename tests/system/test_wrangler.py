@@ -142,6 +142,24 @@ def test_a_flush_installs_what_is_behind_the_url_now(served: Served, app: str) -
     assert served.query(app, "app", "config") == "newer"
 
 
+def test_a_newer_version_is_installed_once_where_it_is_asked_for_and_elsewhere_as_well(
+    served: Served, app: str
+) -> None:
+    url = (Path(served.options.files or ".") / "app.krl").as_uri()
+    other = child(served, "Bea")["uiEci"]
+    served.event(other, "wrangler:install_ruleset_request", url=url)
+    picos = [served.query(eci, WRANGLER, "id") for eci in (app, other)]
+    before = [len(served.ask("GET", f"/api/v1/picos/{pico}/receipts")) for pico in picos]
+    install(served, app, "app", APP.replace("ctx:rid_config", '"newer"'))
+    served.settle()
+    for eci in (app, other):
+        assert served.query(eci, "app", "config") == "newer"
+    after = [served.ask("GET", f"/api/v1/picos/{pico}/receipts") for pico in picos]
+    new = [[item["kind"] for item in rows[had:]] for rows, had in zip(after, before, strict=True)]
+    assert [kinds[:1] for kinds in new] == [["event"], ["install"]]
+    assert "install" not in new[0]
+
+
 def test_channels_come_and_go_by_events_and_by_actions(served: Served, app: str) -> None:
     before = tags(served, app)
     for request in (

@@ -8,7 +8,7 @@ to the same receipts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -20,7 +20,7 @@ from picomesh.engine.inputs import Delete, Install, Spawn, decode_input, encode_
 from picomesh.engine.newborn import Newborn
 from picomesh.engine.perform import Performed, Work, perform
 from picomesh.engine.programs import Programs
-from picomesh.engine.records import Layered, PicoState
+from picomesh.engine.records import RULESETS, Layered, PicoState
 from picomesh.engine.sends import Neighbours, sends_of
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.value import decode_plain
@@ -82,7 +82,8 @@ def _follow(
         elif effect.kind == "remove":
             _remove(host, layered, work, at, str(decode_plain(effect.data)["pico"]), batch)
         elif effect.kind == "flush":
-            batch.sent += _flush(host, work, at, decode_plain(effect.data))
+            installed = {path for path, _ in performed.transition.writes}
+            batch.sent += _flush(host, work, at, decode_plain(effect.data), installed)
     for at, pico, event in sends_of(performed.transition, young, work.pico, born):
         seed = derived_seed(work, "send", at)
         joining = young.next_of(pico, event, seed)
@@ -107,11 +108,19 @@ def _remove(host: Host, layered: Layered, work: Work, at: int, root: str, batch:
         batch.gone.append(pico)
 
 
-def _flush(host: Host, work: Work, at: int, flushed: Mapping[str, object]) -> Iterator[Sent]:
-    """An install for every pico that has something else from this URL."""
+def _flush(
+    host: Host, work: Work, at: int, flushed: Mapping[str, object], installed: Set[bytes]
+) -> Iterator[Sent]:
+    """An install for every pico that has something else from this URL.
+
+    Not for the one that flushed, if it has installed it itself.
+    """
+    own = RULESETS + str(flushed["rid"]).encode() in installed
     raw, source = Cid(bytes.fromhex(str(flushed["raw"]))), flushed["source"]
     text = None if source is None else Cid(bytes.fromhex(str(source)))
     for pico, _ in host.store.picos():
+        if own and pico == work.pico:
+            continue
         for record in host.state(pico).rulesets():
             if record.url == flushed["url"] and record.raw != raw and record.rid == flushed["rid"]:
                 given = Install(record.rid, raw, text, record.url, record.config)
