@@ -271,7 +271,7 @@ def hint_assignment(node: tree.Assign, diagnostics: Diagnostics) -> None:
         ) if (node.path, node.domain, node.name) == (None, "ent", name):
             diagnostics.warning(
                 f"the whole of ent:{name} is stored for one change",
-                node.value.span,
+                Span(start_of(node.value), node.value.span.end),
                 "an assignment by key stores only what lies under the key",
                 f"write ent:{name}{{key}} := value",
             )
