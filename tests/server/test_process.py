@@ -103,6 +103,32 @@ def test_two_engines_talk_and_both_stop_cleanly_and_go_on(tmp_path: Path) -> Non
         assert second.ask(f"/c/{there}/query/p/n") == 3
 
 
+def test_it_stops_soon_while_a_rule_waits_for_a_host_that_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "p.krl").write_text(
+        """ruleset p { meta { shares n } global { n = function() { ent:n } }
+          rule r { select when a b http:get(event:attrs{"url"}) setting(x)
+            fired { ent:n := 1 } } }"""
+    )
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with engine(tmp_path / "home", tmp_path, port) as running:
+            eci = make(running, tmp_path)
+            running.ask(f"/c/{eci}/event/a/b", {"url": url})
+            client, _ = silent.accept()
+            with client:
+                started_s = time.monotonic()
+                assert running.stop() == 0
+                assert time.monotonic() - started_s < 15
+    with engine(tmp_path / "home", tmp_path, port) as running:  # nobody listens there any more
+        for _ in range(200):
+            receipts = running.ask("/api/v1/picos/me/receipts")
+            if len(receipts) == 3:
+                break
+            time.sleep(0.05)
+        assert receipts[-1]["kind"] == "event", "it was tried again"
+
+
 def test_two_hundred_acknowledged_events_and_a_kill_are_all_there_after_a_restart(
     tmp_path: Path,
 ) -> None:
