@@ -150,14 +150,10 @@ static inline void write_narrow(uint8_t *at, const Value *part, const Value *end
 
 static __attribute__((noinline)) void write_wide(uint8_t *at, const Value *part, const Value *end) {
     for (; part < end; part++) {
-        if (is_string(*part)) {
-            write_units(at, true, string_of(*part));
-            at += 2 * string_of(*part)->length;
-            continue;
-        }
-        uint8_t digits[DIGITS_MAX];
-        uint32_t count = (uint32_t)(write_digits(digits, *part) - digits);
-        for (uint32_t i = 0; i < count; i++, at += 2) *(uint16_t *)(void *)at = digits[i];
+        bool is_text = is_string(*part);
+        const String *s = is_text ? string_of(*part) : to_string(from_number((uint32_t)*part));
+        write_units(at, true, s);
+        at += 2 * s->length;
     }
 }
 
