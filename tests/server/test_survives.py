@@ -269,8 +269,12 @@ def test_an_engine_whose_thread_meets_a_broken_store_says_so_and_goes_on(tmp_pat
 
     engine.store.outgoing = fail  # type: ignore[method-assign]
     assert worker.call(lambda engine: engine.find("me")).result(20)
-    time.sleep(0.1)
-    assert worker.is_alive and worker.counts.faults > 0
+    for _ in range(400):
+        if worker.counts.faults:
+            break
+        time.sleep(0.02)
+    has_faults = worker.is_alive and worker.counts.faults > 0
     engine.store.outgoing = broken  # type: ignore[method-assign]
-    assert worker.call(lambda engine: engine.find("me")).result(20)
-    worker.stop()
+    found = worker.call(lambda engine: engine.find("me")).result(20)
+    worker.stop()  # else the process would wait for its thread
+    assert has_faults and found
