@@ -27,7 +27,7 @@ from picomesh.ledger.cid import Cid
 from picomesh.ledger.errors import BrokenHistory
 from picomesh.ledger.verify import Chain
 from picomesh.sandbox.backends import BackendOptions
-from picomesh.sandbox.machine import WasmtimeSandbox
+from picomesh.sandbox.direct import open_sandbox
 
 Progress = Callable[[int], None]
 _POLL_S = 0.1
@@ -131,7 +131,7 @@ def run_job(job: Job) -> Rerun:
     """What a worker does."""
     histories = ExportedHistories(Path(job.file).read_bytes())
     cache = None if job.cache is None else Path(job.cache)
-    programs = Programs(WasmtimeSandbox(BackendOptions(job.backend), cache))
+    programs = Programs(open_sandbox(BackendOptions(job.backend), cache))
     first = histories.start(job.pico, job.first)
     return rerun(histories, histories.engine, programs, job.pico, first, job.last, _count)
 
