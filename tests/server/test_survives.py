@@ -261,20 +261,21 @@ def test_an_engine_whose_thread_meets_a_broken_store_says_so_and_goes_on(tmp_pat
     worker = Worker(engine)
     build_application(worker, Address(), "token" * 4)
     worker.start()
-    worker.call(lambda engine: engine.create("me")).result(20)
-    broken = engine.store.outgoing
+    try:
+        worker.call(lambda engine: engine.create("me")).result(20)
+        whole = engine.store.outgoing
 
-    def fail() -> Any:
-        raise OSError("the disk is gone")
+        def fail() -> Any:
+            raise OSError("the disk is gone")
 
-    engine.store.outgoing = fail  # type: ignore[method-assign]
-    assert worker.call(lambda engine: engine.find("me")).result(20)
-    for _ in range(400):
-        if worker.counts.faults:
-            break
-        time.sleep(0.02)
-    has_faults = worker.is_alive and worker.counts.faults > 0
-    engine.store.outgoing = broken  # type: ignore[method-assign]
-    found = worker.call(lambda engine: engine.find("me")).result(20)
-    worker.stop()  # else the process would wait for its thread
-    assert has_faults and found
+        engine.store.outgoing = fail  # type: ignore[method-assign]
+        for _ in range(400):
+            if worker.counts.faults:
+                break
+            time.sleep(0.05)
+        assert worker.is_alive and worker.counts.faults > 0
+        assert worker.call(lambda engine: engine.find("me")).result(20)
+        engine.store.outgoing = whole  # type: ignore[method-assign]
+        assert worker.call(lambda engine: engine.find("me")).result(20)
+    finally:
+        worker.stop()
