@@ -430,7 +430,7 @@ def test_reading_a_home_does_not_touch_it(folder: Path) -> None:
 
 
 def _hold(path: str, held: Signal, done: Signal) -> None:
-    import plyvel  # type: ignore[import-untyped, unused-ignore]  # it has no types
+    import plyvel  # type: ignore[import-untyped, import-not-found, unused-ignore]  # an extra
 
     database = plyvel.DB(path)
     held.set()
