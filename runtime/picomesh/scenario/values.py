@@ -7,7 +7,7 @@ from typing import Any
 
 from picomesh.ledger.value import Value
 
-_HEX = re.compile(r"0x[A-Fa-f0-9]+", re.ASCII)
+_HEX = re.compile(r"0x[A-F0-9]+", re.ASCII | re.IGNORECASE)
 
 
 def result_of(value: Value) -> dict[str, Any]:
