@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from picomesh.engine.family import CHILDREN, Relative, Siblings, child_record, children_of
@@ -33,6 +33,7 @@ def expected(state: Records) -> tuple[int, int]:
     return len(children), max((child.position for child in children), default=-1)
 
 
+@example([(True, 0), (True, 0)], [(False, 0), (True, 0)])  # one that goes and comes again
 @given(STEPS, STEPS)
 def test_places_are_what_a_look_at_all_children_finds(
     before: list[tuple[bool, int]], during: list[tuple[bool, int]]

@@ -51,24 +51,24 @@ class Siblings:
 
     def note(self, path: bytes, data: bytes | None) -> None:
         """A record that was written, or removed."""
+        before = self._places.pop(path, None)
         if data is not None:
             place = self._places[path] = _relative(data).position
             self._last = max(self._last, place)
-        elif self._places.pop(path, None) == self._last:
+        if before == self._last:
             self._last = max(self._places.values(), default=-1)
 
     def with_changes(self, written: Mapping[bytes, bytes | None]) -> tuple[int, int]:
         """How many there are, and the last one's place, after what was written by now."""
         changes = [(path, data) for path, data in written.items() if path.startswith(CHILDREN)]
-        if any(data is None for _, data in changes):
+        if any(data is None or path in self._places for path, data in changes):
             changed = Siblings(())
             changed._places, changed._last = dict(self._places), self._last
             for path, data in changes:
                 changed.note(path, data)
             return len(changed._places), changed._last
         new = [_relative(data).position for path, data in changes if data is not None]
-        known = sum(path in self._places for path, _ in changes)
-        return len(self._places) + len(new) - known, max([self._last, *new])
+        return len(self._places) + len(new), max([self._last, *new])
 
 
 def everything(state: Readable, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
