@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 import json
-import multiprocessing
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from multiprocessing.synchronize import Event as Signal
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -429,27 +429,23 @@ def test_reading_a_home_does_not_touch_it(folder: Path) -> None:
     assert everything() == before
 
 
-def _hold(path: str, held: Signal, done: Signal) -> None:
-    import plyvel  # type: ignore[import-untyped, import-not-found, unused-ignore]  # an extra
-
-    database = plyvel.DB(path)
-    held.set()
-    done.wait(30)
-    database.close()
+HOLD = """
+import sys
+import plyvel
+database = plyvel.DB(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_a_home_that_an_engine_uses_is_refused(folder: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, done = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(str(folder / "db"), held, done))
-    other.start()
-    try:
-        assert held.wait(30)
+    command = [sys.executable, "-c", HOLD, str(folder / "db")]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
         with pytest.raises(OperatorError, match="an engine uses"):
             read_rows(folder)
-    finally:
-        done.set()
-        other.join()
+        other.communicate()
+    assert read_rows(folder).picos
 
 
 def test_a_damaged_database_is_an_answer_not_a_crash(folder: Path) -> None:
