@@ -128,6 +128,23 @@ def test_the_search_finds_what_is_worse_than_where_it_began() -> None:
     assert again.worst == found.worst
 
 
+def test_a_record_that_does_not_happen_again_is_none() -> None:
+    """A stopwatch that a neighbour disturbs once, in the middle of the search."""
+    times = 0
+
+    class Disturbed:
+        def measure(self, name: str, snippets: tuple[Snippet, ...]) -> Measured:
+            nonlocal times
+            times += 1
+            time = 100 if times == 50 else len(snippets)
+            return Measured(name, (Point(1, len(snippets) * REPEATS, time * REPEATS),))
+
+    watch: Any = Disturbed()
+    found = search(watch, 100, 1, lambda measured: None)
+    assert times > 100
+    assert found.worst.ns_per_fuel == pytest.approx(1.0)
+
+
 def test_the_first_touch_of_memory_is_measured_apart() -> None:
     found = first_touch(open_sandbox(BackendOptions()))
     assert found.pages > 1000 and found.elapsed_ns >= 0 and found.fuel > found.pages

@@ -20,7 +20,7 @@ DEPTH_MAX = 128
 BLOCK_BYTES_MAX = 16 * 1024 * 1024
 _CID_TAG = 42
 _BYTES, _TEXT, _MAJOR_7 = 2, 3, 0xE0
-_CUT = "the bytes end too early"
+CUT = "the bytes end too early"
 # Behind the byte d8: tag 42 around 37 bytes, a zero and the CID, of which four bytes are known.
 _LINK_HEADS = tuple(
     b"\x2a\x58\x25\x00\x01" + bytes((codec,)) + b"\x1e\x20" for codec in (RAW, DAG_CBOR)
@@ -46,7 +46,7 @@ def decode_block(data: bytes, bytes_max: int = BLOCK_BYTES_MAX) -> Block:
     try:
         value, at = _read(data, 0, 0)
     except IndexError as problem:
-        raise CodecError(_CUT) from problem
+        raise CodecError(CUT) from problem
     except UnicodeDecodeError as problem:
         raise CodecError("text is not UTF-8") from problem
     if at != len(data):
@@ -69,7 +69,7 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Block, int]:
         end = at + _LINK_BYTES
         if end <= len(data):
             return trusted_cid(data[end - CID_BYTES : end]), end
-    argument, at = _argument(data, at, first)
+    argument, at = read_argument(data, at, first)
     match first >> 5:
         case 0:
             return argument, at
@@ -89,7 +89,7 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Block, int]:
             return _simple(first), at
 
 
-def _argument(data: bytes, at: int, first: int) -> tuple[int, int]:
+def read_argument(data: bytes, at: int, first: int) -> tuple[int, int]:
     """The argument of a head; refuses indefinite and longer than needed forms."""
     info = first & 31
     if info < 24 or first >= _MAJOR_7:
@@ -97,26 +97,29 @@ def _argument(data: bytes, at: int, first: int) -> tuple[int, int]:
     if info > 27:
         raise CodecError("indefinite or reserved length")
     width = 1 << (info - 24)
-    argument = int.from_bytes(_take(data, at, width), "big")
+    end = at + width
+    if end > len(data):
+        raise CodecError(CUT)
+    argument = int.from_bytes(data[at:end], "big")
     if argument < (24 if width == 1 else 1 << (width * 4)):
         raise CodecError("a number is written longer than needed")
-    return argument, at + width
+    return argument, end
 
 
 def _take(data: bytes, at: int, count: int) -> bytes:
     if count > len(data) - at:
-        raise CodecError(_CUT)
+        raise CodecError(CUT)
     return data[at : at + count]
 
 
-def _check_count(data: bytes, at: int, bytes_min: int) -> None:
+def check_count(data: bytes, at: int, bytes_min: int) -> None:
     """A claimed count is believed only when so many items can still follow."""
     if bytes_min > len(data) - at:
         raise CodecError("a length goes past the end")
 
 
 def _read_list(data: bytes, at: int, count: int, depth: int) -> tuple[Block, int]:
-    _check_count(data, at, count)
+    check_count(data, at, count)
     items: list[Block] = []
     for _ in range(count):
         item, at = _read(data, at, depth + 1)
@@ -126,14 +129,14 @@ def _read_list(data: bytes, at: int, count: int, depth: int) -> tuple[Block, int
 
 def _read_map(data: bytes, at: int, count: int, depth: int) -> tuple[Block, int]:
     """Keys are greater than the one before: shorter first, then bytewise."""
-    _check_count(data, at, 2 * count)
+    check_count(data, at, 2 * count)
     entries: dict[str, Block] = {}
     length_before, before = -1, b""
     for _ in range(count):
         first = data[at]
         if first >> 5 != _TEXT:
             raise CodecError("a map key is not text")
-        length, at = _argument(data, at + 1, first)
+        length, at = read_argument(data, at + 1, first)
         key = _take(data, at, length)
         if length <= length_before and (length < length_before or key <= before):
             raise CodecError("map keys are not in order")
@@ -147,7 +150,7 @@ def _read_link(data: bytes, at: int, tag: int) -> tuple[Cid, int]:
     if tag != _CID_TAG:
         raise CodecError(f"tag {tag}, only links (42) are allowed")
     first = data[at]
-    count, at = _argument(data, at + 1, first)
+    count, at = read_argument(data, at + 1, first)
     raw = _take(data, at, count) if first >> 5 == _BYTES else b""
     if raw[:1] != b"\x00":
         raise CodecError("a link is not a CID")

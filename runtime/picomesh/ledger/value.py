@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from picomesh.ledger.codec import DEPTH_MAX
+from picomesh.ledger.codec import CUT, DEPTH_MAX, check_count, read_argument
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.pieces import head
 
@@ -180,15 +180,12 @@ def _write_wrapped(out: bytearray, entries: dict[str, Value], keys: list[str], d
         _write(out, entries[key], depth + 2)
 
 
-_CUT = "the bytes end too early"
-
-
 def _decode(data: bytes, read: Callable[[bytes, int, int], tuple[_Read, int]]) -> _Read:
     """One item that is all of the bytes."""
     try:
         value, at = read(data, 0, 0)
     except IndexError as problem:
-        raise CodecError(_CUT) from problem
+        raise CodecError(CUT) from problem
     except UnicodeDecodeError as problem:
         raise CodecError("text is not UTF-8") from problem
     if at != len(data):
@@ -205,18 +202,18 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Value, int]:
     if 0x60 <= first < 0x78:
         end = at + first - 0x60
         if end > len(data):
-            raise CodecError(_CUT)
+            raise CodecError(CUT)
         return data[at:end].decode(), end
     if first >= 0xE0:
         return _read_simple(data, at, first)
-    argument, at = _argument(data, at, first & 31)
+    argument, at = read_argument(data, at, first)
     major = first >> 5
     if major <= 1:
         return _integer(argument if major == 0 else -1 - argument), at
     if major == 3:
         end = at + argument
         if end > len(data):
-            raise CodecError(_CUT)
+            raise CodecError(CUT)
         return data[at:end].decode(), end
     if depth + (argument > 0) > DEPTH_MAX:
         raise CodecError(f"a value is nested deeper than {DEPTH_MAX}")
@@ -225,22 +222,6 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Value, int]:
     if major == 5:
         return _read_map(data, at, argument, depth)
     raise CodecError("a value holds no byte strings and no tags")
-
-
-def _argument(data: bytes, at: int, info: int) -> tuple[int, int]:
-    """The argument of a head; refuses indefinite and longer than needed forms."""
-    if info < 24:
-        return info, at
-    if info > 27:
-        raise CodecError("indefinite or reserved length")
-    width = 1 << (info - 24)
-    end = at + width
-    if end > len(data):
-        raise CodecError(_CUT)
-    argument = int.from_bytes(data[at:end], "big")
-    if argument < (24 if width == 1 else 1 << (width * 4)):
-        raise CodecError("a number is written longer than needed")
-    return argument, end
 
 
 def _read_simple(data: bytes, at: int, first: int) -> tuple[Value, int]:
@@ -253,7 +234,7 @@ def _read_simple(data: bytes, at: int, first: int) -> tuple[Value, int]:
             return None, at
         case 0xFB:
             if at + 8 > len(data):
-                raise CodecError(_CUT)
+                raise CodecError(CUT)
             return _float(data[at : at + 8]), at + 8
     raise CodecError("floats of other widths and other simple values have no place in a value")
 
@@ -273,14 +254,8 @@ def _float(data: bytes) -> float:
     return float(number)
 
 
-def _check_count(data: bytes, at: int, count: int) -> None:
-    """A claimed count is believed only when so many items can still follow."""
-    if count > len(data) - at:
-        raise CodecError("a length goes past the end")
-
-
 def _read_list(data: bytes, at: int, count: int, depth: int) -> tuple[Value, int]:
-    _check_count(data, at, count)
+    check_count(data, at, count)
     items: list[Value] = []
     for _ in range(count):
         item, at = _read(data, at, depth + 1)
@@ -292,7 +267,7 @@ def _read_entries(
     data: bytes, at: int, count: int, depth: int
 ) -> tuple[dict[str, Value], int, bool]:
     """A map, and whether a key of it may be an index, so that KRL's order is another one."""
-    _check_count(data, at, 2 * count)
+    check_count(data, at, 2 * count)
     entries: dict[str, Value] = {}
     length_before, before = -1, b""
     has_digit = False
@@ -301,13 +276,13 @@ def _read_entries(
         if 0x60 <= first < 0x78:
             length, at = first - 0x60, at + 1
         elif first >> 5 == 3:
-            length, at = _argument(data, at + 1, first & 31)
+            length, at = read_argument(data, at + 1, first)
         else:
             raise CodecError("a map key is not text")
         end = at + length
         key = data[at:end]
         if end > len(data):
-            raise CodecError(_CUT)
+            raise CodecError(CUT)
         if length <= length_before and (length < length_before or key <= before):
             raise CodecError("map keys are not in order")
         length_before, before = length, key
@@ -338,7 +313,7 @@ def _read_plain(data: bytes, at: int, depth: int) -> tuple[dict[str, Value], int
     first = data[at]
     if first >> 5 != 5:
         raise CodecError("a message is not a map")
-    count, at = _argument(data, at + 1, first & 31)
+    count, at = read_argument(data, at + 1, first)
     entries, at, _ = _read_entries(data, at, count, depth)
     return entries, at
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 
 from picomesh.engine import Response
 from picomesh.engine.delivery import Delivered
 from picomesh.engine.service import Service
+
+_LOGGER = logging.getLogger("picomesh.engine")
 
 
 @dataclass(slots=True)
@@ -19,7 +22,6 @@ class Counts:
     queries: int = 0
     deliveries: Counter[str] = field(default_factory=Counter)
     faults: int = 0
-    last_fault: str = ""
 
     def transition(self, response: Response) -> None:
         core = response.receipt.core
@@ -30,8 +32,9 @@ class Counts:
         self.deliveries["done" if done.done else "given_up"] += 1
 
     def fault(self, text: str) -> None:
+        """A failure of this machine. Its reason is for who runs the engine: on standard error."""
         self.faults += 1
-        self.last_fault = text
+        _LOGGER.error("a failure of this machine: %s", text)
 
     def as_text(self, engine: Service) -> str:
         """The metrics page."""

@@ -38,7 +38,8 @@ def search(watch: Stopwatch, tries: int, seed: int, tell: Callable[[Measured], N
     rng = random.Random(seed)
     first = [_try(watch, _mix(rng), tell) for _ in range(max(min(FIRST_MIXES, tries), 1))]
     rates = sorted(measured.ns_per_fuel for _, measured in first)
-    worst, best = max(first, key=lambda item: item[1].ns_per_fuel)
+    worst, best = max(first, key=lambda item: _rate(item[1]))
+    best = _confirmed(watch, worst, best)
     current, rate, idle = worst, best.ns_per_fuel, 0
     for _ in range(tries - len(first)):
         if idle >= PATIENCE:
@@ -49,7 +50,7 @@ def search(watch: Stopwatch, tries: int, seed: int, tell: Callable[[Measured], N
         else:
             idle += 1
         if measured.ns_per_fuel > best.ns_per_fuel:
-            best = measured
+            best = max(best, _confirmed(watch, mix, measured), key=_rate)
     return Found(best, rates[len(rates) // 2], tries)
 
 
@@ -64,7 +65,11 @@ def _try(
 def _confirmed(watch: Stopwatch, mix: tuple[Snippet, ...], first: Measured) -> Measured:
     """A record that does not happen again was a neighbour on this machine."""
     again = [watch.measure(first.name, mix) for _ in range(CONFIRMATIONS)]
-    return min([first, *again], key=lambda measured: measured.ns_per_fuel)
+    return min([first, *again], key=_rate)
+
+
+def _rate(measured: Measured) -> float:
+    return measured.ns_per_fuel
 
 
 def _mix(rng: random.Random) -> tuple[Snippet, ...]:
