@@ -6,7 +6,6 @@ where this wasmtime is the one it was written for, and the plain one everywhere 
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -26,6 +25,7 @@ from picomesh.sandbox.interface import (
     Program,
     Sandbox,
 )
+from picomesh.sandbox.killing import DEADLINE, Clock
 from picomesh.sandbox.lane import Lane
 from picomesh.sandbox.machine import INSTANCES_MAX, WasmtimeSandbox
 from picomesh.sandbox.native import Library, Unavailable, address_of, take_problem
@@ -86,6 +86,8 @@ class DirectSandbox:
         self._engine_at = address_of(self.engine.ptr())
         self._cache = ModuleCache(self.engine, options, cache, "-pooled")
         self._free: list[Lane] = []
+        kill_after_ms = options.kill_after_ms
+        self._clock = None if kill_after_ms is None else Clock(self.engine, kill_after_ms)
 
     @property
     def backend(self) -> str:
@@ -104,7 +106,7 @@ class DirectSandbox:
             lane = self._free.pop()
         except IndexError:
             lane = Lane(self.engine, self._library)
-        return DirectMachine(self, lane, self._engine_at, meter, self._options.kill_after_ms)
+        return DirectMachine(self, lane, self._engine_at, meter, self._clock)
 
     def give_back(self, lane: Lane) -> None:
         self._free.append(lane)
@@ -113,7 +115,7 @@ class DirectSandbox:
 class DirectMachine:
     """One store: the guests of one transition, with a common budget and native stack."""
 
-    __slots__ = ("_context", "_guests", "_lane", "_meter", "_sandbox", "_store", "_timer")
+    __slots__ = ("_context", "_guests", "_lane", "_meter", "_sandbox", "_store")
 
     def __init__(
         self,
@@ -121,21 +123,18 @@ class DirectMachine:
         lane: Lane,
         engine_at: int,
         meter: Meter,
-        kill_after_ms: int | None,
+        clock: Clock | None,
     ) -> None:
         self._sandbox = sandbox
         self._lane = lane
         self._meter = meter
         self._guests: list[DirectGuest] = []
-        self._timer: threading.Timer | None = None
         library = lane.library
         self._store: int | None = library.store_new(engine_at, None, None)
         self._context: int = library.store_context(self._store)
-        if kill_after_ms is not None:
-            library.context_set_epoch_deadline(self._context, 1)
-            self._timer = threading.Timer(kill_after_ms / 1000, sandbox.engine.increment_epoch)
-            self._timer.daemon = True
-            self._timer.start()
+        if clock is not None:
+            library.context_set_epoch_deadline(self._context, DEADLINE)
+            clock.need()
 
     def start(self, program: Program, calls: HostCalls) -> Guest:
         """A fresh instance."""
@@ -164,8 +163,6 @@ class DirectMachine:
         store, self._store = self._store, None
         if store is None:
             return
-        if self._timer is not None:
-            self._timer.cancel()
         for guest in self._guests:
             guest.close()
         self._guests.clear()

@@ -5,7 +5,6 @@ The per-guest work (addresses, charges, imports) is in `guest`; here is what out
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from picomesh.sandbox.backends import WASMTIME_VERSION, BackendOptions, create_e
 from picomesh.sandbox.cache import ModuleCache
 from picomesh.sandbox.guest import WasmtimeGuest
 from picomesh.sandbox.interface import EngineFault, Guest, HostCalls, Meter, Program
+from picomesh.sandbox.killing import DEADLINE, Clock
 
 MEMORY_BYTES_MAX = 4 * 1024 * 1024 * 1024 - 65536  # modules declare their own, lower limit
 INSTANCES_MAX = 1024
@@ -34,6 +34,8 @@ class WasmtimeSandbox:
         self._options = options or BackendOptions()
         self._engine = create_engine(self._options)
         self._cache = ModuleCache(self._engine, self._options, cache)
+        kill_after_ms = self._options.kill_after_ms
+        self._clock = None if kill_after_ms is None else Clock(self._engine, kill_after_ms)
 
     @property
     def backend(self) -> str:
@@ -48,22 +50,19 @@ class WasmtimeSandbox:
         return WasmtimeProgram(self._cache.load(metered))
 
     def machine(self, meter: Meter) -> WasmtimeMachine:
-        return WasmtimeMachine(self._engine, meter, self._options.kill_after_ms)
+        return WasmtimeMachine(self._engine, meter, self._clock)
 
 
 class WasmtimeMachine:
     """One store: the guests of one transition, with a common budget and native stack."""
 
-    def __init__(self, engine: wasmtime.Engine, meter: Meter, kill_after_ms: int | None) -> None:
+    def __init__(self, engine: wasmtime.Engine, meter: Meter, clock: Clock | None) -> None:
         self._store = wasmtime.Store(engine)
         self._store.set_limits(memory_size=MEMORY_BYTES_MAX, instances=INSTANCES_MAX)
         self._meter = meter
-        self._timer: threading.Timer | None = None
-        if kill_after_ms is not None:
-            self._store.set_epoch_deadline(1)
-            self._timer = threading.Timer(kill_after_ms / 1000, engine.increment_epoch)
-            self._timer.daemon = True
-            self._timer.start()
+        if clock is not None:
+            self._store.set_epoch_deadline(DEADLINE)
+            clock.need()
 
     def start(self, program: Program, calls: HostCalls) -> Guest:
         """A fresh instance."""
@@ -72,6 +71,4 @@ class WasmtimeMachine:
         return WasmtimeGuest(self._store, program.module, calls, self._meter)
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         self._store.close()
