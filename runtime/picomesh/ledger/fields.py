@@ -32,6 +32,12 @@ class Fields:
     def any(self, name: str) -> Block:
         return self._entries[name]
 
+    def version(self, known: int) -> None:
+        """The field `v`, which is the only version that this code reads."""
+        value = self._entries["v"]
+        if value != known or isinstance(value, bool):
+            raise FieldError("v", f"version {value!r}, this code reads {known}")
+
     def text(self, name: str) -> str:
         value = self._entries[name]
         if not isinstance(value, str):
