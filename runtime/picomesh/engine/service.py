@@ -49,6 +49,7 @@ class Service(Engine):
         home: Home | None = None,
     ) -> None:
         super().__init__(store, signer, programs, options, home)
+        self.has_sent_out = True  # something may wait for its delivery to elsewhere
         self.watcher: Callable[[list[Receipt]], None] | None = None  # is told of every commit
         self._agenda = Agenda()
         self._looked_ms = 0
@@ -73,6 +74,8 @@ class Service(Engine):
         arrival: int | None = None,
         name: str | None = None,
     ) -> list[Receipt]:
+        if batch.outgoing:
+            self.has_sent_out = True
         receipts = super()._keep(done, layered, batch, arrival, name)
         for work, performed, _ in done:
             if any(path.endswith(_SCHEDULE) for path, _ in performed.transition.writes):

@@ -38,8 +38,8 @@ class Limits:
     body_bytes_max: int = 1024 * 1024
     attributes_max: int = 1_000
     body_timeout_s: float = 20.0
-    channel_events_per_s: float = 1_000.0
-    channel_burst: float = 2_000.0
+    channel_events_per_s: float = 10_000.0
+    channel_burst: float = 20_000.0
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:

@@ -42,6 +42,7 @@ ANSWER_S = 600.0  # until an answer from the network is given up
 HELD_S = 30.0  # how long a pico rests after this machine failed it
 
 _T = TypeVar("_T")
+Reply = Callable[[Any, Exception | None], None]  # is told a result, or why there is none
 _log = logging.getLogger("picomesh.engine")
 
 
@@ -55,16 +56,19 @@ class Worker:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="picomesh engine")
         self._errands = Errands()
-        self._waiters: dict[int, Future[Response]] = {}
+        self._waiters: dict[int, Reply] = {}
         self._held: dict[str, int] = {}  # picos that cannot go on, until when
         self.faults: dict[str, str] = {}  # why this machine could not run a pico's event
         self._followers: dict[int, str] = {}  # picos that wait for an event to another one
         self._in_flight: set[int] = set()
         self._tidy_ms = 0
         self._look_at_s = 0.0
+        self._looked_s = 0.0
         self._rest_until_ms: dict[int, int] = {}
-        # What is said when a round is durable, and what instead when it is not.
-        self._told: list[tuple[Callable[[], Any], Callable[[Exception], Any]]] = []
+        # What is said when a round is durable. When it is not, all who wait are told so.
+        self._replies: list[tuple[Reply, Any, Exception | None]] = []
+        self._accepted: list[int] = []
+        self._then: list[Callable[[], Any]] = []
 
     def start(self) -> None:
         self.engine.can_wait = True
@@ -88,35 +92,47 @@ class Worker:
     def call(self, work: Callable[[Service], _T]) -> Future[_T]:
         """Has the engine's thread do something. Raises Overloaded when too much waits."""
         future: Future[_T] = Future()
-        self._put(lambda: self._settle(future, lambda: work(self.engine)))
+        self.ask(work, partial(_set, future))
         return future
+
+    def ask(self, work: Callable[[Service], Any], reply: Reply) -> None:
+        """As `call`; `reply` is told in the engine's thread, and must not take long."""
+        self._put(lambda: self._settle(reply, lambda: work(self.engine)))
 
     def event(self, accept: Callable[[Engine], int]) -> Future[Response]:
         """Accepts an event; the future is done when it has a receipt."""
         future: Future[Response] = Future()
+        self.send(accept, partial(_set, future))
+        return future
+
+    def send(self, accept: Callable[[Engine], int], reply: Reply) -> None:
+        """As `event`; `reply` is told in the engine's thread, and must not take long."""
 
         def run() -> None:
             try:
                 arrival = accept(self.engine)
             except Exception as problem:
-                self._fail(future, problem)
+                self._replies.append((reply, None, problem))
                 return
-            self._waiters[arrival] = future
-            self._told.append((lambda: None, lambda problem: self._undone(arrival, problem)))
+            self._waiters[arrival] = reply
+            self._accepted.append(arrival)
 
         self._put(run)
-        return future
 
     def query(self, eci: str, run: Callable[[Engine, Asker], Transition]) -> Future[Value]:
         """A query over a channel; one that asks the network runs again when the answer is there."""
         future: Future[Value] = Future()
+        self.look(eci, run, partial(_set, future))
+        return future
+
+    def look(self, eci: str, run: Callable[[Engine, Asker], Transition], reply: Reply) -> None:
+        """As `query`; `reply` is told in the engine's thread, and must not take long."""
 
         def begin() -> None:
             pico = self.engine.pico_of(eci) or ""
-            self._take_turn(pico, run, self.engine.asker_of_query(pico), future)
+            self._take_turn(pico, run, self.engine.asker_of_query(pico), reply)
 
         self._put(begin)
-        return future
 
     def watch(self, tell: Callable[[list[Receipt]], None] | None) -> None:
         """Has receipts told in the engine's thread once they are durable; None: no more."""
@@ -124,7 +140,7 @@ class Worker:
         self.engine.watcher = told
 
     def _durable(self, tell: Callable[[list[Receipt]], None], receipts: list[Receipt]) -> None:
-        self._told.append((partial(tell, receipts), lambda problem: None))
+        self._then.append(partial(tell, receipts))
 
     def _put(self, job: Job) -> None:
         if self._stopping.is_set():
@@ -162,7 +178,7 @@ class Worker:
 
         Returns False when there is nothing more to do now.
         """
-        self._told = []
+        self._replies, self._accepted, self._then = [], [], []
         busy = True
         try:
             with self.engine.store.group():
@@ -176,12 +192,22 @@ class Worker:
         except Exception as problem:  # the store failed, or we did: nothing of this happened
             self._fault("a round of work was undone", problem)
             self.engine.forget()
-            for _, undo in self._told:
-                undo(problem)
+            self._undo(problem)
             return False
-        for tell, _ in self._told:
-            tell()
+        for reply, result, failure in self._replies:
+            reply(result, failure)
+        for go_on in self._then:
+            go_on()
         return busy
+
+    def _undo(self, problem: Exception) -> None:
+        """Tells everybody whose work was in a round that it did not happen."""
+        for reply, _, _ in self._replies:
+            reply(None, problem)
+        for arrival in self._accepted:
+            waiter = self._waiters.pop(arrival, None)
+            if waiter is not None:
+                waiter(None, problem)
 
     def _small_jobs(self, deadline_s: float) -> bool:
         """They come before what may take long: accepting an event is one of them."""
@@ -237,35 +263,24 @@ class Worker:
         follower = self._followers.pop(arrival, None)
         if follower is not None:
             self._held.pop(follower, None)
-        future = self._waiters.pop(arrival, None)
-        if future is None:
+        reply = self._waiters.pop(arrival, None)
+        if reply is None:
             return
         if response is None:
-            self._fail(future, problem or NotFound("the pico is deleted"))
-        else:
-            self._succeed(future, response)
+            problem = problem or NotFound("the pico is deleted")
+        self._replies.append((reply, response, problem))
 
-    def _undone(self, arrival: int, problem: Exception) -> None:
-        future = self._waiters.pop(arrival, None)
-        if future is not None:
-            _set(future, None, problem)
-
-    def _settle(self, future: Future[Any], work: Callable[[], Any]) -> None:
-        """The result of work, or its exception, becomes the future's when it is durable."""
+    def _settle(self, reply: Reply, work: Callable[[], Any]) -> None:
+        """The result of work, or its exception, is told when it is durable."""
         try:
             result = work()
-        except StoreError:
+        except StoreError as problem:
+            self._replies.append((reply, None, problem))
             raise
         except Exception as problem:
-            self._fail(future, problem)
+            self._replies.append((reply, None, problem))
         else:
-            self._succeed(future, result)
-
-    def _succeed(self, future: Future[Any], result: Any) -> None:
-        self._told.append((partial(_set, future, result, None), partial(_set, future, None)))
-
-    def _fail(self, future: Future[Any], problem: Exception) -> None:
-        self._told.append((partial(_set, future, None, problem), partial(_set, future, None)))
+            self._replies.append((reply, result, None))
 
     # -- slow answers
 
@@ -276,7 +291,7 @@ class Worker:
             data = self._look_outside(later)
             self.post(lambda: done(later, data))
 
-        self._told.append((lambda: self._errands.submit(later.pico, find), lambda problem: None))
+        self._then.append(partial(self._errands.submit, later.pico, find))
 
     def _look_outside(self, later: AnswerLater) -> bytes | None:
         """An answer from the network; None when it is ready for the engine to give itself."""
@@ -309,35 +324,35 @@ class Worker:
         pico: str,
         run: Callable[[Engine, Asker], Transition],
         asker: Asker,
-        future: Future[Value],
+        reply: Reply,
     ) -> None:
         try:
-            self._jobs.put_turn(pico, lambda: self._query(pico, run, asker, future))
+            self._jobs.put_turn(pico, lambda: self._query(pico, run, asker, reply))
         except Overloaded as problem:
-            self._fail(future, problem)
+            self._replies.append((reply, None, problem))
 
     def _query(
         self,
         pico: str,
         run: Callable[[Engine, Asker], Transition],
         asker: Asker,
-        future: Future[Value],
+        reply: Reply,
     ) -> None:
         def again(later: AnswerLater, data: bytes | None) -> None:
             self._answered(later, data)
-            self._take_turn(pico, run, asker, future)
+            self._take_turn(pico, run, asker, reply)
 
         try:
             done = run(self.engine, asker)
         except AnswerLater as later:
             self._find_answer(later, again)
         except HadItsTurn:
-            self._take_turn(pico, run, asker, future)
+            self._take_turn(pico, run, asker, reply)
         except Exception as problem:
-            self._fail(future, problem)
+            self._replies.append((reply, None, problem))
         else:
             self.counts.queries += 1
-            self._settle(future, lambda: _answer_of(done))
+            self._settle(reply, lambda: _answer_of(done))
 
     # -- deliveries
 
@@ -346,17 +361,23 @@ class Worker:
         if now_ms >= self._tidy_ms:
             self._tidy_ms = now_ms + TIDY_MS
             self.engine.store.forget_seen(now_ms - SEEN_MS)
-        if time.monotonic() < self._look_at_s:
-            return
         started_s = time.monotonic()
+        if started_s < self._look_at_s or not self._may_deliver(started_s):
+            return
         waiting = self.engine.store.outgoing()
-        passed_s = time.monotonic() - started_s
-        self._look_at_s = started_s + passed_s * LOOKS_SHARE  # many wait: looking takes long
+        self.engine.has_sent_out = bool(waiting)
+        self._looked_s = time.monotonic()
+        # Many wait: looking takes long.
+        self._look_at_s = started_s + (self._looked_s - started_s) * LOOKS_SHARE
         for item in waiting:
             ready = self._rest_until_ms.get(item.position, 0) <= now_ms
             if ready and item.position not in self._in_flight:
                 self._in_flight.add(item.position)
                 self._errands.submit(item.pico, partial(self._try, item))
+
+    def _may_deliver(self, now_s: float) -> bool:
+        """Whether something may wait; now and then it is looked whatever is known."""
+        return self.engine.has_sent_out or now_s > self._looked_s + IDLE_S
 
     def _try(self, item: Outgoing) -> None:
         try:
