@@ -14,6 +14,7 @@ from picomesh.ledger.codec import Block, decode_block, encode_block
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.fields import FieldError, Fields
 from picomesh.ledger.pieces import NULL, key, known_text, number, octets, text
+from picomesh.ledger.shapes import span_at
 
 VERSION = 1
 NONCE_BYTES = 32
@@ -129,21 +130,27 @@ _ECI, _EID, _HOST, _KIND, _NAME, _ATTRS, _DOMAIN, _SCHEDULE = (
 )
 _EVENT_HEAD = b"\xa9" + key("v") + number(VERSION) + _ECI
 _EVENT_KIND = _KIND + text("event") + _NAME
+_BEHIND_TEXTS = _EID, _HOST, _EVENT_KIND, _ATTRS
+_NO_SCHEDULE = _SCHEDULE + NULL
+_BYTES, _TEXT = 2, 3  # major types
+
+
+def same_for_inputs(eci: str, host: str, name: str, domain: str) -> tuple[bytes, bytes, bytes]:
+    """What is the same in many events that no schedule fired: up to the eid, from behind it up to
+    the attributes, and the end."""
+    return (
+        _EVENT_HEAD + known_text(eci) + _EID,
+        _HOST + known_text(host) + _EVENT_KIND + known_text(name) + _ATTRS,
+        _DOMAIN + known_text(domain) + _SCHEDULE + NULL,
+    )
 
 
 def _encode_event(given: Event) -> bytes:
     """An event is encoded for every transition, so from its pieces; as `encode_block` would."""
-    schedule = NULL if given.schedule is None else encode_block(given.schedule)
-    return b"".join(
-        (
-            _EVENT_HEAD,
-            known_text(given.eci),
-            _EID + text(given.eid) + _HOST + known_text(given.host) + _EVENT_KIND,
-            known_text(given.name) + _ATTRS + octets(given.attrs) + _DOMAIN,
-            known_text(given.domain) + _SCHEDULE,
-            schedule,
-        )
-    )
+    first, second, last = same_for_inputs(given.eci, given.host, given.name, given.domain)
+    if given.schedule is not None:
+        last = last[:-1] + encode_block(given.schedule)
+    return b"".join((first, text(given.eid), second, octets(given.attrs), last))
 
 
 def encode_input(given: Input) -> bytes:
@@ -158,13 +165,45 @@ def encode_input(given: Input) -> bytes:
 
 def decode_input(data: bytes) -> Input:
     """Reads an input block. Raises CodecError."""
+    return _read_event(data) or _decode_input(data)
+
+
+def _read_event(data: bytes) -> Event | None:
+    """An event as `_encode_event` writes it, much faster; None says nothing.
+
+    Each head and key is looked for where it must stand, so there is one such block of an event.
+    """
+    if not data.startswith(_EVENT_HEAD):
+        return None
+    at = len(_EVENT_HEAD)
+    texts: list[str] = []
+    try:
+        for behind in _BEHIND_TEXTS:
+            start, end = span_at(data, at, _TEXT)
+            if not data.startswith(behind, end):
+                return None
+            texts.append(data[start:end].decode())
+            at = end + len(behind)
+        first, last = span_at(data, at, _BYTES)
+        if not data.startswith(_DOMAIN, last):
+            return None
+        start, end = span_at(data, last + len(_DOMAIN), _TEXT)
+        if data[end:] != _NO_SCHEDULE:
+            return None
+        eci, eid, host, name = texts
+        return Event(eci, data[start:end].decode(), name, data[first:last], eid, host)
+    except (ValueError, IndexError):
+        return None
+
+
+def _decode_input(data: bytes) -> Input:
+    """The same for any bytes; says what is wrong with them."""
     block = decode_block(data)
     kind = block.get("kind") if isinstance(block, dict) else None
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise CodecError("the block is not an input of a transition")
     fields = Fields(data, _FIELDS[kind], block)
-    if fields.any("v") != VERSION:
-        raise FieldError("v", f"version {fields.any('v')!r}, this code reads {VERSION}")
+    fields.version(VERSION)
     match kind:
         case "create":
             nonce = fields.octets("nonce", NONCE_BYTES)

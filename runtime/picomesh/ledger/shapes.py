@@ -142,6 +142,23 @@ ENVELOPE = _pattern(
 )
 
 
+def span_at(data: bytes, at: int, major: int) -> tuple[int, int]:
+    """Where the bytes of a string begin and end whose head stands at a position.
+
+    They may end behind the end of the data. Raises ValueError, IndexError for what is no head in
+    its shortest form, or one of a string of 64 KiB or more.
+    """
+    first = data[at] - (major << 5)
+    if 0 <= first < 24:
+        return at + 1, at + 1 + first
+    second = data[at + 1]
+    if first == 24 and second >= 24:
+        return at + 2, at + 2 + second
+    if first == 25 and second:
+        return at + 3, at + 3 + (second << 8) + data[at + 2]
+    raise ValueError("not the head of a short string")
+
+
 def remember(known: dict[bytes, Any], data: bytes, value: object) -> None:
     """Keeps what bytes that come again were decoded to."""
     if len(known) >= _REMEMBERED_MAX:
