@@ -23,7 +23,7 @@ def _node(left: bytes, right: bytes) -> bytes:
     return digest_of(b"\x01" + left + right)
 
 
-def _left_size(count: int) -> int:
+def left_size(count: int) -> int:
     """The largest power of two below `count`."""
     return int(1 << ((count - 1).bit_length() - 1))
 
@@ -34,7 +34,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
         return EMPTY
     if len(leaves) == 1:
         return leaves[0]
-    half = _left_size(len(leaves))
+    half = left_size(len(leaves))
     return _node(root_of(leaves[:half]), root_of(leaves[half:]))
 
 
@@ -42,7 +42,7 @@ def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """The hashes that lead from a leaf to the root, lowest first."""
     if len(leaves) == 1:
         return []
-    half = _left_size(len(leaves))
+    half = left_size(len(leaves))
     if index < half:
         return [*inclusion_path(leaves[:half], index), root_of(leaves[half:])]
     return [*inclusion_path(leaves[half:], index - half), root_of(leaves[:half])]
@@ -55,7 +55,7 @@ def root_and_ways(leaves: Sequence[bytes]) -> tuple[bytes, list[tuple[bytes, ...
     def join(first: int, end: int) -> bytes:
         if end - first == 1:
             return leaves[first]
-        middle = first + _left_size(end - first)
+        middle = first + left_size(end - first)
         left, right = join(first, middle), join(middle, end)
         for way in ways[first:middle]:
             way.append(right)
@@ -77,7 +77,7 @@ def root_by_way(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> by
         return None
     turns: list[bool] = []  # from the root down: whether the leaf is on the right
     while size > 1:
-        half = _left_size(size)
+        half = left_size(size)
         turns.append(index >= half)
         index, size = (index - half, size - half) if index >= half else (index, half)
     if len(path) != len(turns):
@@ -95,7 +95,7 @@ def consistency_path(leaves: Sequence[bytes], before: int) -> list[bytes]:
 def _consistency(leaves: Sequence[bytes], before: int, is_whole: bool) -> list[bytes]:
     if before == len(leaves):
         return [] if is_whole else [root_of(leaves)]
-    half = _left_size(len(leaves))
+    half = left_size(len(leaves))
     if before <= half:
         return [*_consistency(leaves[:half], before, is_whole), root_of(leaves[half:])]
     return [*_consistency(leaves[half:], before - half, False), root_of(leaves[:half])]
@@ -126,7 +126,7 @@ def _rebuild(
     if before == size:
         only = before_root if is_whole else rest.pop()
         return only, only
-    half = _left_size(size)
+    half = left_size(size)
     other = rest.pop(0)
     if before <= half:
         old, new = _rebuild(before, half, is_whole, before_root, rest)
