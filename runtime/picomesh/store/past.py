@@ -12,15 +12,8 @@ from typing import Any
 
 from picomesh.ledger.cid import Cid
 from picomesh.store.errors import DamagedStore
-from picomesh.store.packing import (
-    PACK_RECEIPTS_MAX,
-    Opened,
-    StoredReceipt,
-    name_in_pack,
-    names_of,
-    open_pack,
-    runs_of,
-)
+from picomesh.store.opening import Opened, open_pack
+from picomesh.store.packing import PACK_RECEIPTS_MAX, StoredReceipt, name_in_pack
 
 OPEN_PACKS_MAX = 16
 _SEQ_MAX = 2**62
@@ -34,10 +27,17 @@ class Past:
     def __init__(self, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
         self._rows = rows
         self._open: OrderedDict[int, Opened] = OrderedDict()
+        self._forget_near()
 
     def forget(self) -> None:
         """Closes the packs; what is read next comes from the database."""
         self._open.clear()
+        self._forget_near()
+
+    def _forget_near(self) -> None:
+        self._near: dict[bytes, bytes] = {}
+        self._near_before: dict[bytes, bytes] = {}
+        self._near_packs = 0
 
     # -- receipts
 
@@ -67,10 +67,15 @@ class Past:
         end = _SEQ_MAX if last is None else last
         rows = self._rows(f"{_RECEIPTS} AND seq >= ? AND seq <= ? ORDER BY seq", pico, first, end)
         found = [StoredReceipt(*row) for row in rows]
-        runs = self._rows(f"{_RUNS} AND seq <= ? AND seq + count > ?", pico, end, first)
+        low = first - PACK_RECEIPTS_MAX  # no run is longer, so no other one reaches to `first`
+        runs = self._rows(
+            f"{_RUNS} AND seq > ? AND seq <= ? AND seq + count > ?", pico, low, end, first
+        )
         for begin, count, pack in map(_run, runs):
+            packed = self._opened(pack).receipts
             for seq in range(max(begin, first), min(begin + count - 1, end) + 1):
-                found.append(self._packed(pack, pico, seq))
+                row = packed.get((pico, seq))
+                found.append(self._packed(pack, pico, seq) if row is None else row)
         if runs:
             found.sort(key=lambda row: row.seq)
         return found
@@ -88,15 +93,20 @@ class Past:
 
     # -- packs
 
+    def near(self, name: bytes) -> bytes | None:
+        """A block that came with one of the receipts that were read last, if it lies in a pack."""
+        data = self._near.get(name)
+        return self._near_before.get(name) if data is None else data
+
     def block(self, cid: Cid) -> bytes | None:
         """A block that lies in a pack."""
         for opened in reversed(self._open.values()):
-            data = opened.blocks.get(cid.raw)
+            data = opened.block(cid.raw)
             if data is not None:
                 return data
         statement = "SELECT pack FROM pack WHERE instr(names, ?) > 0 ORDER BY pack DESC"
         for (pack,) in self._rows(statement, name_in_pack(cid)):
-            data = self._opened(pack).blocks.get(cid.raw)
+            data = self._opened(pack).block(cid.raw)
             if data is not None:
                 return data
         return None
@@ -110,9 +120,16 @@ class Past:
             opened = self._open[pack] = open_pack(pack, *rows[0])
             if len(self._open) > OPEN_PACKS_MAX:
                 self._open.popitem(last=False)
+            self._remember(opened)
         else:
             self._open.move_to_end(pack)
         return opened
+
+    def _remember(self, opened: Opened) -> None:
+        self._near_packs += 1
+        if self._near_packs > OPEN_PACKS_MAX:
+            self._near_before, self._near, self._near_packs = self._near, {}, 1
+        self._near.update(opened.beside)
 
     def every_block(self) -> Iterator[tuple[bytes, bytes]]:
         """The blocks of all packs. Raises DamagedStore."""
@@ -129,9 +146,9 @@ class Past:
                 yield pack, str(problem)
                 return
             known = names if isinstance(names, bytes) else b""
-            if sorted(known[at : at + 4] for at in range(0, len(known), 4)) != names_of(opened):
+            if sorted(known[at : at + 4] for at in range(0, len(known), 4)) != opened.names():
                 yield pack, "its names are not those of its blocks"
-            runs |= {(*run, pack) for run in runs_of(opened)}
+            runs |= {(*run, pack) for run in opened.runs()}
         stored = {tuple(row) for row in self._rows("SELECT pico, seq, count, pack FROM packed")}
         for row in sorted(runs ^ stored, key=repr)[:1]:
             yield row[3], f"it is not where receipt {row[1]} of pico {row[0]} is looked for"
