@@ -19,7 +19,7 @@ from picomesh.ledger.receipt import (
     is_envelope_signed,
     seal_batch,
 )
-from picomesh.ledger.seals import Seals
+from picomesh.ledger.seals import Seals, Signed
 from picomesh.ledger.signature import Signer
 
 SIGNER = Signer(b"s" * 32)
@@ -35,14 +35,15 @@ def batch(size: int, first: int = 0, signer: Signer = SIGNER) -> list[bytes]:
     return seal_batch(sender, messages, signer)
 
 
-def expected(data: bytes) -> bytes | None:
+def expected(data: bytes) -> Signed | None:
     """What the rules say of an envelope alone."""
     try:
         envelope = decode_envelope(data)
     except CodecError:
         return None
     is_believed = envelope.engine == SIGNER.public_key and is_envelope_signed(envelope)
-    return envelope.core.raw if is_believed else None
+    logs = None if envelope.logs is None else envelope.logs.raw
+    return (envelope.core.raw, logs) if is_believed else None
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 33, 64])
@@ -52,7 +53,7 @@ def test_all_envelopes_of_a_batch_are_believed_in_any_order(size: int) -> None:
     for order in (list(range(size)), list(reversed(range(size))), chance.sample(range(size), size)):
         seals = Seals(SIGNER.public_key)
         for at in order:
-            assert seals.signed(envelopes[at]) == cid_of_block(b"%d" % at).raw
+            assert seals.signed(envelopes[at]) == (cid_of_block(b"%d" % at).raw, None)
 
 
 def test_most_envelopes_take_no_more_than_their_leaf_and_a_node(

@@ -7,21 +7,21 @@ hash to its name; then no row of any table may be left that nothing accounts for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from picomesh.engine.inputs import Create, Install, decode_input
 from picomesh.engine.makers import check_maker
-from picomesh.engine.records import PicoState
+from picomesh.engine.records import RULESETS, PicoState
 from picomesh.engine.replay import CheckedBlocks, decode_outbox, decode_tape
 from picomesh.engine.sealing import read_receipt
-from picomesh.engine.sources import Source, has_state
+from picomesh.engine.sources import Source, each_receipt, has_state
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.codec import decode_block
 from picomesh.ledger.errors import BrokenHistory, CodecError, LedgerError
-from picomesh.ledger.receipt import Code, Receipt, decode_core
-from picomesh.ledger.tree import Blocks, Tree
-from picomesh.ledger.verify import Chain
+from picomesh.ledger.receipt import Code, Core, Receipt, decode_core
+from picomesh.ledger.tree import EMPTY_ROOT, Blocks, Tree
+from picomesh.ledger.verify import EMPTY_LIST, Chain
 from picomesh.store.errors import DamagedStore
 from picomesh.store.store import Store
 
@@ -69,28 +69,28 @@ def verify_home(store: Store, engine: bytes) -> Verified:
 def verify_pico(store: Store, engine: bytes, pico: str, name: str | None = None) -> int:
     """Checks one pico; returns the number of its receipts. Raises BrokenHistory."""
     chain = Chain(pico, engine)
-    blocks = CheckedBlocks(_Fresh(store))
-    known: set[Cid] = set()
-    rows = store.receipts(pico)
-    if not rows:
-        raise BrokenHistory(0, "seq", "the pico has no receipts")
-    for row in rows:
+    links = _Links(_Stored(store), name)
+    count = 0
+    for row in each_receipt(store, pico):
+        count += 1
         if row.seq != chain.seq:
             raise BrokenHistory(chain.seq, "seq", f"it is not there; the next one is {row.seq}")
         if not isinstance(row.core, bytes) or not isinstance(row.envelope, bytes):
             raise BrokenHistory(row.seq, "core", "it is not bytes")
         receipt = chain.accept(row.core, row.envelope)
         try:
-            _check_links(blocks, receipt, name)
-            _check_state(blocks, receipt, known)
+            links.check(receipt, chain.logs)
+            links.check_state(receipt.core, chain.made)
         except BrokenHistory:
             raise
         except LedgerError as problem:
             raise BrokenHistory(row.seq, "blocks", str(problem)) from problem
-    if store.recorded_head(pico) != len(rows) - 1:
+    if count == 0:
+        raise BrokenHistory(0, "seq", "the pico has no receipts")
+    if store.recorded_head(pico) != count - 1:
         text = f"the last one recorded is {store.recorded_head(pico)}"
-        raise BrokenHistory(len(rows), "seq", text)
-    return len(rows)
+        raise BrokenHistory(count, "seq", text)
+    return count
 
 
 def verify_run(source: Source, engine: bytes, pico: str, name: str) -> int:
@@ -99,12 +99,13 @@ def verify_run(source: Source, engine: bytes, pico: str, name: str) -> int:
     States are checked where the source has them; by the writes alone every root is. Returns the
     number of receipts. Raises BrokenHistory.
     """
-    rows, known = source.receipts(pico), set[Cid]()
+    rows = source.receipts(pico)
     if not rows:
         raise BrokenHistory(0, "seq", "the pico has no receipts")
     first = rows[0].seq
     before = source.receipt(pico, first - 1) if first else None
     check_maker(source, pico, engine, first)
+    links = _Links(source, name)
     at = max(first - 1, 0)
     try:
         chain = Chain(pico, engine, None if before is None else read_receipt(before), source)
@@ -112,9 +113,9 @@ def verify_run(source: Source, engine: bytes, pico: str, name: str) -> int:
             at = row.seq
             receipt = chain.accept(row.core, row.envelope)
             is_whole = has_state(source, receipt.core.post)
-            _check_links(source, receipt, name, is_whole)
+            links.check(receipt, chain.logs, is_whole)
             if is_whole:
-                _check_state(source, receipt, known)
+                links.check_state(receipt.core, chain.made)
     except BrokenHistory:
         raise
     except LedgerError as problem:
@@ -122,38 +123,78 @@ def verify_run(source: Source, engine: bytes, pico: str, name: str) -> int:
     return len(rows)
 
 
-def _check_links(
-    blocks: Blocks, receipt: Receipt, name: str | None, has_effects: bool = True
-) -> None:
-    """Every block that a receipt links to is there and is what it must be."""
-    core = receipt.core
-    given = decode_input(blocks.block(core.event))
-    if isinstance(given, Create) and name is not None and given.name != name:
-        raise BrokenHistory(core.seq, "event", f"the pico is called {given.name!r}, not {name!r}")
-    if isinstance(given, Create) and given.engine != receipt.envelope.engine:
-        raise BrokenHistory(core.seq, "event", "another engine made this pico")
-    if isinstance(given, Install):
-        blocks.block(given.raw)
-        if given.source is not None:
-            blocks.block(given.source)
-    decode_tape(blocks.block(core.tape))
-    if has_effects:
-        decode_outbox(blocks.block(core.outbox))
-    if receipt.envelope.logs is not None:
-        decode_block(blocks.block(receipt.envelope.logs))
+class _Links:
+    """Whether every block that the receipts of a pico link to is there and is what it must be."""
 
+    def __init__(self, blocks: Blocks, name: str | None) -> None:
+        """`blocks` gives none whose hash is another; `name` is what its home calls the pico."""
+        self._blocks = blocks
+        self._name = name
+        self._known: set[Cid] = set()
+        self._has_empty_list = False
+        self._root = EMPTY_ROOT  # of the last state of which all is known
+        self._code: tuple[Code, ...] = ()  # of that state
 
-def _check_state(blocks: Blocks, receipt: Receipt, known: set[Cid]) -> None:
-    core = receipt.core
-    Tree(blocks, core.post).check(known)
-    state = PicoState(blocks, core.post)
-    code = tuple(Code(item.rid, item.raw, item.metered) for item in state.rulesets())
-    if code != core.code:
-        raise BrokenHistory(core.seq, "code", "it is not what the state says is installed")
-    for cid in (cid for item in code for cid in (item.raw, item.metered)):
-        if cid not in known:
-            blocks.block(cid)
-            known.add(cid)
+    def check(self, receipt: Receipt, logs: Cid | None, has_effects: bool = True) -> None:
+        """The input, the tape, the outbox if it has to be there, the logs."""
+        core, blocks = receipt.core, self._blocks
+        given = decode_input(blocks.block(core.event))
+        if isinstance(given, Create):
+            self._check_create(receipt, given)
+        if isinstance(given, Install):
+            blocks.block(given.raw)
+            if given.source is not None:
+                blocks.block(given.source)
+        if not self._is_empty_list(core.tape):
+            decode_tape(blocks.block(core.tape))
+        if has_effects and not self._is_empty_list(core.outbox):
+            decode_outbox(blocks.block(core.outbox))
+        if logs is not None:
+            decode_block(blocks.block(logs))
+
+    def _check_create(self, receipt: Receipt, given: Create) -> None:
+        seq, name = receipt.core.seq, self._name
+        if name is not None and given.name != name:
+            raise BrokenHistory(seq, "event", f"the pico is called {given.name!r}, not {name!r}")
+        if given.engine != receipt.envelope.engine:
+            raise BrokenHistory(seq, "event", "another engine made this pico")
+
+    def _is_empty_list(self, cid: Cid) -> bool:
+        """Most tapes are one; it is looked for once."""
+        if cid != EMPTY_LIST:
+            return False
+        if not self._has_empty_list:
+            self._blocks.block(cid)
+            self._has_empty_list = True
+        return True
+
+    def check_state(self, core: Core, made: Mapping[Cid, bytes]) -> None:
+        """The state behind a receipt, node by node and value by value, and what is installed.
+
+        `made` are the nodes that the writes made of the state before. When all of that is known,
+        these are what is new, and a block of their names has their bytes.
+        """
+        blocks, known = self._blocks, self._known
+        is_next = core.pre == self._root
+        if is_next:
+            news = [*made, *(write.value for write in core.writes if write.value is not None)]
+            for cid in news:
+                if cid not in known:
+                    blocks.block(cid)
+                    known.add(cid)
+        else:
+            Tree(blocks, core.post).check(known)
+        if not is_next or any(write.path.startswith(RULESETS) for write in core.writes):
+            installed = PicoState(blocks, core.post).rulesets()
+            self._code = tuple(Code(item.rid, item.raw, item.metered) for item in installed)
+        self._root = core.post
+        if self._code != core.code:
+            raise BrokenHistory(core.seq, "code", "it is not what the state says is installed")
+        for code in core.code:
+            for cid in (code.raw, code.metered):
+                if cid not in known:
+                    blocks.block(cid)
+                    known.add(cid)
 
 
 def _check_database(store: Store) -> Iterator[Problem]:
@@ -213,6 +254,18 @@ def _check_blocks(store: Store) -> tuple[int, list[Problem]]:
     except DamagedStore:
         pass  # a pack: that is known by now
     return count, []
+
+
+class _Stored:
+    """Blocks from the database itself, not from what the store remembers, and each checked."""
+
+    def __init__(self, store: Store) -> None:
+        self._in_packs = store.past.open_block  # where a block has the name of its bytes
+        self._elsewhere = CheckedBlocks(_Fresh(store))
+
+    def block(self, cid: Cid) -> bytes:
+        data = self._in_packs(cid.raw)
+        return self._elsewhere.block(cid) if data is None else data
 
 
 @dataclass(frozen=True, slots=True)

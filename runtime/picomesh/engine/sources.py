@@ -6,6 +6,7 @@ them works on a home and on a file alike.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from picomesh.engine.errors import OperatorError
@@ -16,6 +17,8 @@ from picomesh.ledger.errors import MissingBlock
 from picomesh.ledger.receipt import decode_core
 from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.store.store import StoredReceipt
+
+PAGE_RECEIPTS = 256
 
 
 class Source(Protocol):
@@ -36,6 +39,21 @@ def get_receipt(source: Source, pico: str, seq: int) -> StoredReceipt:
     if row is None:
         raise OperatorError(f"this pico has no receipt {seq}", "`picomesh log` lists them")
     return row
+
+
+def each_receipt(
+    source: Source, pico: str, first: int = 0, last: int | None = None
+) -> Iterator[StoredReceipt]:
+    """Receipts in order, some at a time, so that what lies beside them is still at hand."""
+    at = first
+    while True:
+        end = at + PAGE_RECEIPTS - 1 if last is None else min(at + PAGE_RECEIPTS - 1, last)
+        rows = source.receipts(pico, at, end)
+        if not rows:
+            break
+        yield from rows
+        at = end + 1
+    yield from source.receipts(pico, at, last)  # there is something only behind a gap
 
 
 def cid_of(row: StoredReceipt) -> Cid:

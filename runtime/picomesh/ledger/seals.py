@@ -9,6 +9,7 @@ For 64 envelopes in order that is two hashes each, and one signature for all.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeAlias
 
 from picomesh.ledger.cid import digest_of
 from picomesh.ledger.errors import CodecError
@@ -17,6 +18,7 @@ from picomesh.ledger.receipt import decode_envelope, is_envelope_signed, is_know
 from picomesh.ledger.shapes import ENVELOPE, message_of, number_of
 
 BATCHES_MAX = 64
+Signed: TypeAlias = tuple[bytes, bytes | None]  # the names of a core and of its logs
 _ITEM_BYTES = 34  # of a way: the head of a byte string and the hash
 _ITEM = b"\x58\x20"
 _LEAF, _NODE = b"\x00", b"\x01"
@@ -31,15 +33,15 @@ class Seals:
         # past, and for each the rest of the way to the root.
         self._batches: dict[tuple[bytes, int], dict[int, tuple[bytes, bytes]]] = {}
 
-    def signed(self, envelope: bytes) -> bytes | None:
-        """The name of the core that this envelope of the engine is of, if all is well with it.
+    def signed(self, envelope: bytes) -> Signed | None:
+        """What an envelope of this engine is of, if all is well with it.
 
         None says that it has to be read strictly: that it is damaged, or just of another shape.
         """
         found = ENVELOPE.match(envelope)
         if found is None:
             return None
-        core, _, _, index, size, head, way, engine, same, _, signature, _, _ = found.groups()
+        core, logs, _, index, size, head, way, engine, same, _, signature, _, _ = found.groups()
         if engine != self._engine:
             return None
         if index is not None and is_known_sender(same):
@@ -48,8 +50,8 @@ class Seals:
             if known is not None and at < count and len(way) == (head[0] - 0x80) * _ITEM_BYTES:
                 leaf = digest_of(_LEAF + message_of(envelope, found))
                 if _leads(known, leaf, at, count, way):
-                    return bytes(core)
-        return bytes(core) if self._is_signed(envelope) else None
+                    return core, logs
+        return (core, logs) if self._is_signed(envelope) else None
 
     def _is_signed(self, data: bytes) -> bool:
         """By the rules, without what is known; what it shows is remembered."""

@@ -7,7 +7,7 @@ state root needs no blocks from anywhere: the chain keeps the tree that the writ
 
 from __future__ import annotations
 
-from picomesh.ledger.cid import Cid, cid_of_block
+from picomesh.ledger.cid import Cid, cid_of_block, trusted_cid
 from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import BrokenHistory, CodecError, MissingBlock, TreeTooWide
 from picomesh.ledger.fields import FieldError
@@ -19,6 +19,7 @@ from picomesh.ledger.receipt import (
     decode_envelope,
     is_envelope_signed,
 )
+from picomesh.ledger.seals import Seals
 from picomesh.ledger.tree import EMPTY_ROOT, Blocks, Tree
 
 EMPTY_LIST = cid_of_block(encode_block([]))  # an empty tape, an empty outbox
@@ -46,6 +47,9 @@ class Chain:
         self.pico = pico
         self.engine = engine
         self.head = head
+        self.logs: Cid | None = None  # of the last receipt, as its envelope has it
+        self.made: dict[Cid, bytes] = {}  # the nodes that its state has and the one before had not
+        self._seals = Seals(engine)
         root = EMPTY_ROOT if head is None else head.core.post
         self._tree = Tree(blocks or _NoBlocks(), root)
 
@@ -66,12 +70,18 @@ class Chain:
         core = self._decode_core(core_bytes)
         self._check_place(core)
         self._check_failure(core)
-        tree = self._check_state(core)
-        envelope = self._decode_envelope(envelope_bytes)
-        self._check_envelope(core_bytes, envelope)
-        self._tree = tree
-        self.head = Receipt(core_bytes, envelope_bytes, core, envelope)
-        return self.head
+        tree, made = self._check_state(core)
+        receipt = Receipt(core_bytes, envelope_bytes, core)
+        signed = self._seals.signed(envelope_bytes)
+        if signed is not None and signed[0] == receipt.cid.raw:  # rules 1, 9, 10 and 11
+            self.logs = None if signed[1] is None else trusted_cid(signed[1])
+        else:
+            envelope = self._decode_envelope(envelope_bytes)
+            self._check_envelope(core_bytes, envelope)
+            self.logs = envelope.logs
+        self._tree, self.made = tree, made
+        self.head = receipt
+        return receipt
 
     def _fault(self, core_bytes: bytes, envelope_bytes: bytes) -> str:
         """Whoever signed just these bytes answers for them; for others, whoever kept them."""
@@ -124,7 +134,7 @@ class Chain:
         if core.outcome != "ok" and core.outbox != EMPTY_LIST:
             raise self._broken("outbox", f"the outcome is {core.outcome}, yet it has effects")
 
-    def _check_state(self, core: Core) -> Tree:
+    def _check_state(self, core: Core) -> tuple[Tree, dict[Cid, bytes]]:
         before = EMPTY_ROOT if self.head is None else self.head.core.post
         if core.pre != before:  # rule 7
             raise self._broken("pre", "it is not the state the receipt before it left")
@@ -135,12 +145,12 @@ class Chain:
             else:
                 tree.put(write.path, write.value)
         try:
-            root, _ = tree.flush()
+            root, made = tree.flush()
         except TreeTooWide as problem:
             raise self._broken("writes", str(problem)) from problem
         if core.post != root:
             raise self._broken("post", f"the writes lead to {root}")
-        return tree
+        return tree, made
 
     def _check_envelope(self, core_bytes: bytes, envelope: Envelope) -> None:
         if envelope.core != cid_of_block(core_bytes):  # rule 9

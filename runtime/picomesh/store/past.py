@@ -98,12 +98,19 @@ class Past:
         data = self._near.get(name)
         return self._near_before.get(name) if data is None else data
 
-    def block(self, cid: Cid) -> bytes | None:
-        """A block that lies in a pack."""
+    def open_block(self, name: bytes) -> bytes | None:
+        """A block that lies in one of the packs that were read last."""
         for opened in reversed(self._open.values()):
-            data = opened.block(cid.raw)
+            data = opened.block(name)
             if data is not None:
                 return data
+        return None
+
+    def block(self, cid: Cid) -> bytes | None:
+        """A block that lies in a pack."""
+        data = self.open_block(cid.raw)
+        if data is not None:
+            return data
         statement = "SELECT pack FROM pack WHERE instr(names, ?) > 0 ORDER BY pack DESC"
         for (pack,) in self._rows(statement, name_in_pack(cid)):
             data = self._opened(pack).block(cid.raw)
