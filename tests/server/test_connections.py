@@ -4,98 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
 
-from picomesh.engine.library import compile_krl
-from picomesh.engine.options import Options
-from picomesh.engine.service import Service
-from picomesh.server.given import Limits
-from picomesh.server.patience import PatientProtocol
-from picomesh.server.run import Address, build_application
-from picomesh.server.worker import Worker
-from served import RULESET
+from listening import TOKEN, Hasty, Served, answer, listening
+from picomesh.server.straight import StraightProtocol
 
 CONNECTIONS = 1_000
-Test = Callable[["Served"], Awaitable[None]]
+Test = Callable[[Served], Awaitable[None]]
 Run = Callable[..., None]
 
 
-class Hasty(PatientProtocol):
-    """One that waits for nobody."""
-
-    header_s = 0.4
-    read_s = 0.4
-
-
-class Patient(PatientProtocol):
+class Patient(StraightProtocol):
     """One that waits until a thousand are there."""
 
     header_s = 60.0
-
-
-class Served:
-    """An engine that listens."""
-
-    def __init__(self, port: int, eci: str) -> None:
-        self.port = port
-        self.eci = eci
-
-    async def raw(self, data: bytes, *, more: bytes = b"", after_s: float = 0.0) -> bytes:
-        """All that comes back for bytes that are sent."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        with closing(writer):
-            writer.write(data)
-            await asyncio.sleep(after_s)
-            writer.write(more)
-            return await asyncio.wait_for(reader.read(), 20)
-
-    async def get(self, path: str, headers: str = "") -> tuple[int, Any]:
-        text = f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
-        return answer(await self.raw(text.encode()))
-
-    async def is_well(self) -> bool:
-        return await self.get(f"/c/{self.eci}/query/api/number") == (200, 5)
-
-
-def answer(data: bytes) -> tuple[int, Any]:
-    head, _, body = data.partition(b"\r\n\r\n")
-    return int(head.split(b" ")[1]), json.loads(body or b"null")
-
-
-@asynccontextmanager
-async def listening(
-    folder: Path, protocol: type[asyncio.Protocol] = Hasty
-) -> AsyncIterator[Served]:
-    engine = Service.ephemeral(Options(backend="winch", cache=folder))
-    eci = engine.eci(engine.create("me").pico)
-    engine.install_module("me", compile_krl(RULESET))
-    application = build_application(
-        Worker(engine), Address(limits=Limits(body_timeout_s=0.4)), "token" * 4
-    )
-    config = uvicorn.Config(
-        application,
-        port=0,
-        log_level="critical",
-        timeout_keep_alive=1,
-        http=protocol,
-        ws="none",
-        limit_concurrency=2_000,
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield Served(server.servers[0].sockets[0].getsockname()[1], eci)
-    server.should_exit = True
-    await serving
 
 
 @pytest.fixture
@@ -213,7 +140,7 @@ def test_what_is_no_http_is_refused(run: Run) -> None:
         for data in NO_HTTP:
             with contextlib.suppress(ConnectionError):  # hung up on, while it still talked
                 status = (await served.raw(data)).split(b" ")[1]
-                assert status in (b"400", b"404", b"405"), data[:60]
+                assert status in (b"400", b"431"), data[:60]
 
     run(test)
 
@@ -233,11 +160,11 @@ def test_path_tricks_have_a_clear_answer(run: Run) -> None:
             "/" + "a/" * 5_000,
         ]
         for path in paths:
-            status, body = await served.get(path, f"authorization: Bearer {'token' * 4}\r\n")
+            status, body = await served.get(path, f"authorization: Bearer {TOKEN}\r\n")
             assert status in (400, 404) and "error" in body, (path, status, body)
         status, body = await served.get("/c/x/event")
         assert (status, body) == (404, {"error": "Error: no such path"})
-        text = b"BREW /api/v1/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        text = b"PATCH /api/v1/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
         assert answer(await served.raw(text)) == (405, {"error": "Error: not with this method"})
 
     run(test)

@@ -21,10 +21,10 @@ from picomesh.engine.errors import (
 from picomesh.ledger.errors import LedgerError
 from picomesh.ledger.value import Value
 from picomesh.sandbox.interface import EngineFault
+from picomesh.server.answered import Answered
 from picomesh.server.given import BadRequest
 from picomesh.store.errors import StoreError
 
-CORS = {"access-control-allow-origin": "*", "access-control-allow-headers": "*"}
 _UNPROCESSABLE = 422  # the ruleset, not the server, could not do it
 
 
@@ -37,13 +37,15 @@ class EventFailed(Exception):
         self.outcome = done.outcome
 
 
-def json_response(
-    value: object, status: int = 200, headers: dict[str, str] | None = None
-) -> HttpResponse:
+def json_answer(
+    value: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()
+) -> Answered:
     text = json.dumps(finite(value), ensure_ascii=False, separators=(",", ":"))
-    data = text.encode("utf-8", "replace")
-    kind = "application/json; charset=utf-8"
-    return HttpResponse(data, status, {**CORS, **(headers or {})}, kind)
+    return Answered(status, text.encode("utf-8", "replace"), headers=headers)
+
+
+def json_response(value: object, status: int = 200) -> HttpResponse:
+    return json_answer(value, status).as_response()
 
 
 def finite(value: object) -> object:
@@ -62,10 +64,9 @@ def finite(value: object) -> object:
     return value
 
 
-def error_response(problem: Exception) -> HttpResponse:
+def error_answer(problem: Exception) -> Answered:
     """The answer to a request that could not be served."""
     body: dict[str, Value] = {"error": f"Error: {problem}"}
-    headers: dict[str, str] = {}
     match problem:
         case BadRequest():
             status, body = problem.status, {"error": str(problem), **problem.more}
@@ -88,9 +89,12 @@ def error_response(problem: Exception) -> HttpResponse:
             status = 500
         case _:
             status, body = 500, {"error": "Error: the engine could not carry on"}
-    if status in (429, 503):
-        headers["retry-after"] = "1"
-    return json_response(body, status, headers)
+    later = status in (429, 503)
+    return json_answer(body, status, (("retry-after", "1"),) if later else ())
+
+
+def error_response(problem: Exception) -> HttpResponse:
+    return error_answer(problem).as_response()
 
 
 async def _not_served(request: Request, problem: Exception) -> HttpResponse:
@@ -98,7 +102,8 @@ async def _not_served(request: Request, problem: Exception) -> HttpResponse:
     status = problem.status_code if isinstance(problem, HTTPException) else 500
     text = "no such path" if status == 404 else "not with this method"
     headers = problem.headers if isinstance(problem, HTTPException) else None
-    return json_response({"error": f"Error: {text}"}, status, dict(headers or {}))
+    answer = json_answer({"error": f"Error: {text}"}, status, tuple((headers or {}).items()))
+    return answer.as_response()
 
 
 NOT_SERVED = {404: _not_served, 405: _not_served}

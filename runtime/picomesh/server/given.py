@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -61,21 +62,45 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     return bytes(body)
 
 
-async def read_given(request: Request, limits: Limits) -> dict[str, Value]:
-    """Query string, body over it, and `_headers`. Raises BadRequest."""
-    given = _fields(request.url.query)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await read_body(request, limits)
-    if body and kind in _JSON:
-        given |= _from_json(body)
-    elif body and kind == _FORM:
-        given |= _fields(body.decode("utf-8", "replace"))
+@dataclass(slots=True)
+class Asked:
+    """A request over a channel: the parts of its path, and what it brings."""
+
+    eci: str
+    domain: str = ""
+    name: str = ""
+    eid: str = ""
+    rid: str = ""
+    query: str = ""
+    text: str = ""  # behind the question mark
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    body: bytes = b""
+
+    def header(self, wanted: bytes) -> str | None:
+        """The first one of this name."""
+        for name, value in self.headers:
+            if name == wanted:
+                return value.decode("latin-1")
+        return None
+
+
+def given_of(asked: Asked, limits: Limits, secret: str) -> dict[str, Value]:
+    """Query string, body over it, and `_headers` without those with a secret. Raises BadRequest."""
+    given = _fields(asked.text) if asked.text else {}
+    if asked.body:
+        kind = (asked.header(b"content-type") or "").partition(";")[0].strip().lower()
+        if kind in _JSON:
+            given |= _from_json(asked.body)
+        elif kind == _FORM:
+            given |= _fields(asked.body.decode("utf-8", "replace"))
     if len(given) > limits.attributes_max:
         raise BadRequest(413, f"Error: more than {limits.attributes_max} attributes")
     headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return {**given, "_headers": {**headers}}
+    for name, value in asked.headers:
+        title, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[title] = f"{headers[title]}, {text}" if title in headers else text
+    given["_headers"] = {title: text for title, text in headers.items() if secret not in text}
+    return given
 
 
 def _from_json(body: bytes) -> dict[str, Value]:

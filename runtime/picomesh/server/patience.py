@@ -8,21 +8,16 @@ time (`Limits.body_timeout_s`).
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from picomesh.server.connection import Connection, refusal
 
 HEADER_S = 10.0  # from the first moment of a connection, or byte of a request, to the header's end
 READ_S = 30.0  # for a client that does not read what it asked for
-_TEXT = json.dumps({"error": "Error: the header did not come in time"}).encode()
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json; charset=utf-8\r\n"
-    b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(_TEXT), _TEXT)
-)
+_TOO_SLOW = refusal(408, "the header did not come in time")
 
 
-class PatientProtocol(H11Protocol):
+class PatientProtocol(Connection):
     """HTTP for clients that get on with it."""
 
     header_s = HEADER_S
@@ -41,16 +36,11 @@ class PatientProtocol(H11Protocol):
         self._cancel()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._is_answering:
+    def _have_fed(self) -> None:
+        if self.is_answering:
             self._have_header()
         else:
             self._expect_header()
-
-    @property
-    def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
 
     def _expect_header(self) -> None:
         if self._header_timer is None:
@@ -63,7 +53,7 @@ class PatientProtocol(H11Protocol):
 
     def _header_is_late(self) -> None:
         self._header_timer = None
-        if not self._is_answering and not self.transport.is_closing():
+        if not self.is_answering and not self.transport.is_closing():
             self.transport.write(_TOO_SLOW)
             self.transport.close()
 

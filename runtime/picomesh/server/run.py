@@ -29,8 +29,8 @@ from picomesh.server.looker import Looker
 from picomesh.server.looking import Looking
 from picomesh.server.page import page_routes
 from picomesh.server.parts import Parts
-from picomesh.server.patience import PatientProtocol
 from picomesh.server.reference import ReferencePaths
+from picomesh.server.straight import StraightProtocol
 from picomesh.server.worker import Worker
 
 CONNECTIONS_MAX = 2_000
@@ -136,9 +136,10 @@ def build_application(worker: Worker, address: Address, token: str) -> Starlette
     admission = Admission(token, address.admin_from_anywhere)
     doing = Doing(worker, address.limits, admission)
     looker, feed = Looker(worker), Feed(worker)
+    reference = ReferencePaths(worker, address.limits, token)
     routes = [
         *page_routes(),
-        *ReferencePaths(worker, address.limits, token).routes(),
+        *reference.routes(),
         *Api(worker, address.limits, admission).routes(),
         *doing.routes(),
         *Looking(worker, admission, looker, feed).routes(),
@@ -146,6 +147,7 @@ def build_application(worker: Worker, address: Address, token: str) -> Starlette
     application = Starlette(routes=routes, lifespan=lifespan, exception_handlers=NOT_SERVED)
     application.add_middleware(Parts)
     application.state.feed = feed
+    application.state.reference = reference
     return application
 
 
@@ -174,7 +176,7 @@ def serve(
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=STOP_S,
         server_header=False,
-        http=PatientProtocol,
+        http=StraightProtocol,
         ws="none",
     )
     _Server(config, lambda port: ready(port, token), application.state.feed).run()
