@@ -28,12 +28,24 @@ class Jobs:
         self._plain: deque[Job] = deque()
         self._turns: OrderedDict[str, deque[Job]] = OrderedDict()
 
-    def put(self, job: Job, timeout_s: float = 0.0) -> None:
-        """Raises Overloaded when there is no room, also after that long."""
+    def put(self, job: Job, timeout_s: float = 0.0, *, wakes: bool = True) -> None:
+        """Raises Overloaded when there is no room, also after that long.
+
+        Who puts several at once wakes the thread behind the last one: it would otherwise begin,
+        and make durable, a round with the first one alone.
+        """
         with self._change:
-            if not self._change.wait_for(lambda: len(self._plain) < self._jobs_max, timeout_s):
+            if len(self._plain) >= self._jobs_max and not self._change.wait_for(
+                lambda: len(self._plain) < self._jobs_max, timeout_s
+            ):
                 raise Overloaded("the engine has too much to do", "try it again later")
             self._plain.append(job)
+            if wakes:
+                self._change.notify_all()
+
+    def wake(self) -> None:
+        """Says that there is something to do."""
+        with self._change:
             self._change.notify_all()
 
     def put_turn(self, pico: str, job: Job) -> None:

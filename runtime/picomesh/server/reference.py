@@ -113,7 +113,8 @@ class ReferencePaths:
                 done(answer)
 
         if self._replies is None:
-            self._replies = Replies(asyncio.get_running_loop())
+            self._replies = Replies(asyncio.get_running_loop(), self._worker)
+        self._replies.wake_soon()
         return self._replies.to(told)
 
     def _given(self, asked: Asked) -> dict[str, Value]:

@@ -1,6 +1,7 @@
-"""From the engine's thread to the server's loop.
+"""Between the engine's thread and the server's loop.
 
-A round of the engine tells many at once; they wake the loop once.
+A round of the engine tells many at once; they wake the loop once. What the loop reads at once wakes
+the engine once, so that it becomes durable together.
 """
 
 from __future__ import annotations
@@ -12,22 +13,34 @@ from collections import deque
 from functools import partial
 from typing import Any
 
-from picomesh.server.worker import Reply
+from picomesh.server.worker import Reply, Worker
 
 _log = logging.getLogger("picomesh.server")
 
 
 class Replies:
-    """What the loop has still to hear."""
+    """What the loop has still to hear, and whether it has something to say."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, worker: Worker) -> None:
         self._loop = loop
+        self._worker = worker
+        self._will_wake = False
         self._ready: deque[tuple[Reply, Any, Exception | None]] = deque()
         self._is_coming = False
 
     def to(self, told: Reply) -> Reply:
         """For the engine's thread: `told` hears of it in the loop."""
         return partial(self._put, told)
+
+    def wake_soon(self) -> None:
+        """The engine was given something: it is woken when the loop has read what is there."""
+        if not self._will_wake:
+            self._will_wake = True
+            self._loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._will_wake = False
+        self._worker.wake()
 
     def _put(self, told: Reply, result: Any, problem: Exception | None) -> None:
         self._ready.append((told, result, problem))

@@ -92,21 +92,33 @@ class Worker:
     def call(self, work: Callable[[Service], _T]) -> Future[_T]:
         """Has the engine's thread do something. Raises Overloaded when too much waits."""
         future: Future[_T] = Future()
-        self.ask(work, partial(_set, future))
+        self.ask(work, partial(_set, future), wakes=True)
         return future
-
-    def ask(self, work: Callable[[Service], Any], reply: Reply) -> None:
-        """As `call`; `reply` is told in the engine's thread, and must not take long."""
-        self._put(lambda: self._settle(reply, lambda: work(self.engine)))
 
     def event(self, accept: Callable[[Engine], int]) -> Future[Response]:
         """Accepts an event; the future is done when it has a receipt."""
         future: Future[Response] = Future()
-        self.send(accept, partial(_set, future))
+        self.send(accept, partial(_set, future), wakes=True)
         return future
 
-    def send(self, accept: Callable[[Engine], int], reply: Reply) -> None:
-        """As `event`; `reply` is told in the engine's thread, and must not take long."""
+    def query(self, eci: str, run: Callable[[Engine, Asker], Transition]) -> Future[Value]:
+        """A query over a channel; one that asks the network runs again when the answer is there."""
+        future: Future[Value] = Future()
+        self.look(eci, run, partial(_set, future), wakes=True)
+        return future
+
+    # The same for who gives several at once, and has the thread woken behind the last one; `reply`
+    # is told in the engine's thread, and must not take long.
+
+    def wake(self) -> None:
+        self._jobs.wake()
+
+    def ask(self, work: Callable[[Service], Any], reply: Reply, *, wakes: bool = False) -> None:
+        """As `call`."""
+        self._put(lambda: self._settle(reply, lambda: work(self.engine)), wakes)
+
+    def send(self, accept: Callable[[Engine], int], reply: Reply, *, wakes: bool = False) -> None:
+        """As `event`."""
 
         def run() -> None:
             try:
@@ -117,22 +129,23 @@ class Worker:
             self._waiters[arrival] = reply
             self._accepted.append(arrival)
 
-        self._put(run)
+        self._put(run, wakes)
 
-    def query(self, eci: str, run: Callable[[Engine, Asker], Transition]) -> Future[Value]:
-        """A query over a channel; one that asks the network runs again when the answer is there."""
-        future: Future[Value] = Future()
-        self.look(eci, run, partial(_set, future))
-        return future
-
-    def look(self, eci: str, run: Callable[[Engine, Asker], Transition], reply: Reply) -> None:
-        """As `query`; `reply` is told in the engine's thread, and must not take long."""
+    def look(
+        self,
+        eci: str,
+        run: Callable[[Engine, Asker], Transition],
+        reply: Reply,
+        *,
+        wakes: bool = False,
+    ) -> None:
+        """As `query`."""
 
         def begin() -> None:
             pico = self.engine.pico_of(eci) or ""
             self._take_turn(pico, run, self.engine.asker_of_query(pico), reply)
 
-        self._put(begin)
+        self._put(begin, wakes)
 
     def watch(self, tell: Callable[[list[Receipt]], None] | None) -> None:
         """Has receipts told in the engine's thread once they are durable; None: no more."""
@@ -142,10 +155,10 @@ class Worker:
     def _durable(self, tell: Callable[[list[Receipt]], None], receipts: list[Receipt]) -> None:
         self._then.append(partial(tell, receipts))
 
-    def _put(self, job: Job) -> None:
+    def _put(self, job: Job, wakes: bool) -> None:
         if self._stopping.is_set():
             raise Overloaded("the engine is stopping", "try it again later")
-        self._jobs.put(job)
+        self._jobs.put(job, wakes=wakes)
 
     def post(self, run: Job) -> None:
         """From threads that wait for the network: there is always room for an answer."""
