@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,3 +166,25 @@ def test_an_event_that_another_waited_for_is_not_sent_again_after_a_crash(tmp_pa
         engine.settle()
         assert engine.query("you", "w", "n") == 1, "once"
         assert engine.query("me", "w", "n") == 10
+
+
+def test_what_is_given_together_wakes_the_engine_once_and_is_never_forgotten() -> None:
+    jobs, woken = Jobs(), list[int]()
+    condition: Any = jobs._change
+
+    def wait() -> None:
+        jobs.wait(20)
+        woken.append(len(jobs._plain))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not condition._waiters:
+        time.sleep(0.001)
+    for _ in range(3):
+        jobs.put(lambda: None, wakes=False)
+    assert condition._waiters, "it sleeps on"
+    jobs.wake()
+    thread.join(20)
+    assert woken == [3]
+    jobs.wait(20)  # what was given without a word is found by who comes to look
+    assert [jobs.next_plain() is not None for _ in range(4)] == [True, True, True, False]
