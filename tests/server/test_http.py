@@ -33,15 +33,27 @@ class Straight(StraightProtocol):
     header_s = 1.0
 
 
-@pytest.fixture(params=[Slow, Straight])
+def new_loop() -> asyncio.AbstractEventLoop:
+    """The loop that an engine has: uvloop's, where there is one."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+@pytest.fixture(params=[(Slow, asyncio.new_event_loop), (Straight, new_loop)], ids=["slow", "fast"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    protocol, factory = request.param
+
     def run(test: Test) -> None:
         async def whole() -> None:
-            async with listening(tmp_path, request.param) as served:
+            async with listening(tmp_path, protocol) as served:
                 await test(served)
                 assert await served.is_well()
 
-        asyncio.run(whole())
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(whole())
 
     return run
 
@@ -214,6 +226,8 @@ def test_the_body_of_who_wants_another_protocol_is_a_body_and_no_request(run: Ru
                 assert got.count(b"HTTP/1.1 200") == 1, got
                 assert options(got)["a"] == 1 and options(got)["_headers"]["host"] == "x"
         assert await events(served) == 6
+        old = get(served, "query/api/number", *wish, version="1.0").replace(b"host: x\r\n", b"")
+        assert answer(await served.raw(old)) == (200, 5)
         got = await served.raw(b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n" + inside)
         assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1") == 1
         assert await events(served) == 6
@@ -402,5 +416,20 @@ def test_who_goes_away_without_an_answer_keeps_nobody_from_his(run: Run) -> None
             assert await served.is_well()
         while await events(served) != 1:
             await asyncio.sleep(0.02)
+
+    run(test)
+
+
+def test_a_server_that_stops_answers_what_it_has_begun(run: Run) -> None:
+    async def test(served: Served) -> None:
+        loops = [get(served, "event-wait/t/loop") for _ in range(3)]
+        asked = [asyncio.create_task(served.raw(data)) for data in loops]
+        connections: Any = served.server.server_state.connections
+        while sum(item.is_answering for item in connections) < len(loops):
+            await asyncio.sleep(0.001)
+        for connection in list(connections):
+            connection.shutdown()
+        for got in await asyncio.gather(*asked):
+            assert got.startswith(b"HTTP/1.1 422 ") and b"connection: close" in got
 
     run(test)

@@ -134,10 +134,11 @@ class Connection(HttpToolsProtocol):
         the header is parsed once more without the wish.
         """
         self._is_upgrade = False
-        if self.parser.get_method() == b"CONNECT":
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
             self._refuse(_NO_HTTP)
             return
-        lines = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url)]
+        lines = [b"%s %s HTTP/%s" % (method, self.url, version.encode())]
         lines += [b"%s: %s" % item for item in self.headers if item[0] != b"upgrade"]
         self.parser = _parser_for(self)
         self._parse(b"\r\n".join(lines) + b"\r\n\r\n")

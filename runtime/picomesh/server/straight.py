@@ -96,7 +96,7 @@ class StraightProtocol(PatientProtocol):
 
     def _send(self, exchange: _Exchange, answer: Answered) -> None:
         exchange.response_complete = True
-        if exchange.disconnected:
+        if exchange.disconnected or self.transport.is_closing():
             return
         lines = [STATUS_LINE[answer.status]]
         lines += [b"%s: %s\r\n" % item for item in self.server_state.default_headers]
