@@ -25,6 +25,8 @@ from picomesh.server.answered import Answered
 from picomesh.server.given import BadRequest
 from picomesh.store.errors import StoreError
 
+_PLAIN = frozenset((str, int, bool, type(None)))  # most of what there is stays as it is
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _UNPROCESSABLE = 422  # the ruleset, not the server, could not do it
 
 
@@ -40,8 +42,7 @@ class EventFailed(Exception):
 def json_answer(
     value: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()
 ) -> Answered:
-    text = json.dumps(finite(value), ensure_ascii=False, separators=(",", ":"))
-    return Answered(status, text.encode("utf-8", "replace"), headers=headers)
+    return Answered(status, _encode(finite(value)).encode("utf-8", "replace"), headers=headers)
 
 
 def json_response(value: object, status: int = 200) -> HttpResponse:
@@ -50,15 +51,19 @@ def json_response(value: object, status: int = 200) -> HttpResponse:
 
 def finite(value: object) -> object:
     """What JSON has no word for is null."""
+    if type(value) in _PLAIN:
+        return value
     match value:
+        case dict():
+            return {
+                key: item if type(item) in _PLAIN else finite(item) for key, item in value.items()
+            }
+        case list() | tuple():
+            return [item if type(item) in _PLAIN else finite(item) for item in value]
         case float() if not math.isfinite(value):
             return None
         case float() if value.is_integer() and abs(value) < 2**53:
             return int(value)
-        case dict():
-            return {key: finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [finite(item) for item in value]
         case bytes():
             return value.hex()
     return value
