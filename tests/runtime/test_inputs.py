@@ -1,4 +1,4 @@
-"""Events are read by their shape: as the strict reader has them, or not at all."""
+"""Events and outboxes are read by their shape: as the strict reader has them, or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from picomesh.engine import inputs
+from picomesh.engine import inputs, replay
 from picomesh.engine.inputs import Event, Input, decode_input, encode_input
 from picomesh.ledger.codec import decode_block, encode_block
 from picomesh.ledger.errors import CodecError
@@ -112,3 +112,43 @@ def test_a_field_of_another_kind_is_refused_by_both(value: object) -> None:
     assert isinstance(entries, dict)
     for name in entries:
         check(encode_block({**entries, name: value}))  # type: ignore[dict-item]  # that is it
+
+
+OUTBOX = encode_block(
+    [
+        ["directive", "counter", b"\xa1\x61a\x01"],
+        ["send", "a ruleset with a name of some length \u00e9", bytes(300)],
+    ]
+)
+
+
+def check_outbox(data: bytes) -> None:
+    found = replay._read_outbox(data)
+    try:
+        expected = replay._decode_outbox(data)
+    except CodecError as problem:
+        assert found is None
+        with pytest.raises(CodecError) as raised:
+            replay.decode_outbox(data)
+        assert str(raised.value) == str(problem)
+        return
+    assert found in (None, expected)
+    assert replay.decode_outbox(data) == expected
+
+
+def test_an_outbox_is_read_by_its_shape() -> None:
+    found = replay._read_outbox(OUTBOX)
+    assert found is not None and [kind for kind, _ in found] == ["directive", "send"]
+    assert replay._read_outbox(b"\x80") == []
+    check_outbox(encode_block([["k", "r", bytes(70_000)]]))
+    check_outbox(encode_block([["k", "r", b""]] * 30))
+
+
+def test_every_byte_of_an_outbox_counts() -> None:
+    for block in (OUTBOX[:60], OUTBOX, b"\x80", b"\x81\x83\x61k\x61r\x41e"):
+        for at in range(len(block)):
+            for bit in (1, 2, 8, 0x20, 0x40, 0x80):
+                check_outbox(block[:at] + bytes((block[at] ^ bit,)) + block[at + 1 :])
+            check_outbox(block[:at])
+            check_outbox(block[:at] + block[at : at + 1] + block[at:])
+        check_outbox(block + b"\x00")

@@ -6,7 +6,7 @@ their hashes as they are read, so that a damaged store is not taken for a wrong 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 
 from picomesh.engine.errors import ModuleNotAdmitted, OperatorError
@@ -18,6 +18,7 @@ from picomesh.ledger.cid import Cid, cid_of_block, is_named
 from picomesh.ledger.codec import decode_block
 from picomesh.ledger.errors import BrokenHistory, CodecError, LedgerError
 from picomesh.ledger.receipt import Core, decode_core
+from picomesh.ledger.shapes import span_at
 from picomesh.ledger.tree import EMPTY_ROOT, Blocks
 from picomesh.sandbox.interface import EngineFault
 from picomesh.store.store import StoredReceipt
@@ -71,7 +72,15 @@ def replay(
     record that is needed to run is missing or damaged.
     """
     last = None if before is None else (_decode(before), _cid(before))
-    replayer = Replayer(programs, blocks, last, made)
+    known = Layered(CheckedBlocks(blocks))
+    if made is not None:
+        known.new = made
+
+    def keep(done: Performed) -> None:
+        if made is not None:
+            made.update(done.blocks)
+
+    replayer = Replayer(programs, known, last, keep)
     for row in receipts:
         replayed = replayer.run(_decode(row), row.core)
         yield replayed
@@ -85,23 +94,24 @@ class Replayer:
     def __init__(
         self,
         programs: Programs,
-        blocks: Blocks,
+        known: Blocks,
         last: tuple[Core, Cid] | None,
-        made: dict[Cid, bytes] | None = None,
+        keep: Callable[[Performed], None],
     ) -> None:
-        """`last` is the receipt in front of the first one, and its name."""
+        """`last` is the receipt in front of the first one, and its name.
+
+        `keep` hears what each run made; `known` may have it from there on.
+        """
         self._programs = programs
-        self._known = Layered(CheckedBlocks(blocks))
-        self._last = last
-        self._made = made
-        if made is not None:
-            self._known.new = made
+        self._known = known
+        self._keep = keep
+        self.last = last
 
     def run(self, core: Core, core_bytes: bytes) -> Replayed:
         """Runs the next receipt. Raises BrokenHistory."""
         seq, prev, pre = 0, None, EMPTY_ROOT
-        if self._last is not None:
-            seq, prev, pre = self._last[0].seq + 1, self._last[1], self._last[0].post
+        if self.last is not None:
+            seq, prev, pre = self.last[0].seq + 1, self.last[1], self.last[0].post
         divergence: Divergence | None = None
         try:
             work = work_of(core, self._known)
@@ -110,13 +120,12 @@ class Replayer:
             performed = perform_recorded(self._programs, self._known, work)
             if performed.core_bytes != core_bytes:
                 divergence = compare(core, performed.core)
-            if self._made is not None:
-                self._made.update(performed.blocks)
+            self._keep(performed)
         except (NeedsAnswer, TapeDiverged) as problem:
             divergence = Divergence(core.seq, "tape", "the recorded questions", str(problem))
         except (LedgerError, ModuleNotAdmitted) as problem:
             raise BrokenHistory(core.seq, "blocks", str(problem)) from problem
-        self._last = core, cid_of_block(core_bytes)
+        self.last = core, cid_of_block(core_bytes)
         return Replayed(core.seq, core.kind, core.fuel, divergence)
 
 
@@ -177,8 +186,14 @@ def _entry(item: object) -> str:
     return str(getattr(item, "rid", item))
 
 
+_EMPTY_LIST = b"\x80"
+_BYTES, _TEXT = 2, 3  # major types
+
+
 def decode_tape(data: bytes) -> tuple[Answer, ...]:
     """The answers of a tape block. Raises CodecError."""
+    if data == _EMPTY_LIST:
+        return ()
     rows = decode_block(data)
     tape: list[Answer] = []
     for row in rows if isinstance(rows, list) else [None]:
@@ -192,6 +207,31 @@ def decode_tape(data: bytes) -> tuple[Answer, ...]:
 
 def decode_outbox(data: bytes) -> list[tuple[str, bytes]]:
     """Kind and bytes of the effects of an outbox block. Raises CodecError."""
+    effects = _read_outbox(data)
+    return _decode_outbox(data) if effects is None else effects
+
+
+def _read_outbox(data: bytes) -> list[tuple[str, bytes]] | None:
+    """A short outbox as `encode_outbox` writes it, much faster; None says nothing."""
+    effects: list[tuple[str, bytes]] = []
+    try:
+        count, at = data[0] - 0x80, 1
+        for _ in range(count):
+            if data[at] != 0x83:
+                return None
+            start, end = span_at(data, at + 1, _TEXT)
+            kind = data[start:end].decode()
+            start, end = span_at(data, end, _TEXT)
+            data[start:end].decode()
+            start, at = span_at(data, end, _BYTES)
+            effects.append((kind, data[start:at]))
+    except (ValueError, IndexError):
+        return None
+    return effects if 0 <= count < 24 and at == len(data) else None
+
+
+def _decode_outbox(data: bytes) -> list[tuple[str, bytes]]:
+    """The same for any bytes; says what is wrong with them."""
     rows = decode_block(data)
     effects: list[tuple[str, bytes]] = []
     for row in rows if isinstance(rows, list) else [None]:

@@ -17,17 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from picomesh.engine.again import Again, Made, Nothing
 from picomesh.engine.export import ExportedHistories, export_histories
 from picomesh.engine.makers import check_maker
 from picomesh.engine.programs import Programs
-from picomesh.engine.replay import Divergence, Replayed, Replayer
+from picomesh.engine.replay import Divergence, Replayer
 from picomesh.engine.sealing import read_receipt
-from picomesh.engine.sources import Source
+from picomesh.engine.sources import Source, each_receipt
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.errors import BrokenHistory
+from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.verify import Chain
 from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.direct import open_sandbox
+from picomesh.store.store import Store, StoredReceipt
 
 Progress = Callable[[int], None]
 _POLL_S = 0.1
@@ -74,21 +77,23 @@ def rerun(
 
     A run that begins later than 0 trusts the receipt before it and the state that it left.
     """
-    made = {} if made is None else made
     started = time.perf_counter()
+    known = Made(source, keeps_all=made is not None)
     count = fuel = 0
     problem: Problem | None = None
     divergence: Divergence | None = None
     try:
-        for item in _checked(source, engine, programs, pico, first, last, made):
-            divergence = item.divergence
-            if divergence is not None:
+        for item in _checked(source, engine, programs, pico, first, last, known):
+            if isinstance(item, Divergence):
+                divergence = item
                 break
-            count, fuel = count + 1, fuel + item.fuel
+            count, fuel = count + 1, fuel + item
             if progress is not None:
                 progress(1)
     except BrokenHistory as broken:
         problem = Problem(broken.seq, broken.field, broken.text, broken.fault)
+    if made is not None:
+        made.update(known.blocks())
     return Rerun(pico, count, fuel, time.perf_counter() - started, problem, divergence)
 
 
@@ -99,17 +104,31 @@ def _checked(
     pico: str,
     first: int,
     last: int | None,
-    made: dict[Cid, bytes],
-) -> Iterator[Replayed]:
-    rows = source.receipts(pico, first, last)
+    made: Made,
+) -> Iterator[int | Divergence]:
+    """The fuel of each receipt, or where it parts."""
     before = source.receipt(pico, first - 1) if first else None
     head = None if before is None else read_receipt(before)
     chain = Chain(pico, engine, head, source)
-    replayer = Replayer(programs, source, None if head is None else (head.core, head.cid), made)
+    replayer = Replayer(programs, made, None if head is None else (head.core, head.cid), made.keep)
+    nearby = source.past if isinstance(source, Store) else Nothing()
+    again = Again(programs, made, nearby, pico, engine)
     check_maker(source, pico, engine, first)
-    for row in rows:
+    ahead: StoredReceipt | None = None  # the last one, if only `again` has seen it
+    for row in each_receipt(source, pico, first, last):
+        fuel = again.run(row)
+        if fuel is not None:
+            ahead = row
+            yield fuel
+            continue
+        if ahead is not None:
+            head = Receipt(ahead.core, ahead.envelope)
+            chain = Chain(pico, engine, head, made)
+            replayer.last, ahead = (head.core, head.cid), None
         receipt = chain.accept(row.core, row.envelope)
-        yield replayer.run(receipt.core, row.core)
+        replayed = replayer.run(receipt.core, row.core)
+        again.begin(receipt.core, receipt.cid)
+        yield replayed.fuel if replayed.divergence is None else replayed.divergence
 
 
 # -- several at a time

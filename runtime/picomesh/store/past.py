@@ -16,6 +16,7 @@ from picomesh.store.opening import Opened, open_pack
 from picomesh.store.packing import PACK_RECEIPTS_MAX, StoredReceipt, name_in_pack
 
 OPEN_PACKS_MAX = 16
+RECENT_PACKS_MAX = 16  # what came with their receipts is at hand
 _SEQ_MAX = 2**62
 _RECEIPTS = "SELECT pico, seq, core, envelope FROM receipt WHERE pico = ?"
 _RUNS = "SELECT seq, count, pack FROM packed WHERE pico = ?"
@@ -27,17 +28,15 @@ class Past:
     def __init__(self, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
         self._rows = rows
         self._open: OrderedDict[int, Opened] = OrderedDict()
-        self._forget_near()
+        self._forget_recent()
 
     def forget(self) -> None:
         """Closes the packs; what is read next comes from the database."""
         self._open.clear()
-        self._forget_near()
+        self._forget_recent()
 
-    def _forget_near(self) -> None:
-        self._near: dict[bytes, bytes] = {}
-        self._near_before: dict[bytes, bytes] = {}
-        self._near_packs = 0
+    def _forget_recent(self) -> None:
+        self._recent: tuple[Opened, ...] = ()
 
     # -- receipts
 
@@ -95,8 +94,11 @@ class Past:
 
     def near(self, name: bytes) -> bytes | None:
         """A block that came with one of the receipts that were read last, if it lies in a pack."""
-        data = self._near.get(name)
-        return self._near_before.get(name) if data is None else data
+        for opened in self._recent:
+            data = opened.beside.get(name)
+            if data is not None:
+                return data
+        return None
 
     def open_block(self, name: bytes) -> bytes | None:
         """A block that lies in one of the packs that were read last."""
@@ -133,10 +135,7 @@ class Past:
         return opened
 
     def _remember(self, opened: Opened) -> None:
-        self._near_packs += 1
-        if self._near_packs > OPEN_PACKS_MAX:
-            self._near_before, self._near, self._near_packs = self._near, {}, 1
-        self._near.update(opened.beside)
+        self._recent = (opened, *self._recent[: RECENT_PACKS_MAX - 1])
 
     def every_block(self) -> Iterator[tuple[bytes, bytes]]:
         """The blocks of all packs. Raises DamagedStore."""

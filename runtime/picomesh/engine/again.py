@@ -1,0 +1,187 @@
+"""Runs receipts of a pico again without decoding them: bytes are compared with bytes.
+
+Of a recorded core only what the transition was given is looked at, where it has to stand. When the
+run comes to the same bytes, they are a core of this pico, at this place, canonical and of the right
+kinds, for our own code made them; the envelope is believed as `ledger.seals` says. That is all that
+`ledger.verify` and `replay` would find out. Whatever is not so in the first moment is left to those
+two, which say what is wrong, if anything is.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from picomesh.engine.inputs import Event, decode_input
+from picomesh.engine.perform import Performed, Work
+from picomesh.engine.programs import Programs
+from picomesh.engine.replay import CheckedBlocks, decode_tape, perform_recorded
+from picomesh.ledger.cid import CID_BYTES, Cid, trusted_cid
+from picomesh.ledger.codec import read_argument
+from picomesh.ledger.pieces import LINK, head, key, number, text
+from picomesh.ledger.receipt import PROFILE, SEED_BYTES, Core, code_block
+from picomesh.ledger.seals import Seals
+from picomesh.ledger.tree import Blocks
+from picomesh.ledger.verify import EMPTY_LIST
+from picomesh.sandbox.interface import EngineFault
+from picomesh.store.store import StoredReceipt
+from picomesh.transition import Answer
+
+WAITING_MAX = 16_384  # runs whose blocks are not sorted in yet, 2 KiB each or a little more
+
+_BEFORE_SEQ = len(
+    b"\xb2" + key("v") + number(1) + key("pre") + LINK + bytes(CID_BYTES) + key("seq")
+)
+_FUEL, _TAPE, _TIME, _EVENT = key("fuel"), key("tape") + LINK, key("time"), key("event") + LINK
+_PREV, _SEED = key("prev"), key("seed") + head(2, SEED_BYTES)
+_NO_TAPE = EMPTY_LIST.raw
+
+
+class Made:
+    """What runs have made, in front of a store of which no block is believed unchecked."""
+
+    __slots__ = ("_behind", "_blocks", "_keeps_all", "_waiting")
+
+    def __init__(self, behind: Blocks, keeps_all: bool) -> None:
+        """Keeps all blocks, or of states only what the last one is made of."""
+        self._behind = CheckedBlocks(behind)
+        self._keeps_all = keeps_all
+        self._blocks: dict[bytes, bytes] = {}
+        self._waiting: list[Performed] = []
+
+    def keep(self, performed: Performed) -> None:
+        """What a run made, sorted in when somebody asks: what follows seldom does."""
+        self._waiting.append(performed)
+        if len(self._waiting) > WAITING_MAX:
+            self._sort_in()
+
+    def block(self, cid: Cid) -> bytes:
+        if self._waiting:
+            self._sort_in()
+        found = self._blocks.get(cid.raw)
+        return self._behind.block(cid) if found is None else found
+
+    def blocks(self) -> dict[Cid, bytes]:
+        """All that is kept."""
+        self._sort_in()
+        return {trusted_cid(raw): data for raw, data in self._blocks.items()}
+
+    def _sort_in(self) -> None:
+        blocks = self._blocks
+        for done in self._waiting:
+            if self._keeps_all:
+                blocks.update((cid.raw, data) for cid, data in done.blocks.items())
+                continue
+            for cid in done.replaced:
+                blocks.pop(cid.raw, None)
+            for cid, data in done.nodes:
+                blocks[cid.raw] = data
+            for _, cid, data in done.values:
+                blocks[cid.raw] = data
+            for cid, data in done.others.items():
+                blocks[cid.raw] = data
+        self._waiting.clear()
+
+
+class Nearby(Protocol):
+    """What is at hand beside the receipts that were read last, without any promise."""
+
+    def near(self, name: bytes) -> bytes | None:
+        """A block by the bytes of its name."""
+
+
+class Nothing:
+    """Beside receipts that come one by one."""
+
+    def near(self, name: bytes) -> bytes | None:
+        return None
+
+
+class Again:
+    """The receipts of one pico, run again one behind the other."""
+
+    def __init__(
+        self, programs: Programs, made: Made, nearby: Nearby, pico: str, engine: bytes
+    ) -> None:
+        self._programs = programs
+        self._made = made
+        self._nearby = nearby
+        self._pico = pico
+        self._seals = Seals(engine)
+        self._is_ready = False
+
+    def begin(self, core: Core, name: Cid) -> None:
+        """Goes on behind a receipt that is believed and was run."""
+        self._seq = core.seq + 1
+        self._prev = name
+        self._pre = core.post
+        self._fuel_limit = core.fuel_limit
+        # A core that ends otherwise is that of a failure, or was allowed another amount of fuel.
+        parts = (key("outcome"), text("ok"), key("profile"), text(PROFILE), key("fuel_limit"))
+        self._end = b"".join(parts) + number(core.fuel_limit)
+        self._code_bytes = len(key("code")) + len(code_block(core.code))
+        self._is_ready = True
+
+    def run(self, row: StoredReceipt) -> int | None:
+        """The fuel of the next receipt, if the run comes to the same; None says nothing."""
+        core = row.core
+        if not self._is_ready or not core.endswith(self._end):
+            return None
+        try:
+            signed, fuel, work = self._search(core, row.envelope)
+            done = perform_recorded(self._programs, self._made, work)
+        except EngineFault:
+            raise
+        except Exception:  # whatever it is: the strict way meets it again, and says it
+            return None
+        if done.core_bytes != core or fuel > self._fuel_limit:
+            return None
+        if done.cid.raw != signed:
+            return None
+        self._made.keep(done)
+        self._seq += 1
+        self._pre = done.post
+        self._prev = done.cid
+        return fuel
+
+    def _work(
+        self, given: Event, data: bytes, time_ms: int, seed: bytes, tape: tuple[Answer, ...] = ()
+    ) -> Work:
+        limit, pre = self._fuel_limit, self._pre
+        work = Work(self._pico, self._seq, self._prev, given, time_ms, seed, limit, pre, tape)
+        work.given_bytes = data  # its hash is in what comes out
+        return work
+
+    def _search(self, core: bytes, envelope: bytes) -> tuple[bytes, int, Work]:
+        """The name that the envelope is of, the fuel, and what the transition was given.
+
+        Raises ValueError and others for what is not like most. `prev` is looked for; `seed`,
+        `tape`, `time` and `event` follow it.
+        """
+        signed = self._seals.signed(envelope)
+        begin = _PREV + LINK + self._prev.raw + _SEED
+        at = core.find(begin)
+        if signed is None or at < 0:
+            raise ValueError("it has to be read strictly")
+        fuel = self._fuel(core, _BEFORE_SEQ + len(number(self._seq)) + self._code_bytes)
+        at += len(begin)
+        seed = core[at : at + SEED_BYTES]
+        at += SEED_BYTES + len(_TAPE)
+        tape = core[at : at + CID_BYTES]
+        at += CID_BYTES + len(_TIME)
+        time_ms, at = read_argument(core, at + 1, core[at])
+        at += len(_EVENT)
+        event = core[at : at + CID_BYTES]
+        data = self._nearby.near(event)
+        if data is None:
+            data = self._made.block(Cid(event))
+        given = decode_input(data)
+        if type(given) is not Event:
+            raise ValueError("not an event")
+        answers = () if tape == _NO_TAPE else decode_tape(self._made.block(Cid(tape)))
+        return signed[0], fuel, self._work(given, data, time_ms, seed, answers)
+
+    def _fuel(self, core: bytes, at: int) -> int:
+        if not core.startswith(_FUEL, at):
+            raise ValueError("another ruleset is installed now")
+        at += len(_FUEL)
+        return read_argument(core, at + 1, core[at])[0]
