@@ -7,7 +7,8 @@ and in time of the processor:
   durable together. `run_one`: the same one at a time.
 - `verify`: hashes, chain, signatures and state roots of what was kept; nothing runs.
 - `replay`: the same and every transition run again, on the same backend, by one process;
-  `replay_speed` is how many times faster than `run` that is.
+  `replay_speed` is how many times faster than `run` that is. `beside` is what of it is not the
+  running itself: reading, believing, comparing.
 - `prove`, `audit`: the file of one transition, made and checked; the auditor knows the module,
   as it is after his first file. `proof_bytes` is the file besides the modules.
 - `export`, `exported_bytes`: the history as a file without states.
@@ -33,6 +34,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pico_rulesets
 from krl.compiler import compile_source
@@ -44,6 +46,7 @@ from picomesh.engine.checked import CheckedModules
 from picomesh.engine.export import export_histories
 from picomesh.engine.history import verify_pico
 from picomesh.engine.model import Sending
+from picomesh.engine.perform import perform
 from picomesh.engine.prove import prove
 from picomesh.engine.rerun import rerun
 
@@ -95,6 +98,7 @@ def measure(events: int, proofs: int, folder: Path) -> dict[str, Any]:
         verify_s = seconds(lambda: verify_pico(store, key, pico, "counter"))
         fresh = engine.options.programs(None)
         replay_s = seconds(lambda: _replayed(engine, fresh, pico))
+        beside_s = _beside(engine, pico)
         lean: list[bytes] = []
         picos = [(pico, "counter")]
         export_s = seconds(
@@ -111,6 +115,7 @@ def measure(events: int, proofs: int, folder: Path) -> dict[str, Any]:
             "run_one_us": round(1e6 * run_one_s / alone, 1),
             "verify_us": round(1e6 * verify_s / total, 1),
             "replay_us": round(1e6 * replay_s / total, 1),
+            "beside_us": round(1e6 * beside_s / total, 1),
             "export_us": round(1e6 * export_s / total, 1),
             "replay_speed": round((run_s / events) / (replay_s / total), 2),
             "exported_bytes": sum(map(len, lean)),
@@ -121,6 +126,24 @@ def measure(events: int, proofs: int, folder: Path) -> dict[str, Any]:
 def _replayed(engine: Engine, programs: Any, pico: str) -> None:
     done = rerun(engine.store, engine.public_key, programs, pico)
     assert done.is_equal, done
+
+
+def _beside(engine: Engine, pico: str) -> float:
+    """Replays once more with what the runs came to at hand, so that nothing is run."""
+    programs = engine.options.programs(None)
+    done: list[Any] = []
+
+    def run(*work: Any) -> Any:
+        performed = perform(*work)
+        assert performed.core_bytes and performed.transition, "all of it is there now"
+        done.append(performed)
+        return performed
+
+    with patch("picomesh.engine.replay.perform", run):
+        _replayed(engine, programs, pico)
+    known = iter(done)
+    with patch("picomesh.engine.replay.perform", lambda *_: next(known)):
+        return seconds(lambda: _replayed(engine, programs, pico))
 
 
 def _proofs(engine: Engine, pico: str, total: int, count: int) -> dict[str, Any]:
