@@ -31,7 +31,7 @@ def tracked(*suffixes: str) -> list[Path]:
 
 
 PYTHON_FILES = tracked(".py")
-CODE_FILES = tracked(".py", ".c", ".h", ".js")
+CODE_FILES = tracked(".py", ".c", ".h", ".js", ".zig")
 
 
 def identify(path: Path) -> str:
@@ -70,6 +70,18 @@ def test_a_c_function_fits_a_screen(path: Path) -> None:
         if re.match(r"^[A-Za-z].*\)\s*\{$", line):
             start = number
         elif line == "}" and start:
+            assert number - start < FUNCTION_LINES_MAX, f"function at line {start}"
+            start = 0
+
+
+@pytest.mark.parametrize("path", tracked(".zig"), ids=identify)
+def test_a_zig_function_fits_a_screen(path: Path) -> None:
+    start, margin = 0, ""
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        opened = re.match(r"^( *)(pub |export )*fn ", line)
+        if opened and not start:
+            start, margin = number, opened.group(1)
+        elif line == margin + "}" and start:
             assert number - start < FUNCTION_LINES_MAX, f"function at line {start}"
             start = 0
 

@@ -90,7 +90,7 @@ def recorded(raw: bytes) -> tuple[tuple[int, ...], int]:
     """Hashes of an event, and the bytes that it leaves in a database, both on average."""
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / "home"
-        with Engine.open(folder) as engine:
+        with Engine.open(folder, Options(kernel=False)) as engine:
             pico = engine.create().pico
             engine.install_module(pico, raw)
             engine.send(pico, "counter", "clear")

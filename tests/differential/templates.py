@@ -221,8 +221,8 @@ PICKED = """
 [$made].reverse()[0]
 {"k": $made}["k"]
 [$made]["0"]
-$any => $made | $made
-($boolean => $made | $made)
+$any => ($made) | $made
+($boolean => ($made) | $made)
 ($any || $made)
 ($boolean && $made)
 ($made)

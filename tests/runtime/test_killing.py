@@ -54,6 +54,17 @@ def test_a_guest_has_its_whole_time_though_another_one_began_before_it(sandbox: 
     first.close()
 
 
+def test_a_guest_is_killed_on_a_machine_that_is_too_busy_to_tick_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(3 * seconds))
+    slow = open_sandbox(BackendOptions(kill_after_ms=int(KILL_S * 1000)))
+    machine = open_machine(slow)
+    assert ran_s(slow, machine) >= KILL_S * 2
+    machine.close()
+
+
 def test_many_transitions_have_one_clock_and_it_rests_when_nobody_runs(sandbox: Sandbox) -> None:
     others = clocks()
     for _ in range(50):

@@ -13,6 +13,7 @@ from picomesh.engine import Engine, OperatorError, Options, sealing
 from picomesh.engine.answers import Answerer
 from picomesh.engine.engine import Response, Sending
 from picomesh.engine.history import verify_home
+from picomesh.engine.native import Native
 from picomesh.ledger.receipt import is_envelope_signed
 from picomesh.ledger.value import Value
 from picomesh.sandbox.interface import EngineFault
@@ -143,6 +144,7 @@ def test_an_event_that_this_machine_fails_waits(
         raise EngineFault("no memory")
 
     with monkeypatch.context() as patch:
+        patch.setattr(engine.programs, "native", Native(engine.programs.sandbox, False))
         patch.setattr(engine.programs.sandbox, "machine", fail)
         (failed,) = engine.send_many([COUNT])
         assert isinstance(failed, EngineFault)

@@ -19,7 +19,7 @@ from picomesh.cli.problems import Answered, fail
 if TYPE_CHECKING:
     from picomesh.engine.audit import Audit
     from picomesh.engine.checked import CheckedModules
-    from picomesh.engine.perform import Performed
+    from picomesh.engine.performed import Performed
     from picomesh.sandbox.interface import Sandbox
 
 

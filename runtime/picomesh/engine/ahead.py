@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from picomesh.engine.inputs import encode_input
 
 if TYPE_CHECKING:
-    from picomesh.engine.perform import Performed, Work
+    from picomesh.engine.performed import Performed, Work
 
 KEPT_MAX = 256
 

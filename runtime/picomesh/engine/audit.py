@@ -17,7 +17,7 @@ from picomesh.engine.checked import CheckedModules
 from picomesh.engine.errors import ModuleNotAdmitted
 from picomesh.engine.inputs import Input, Install, decode_input
 from picomesh.engine.makers import engine_of, makers_of
-from picomesh.engine.perform import Performed
+from picomesh.engine.performed import Performed
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import RULESETS, Layered, RulesetRecord, decode_ruleset
 from picomesh.engine.replay import Divergence, compare, perform_recorded, work_of

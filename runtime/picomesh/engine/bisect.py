@@ -12,7 +12,7 @@ from itertools import zip_longest
 
 from picomesh.engine.explain import Explained, explain_claim, explain_traces
 from picomesh.engine.inputs import decode_input
-from picomesh.engine.perform import Performed
+from picomesh.engine.performed import Performed
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import Divergence, compare, decode_tape, describe_field, work_of
 from picomesh.engine.sources import Source, cid_of, get_receipt, with_state

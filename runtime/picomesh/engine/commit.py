@@ -18,7 +18,8 @@ from picomesh.engine.descent import derived_seed, spawn_work
 from picomesh.engine.family import children_of
 from picomesh.engine.inputs import Delete, Install, Spawn, decode_input, encode_input
 from picomesh.engine.newborn import Newborn
-from picomesh.engine.perform import Performed, Work, perform
+from picomesh.engine.perform import perform
+from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import RULESETS, Layered, PicoState
 from picomesh.engine.sends import Neighbours, sends_of

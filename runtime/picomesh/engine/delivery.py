@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from picomesh.engine.answers import KEY_HEADER as KEY_HEADER
 from picomesh.engine.inputs import Event
 from picomesh.engine.network import Network, NetworkError
-from picomesh.engine.perform import Work
+from picomesh.engine.performed import Work
 from picomesh.ledger.cid import digest_of
 from picomesh.ledger.value import Value, decode_plain, encode_plain, encode_value
 from picomesh.store.store import Outgoing

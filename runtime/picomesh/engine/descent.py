@@ -10,7 +10,7 @@ from picomesh.ledger.cid import cid_of_block, digest_of
 from picomesh.ledger.tree import EMPTY_ROOT
 
 if TYPE_CHECKING:
-    from picomesh.engine.perform import Work
+    from picomesh.engine.performed import Work
 
 
 def derived_seed(work: Work, purpose: str, at: int) -> bytes:

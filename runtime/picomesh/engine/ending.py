@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from picomesh.engine.observing import Observed
-from picomesh.engine.perform import Work
+from picomesh.engine.performed import Work
 from picomesh.engine.records import Layered, PicoState
 from picomesh.engine.watch import Watcher
 from picomesh.ledger.tree import Blocks

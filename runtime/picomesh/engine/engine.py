@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from picomesh import transition
-from picomesh.engine.commit import Batch, follow_up, indices_of
+from picomesh.engine.commit import NOTHING, Batch, Done, follow_up, indices_of
 from picomesh.engine.errors import Conflict, NotFound, OperatorError, Overloaded
 from picomesh.engine.inputs import (
     Create,
@@ -31,7 +31,8 @@ from picomesh.engine.model import Response as Response
 from picomesh.engine.model import Sending as Sending
 from picomesh.engine.model import encode_given
 from picomesh.engine.options import Options
-from picomesh.engine.perform import Performed, Work, perform
+from picomesh.engine.perform import perform
+from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs, admit_module
 from picomesh.engine.questions import Questions
 from picomesh.engine.records import Layered
@@ -39,9 +40,7 @@ from picomesh.engine.schedules import Due, Schedules
 from picomesh.engine.sealing import Sealer
 from picomesh.engine.upgrades import run_first, upgrades_of, with_first
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
-from picomesh.ledger.receipt import (
-    Receipt,
-)
+from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.signature import SEED_BYTES, Signer
 from picomesh.ledger.value import Value, encode_value
 from picomesh.sandbox.interface import EngineFault
@@ -76,7 +75,7 @@ class Engine(Questions):
         super().__init__(store, programs, options)
         self.public_key = signer.public_key
         self.signer = signer
-        self._sealer = Sealer(signer, programs.sandbox)
+        self._sealer = Sealer(signer, programs.sandbox, options.kernel)
         store.seal = self._sealer.seal
         self._home = home
         self._schedules = Schedules()
@@ -90,7 +89,9 @@ class Engine(Questions):
         if options.workers:
             raise OperatorError("workers need a home that they can read", "open one")
         signer = Signer(options.world.random_bytes(SEED_BYTES))
-        return cls(Store.in_memory(), signer, options.programs(options.cache), options)
+        return cls(
+            Store.in_memory(options.kernel), signer, options.programs(options.cache), options
+        )
 
     @classmethod
     def open(cls, folder: Path, options: Options | None = None) -> Self:
@@ -105,7 +106,7 @@ class Engine(Questions):
 
     @classmethod
     def _open(cls, home: Home, options: Options) -> Self:
-        store = Store.at(home.database)
+        store = Store.at(home.database, options.kernel)
         try:
             known = store.engine_key()
             signer = load_signer(home, known is None, options.world.random_bytes(SEED_BYTES))
@@ -313,9 +314,7 @@ class Engine(Questions):
         What picos of this engine send each other in turn is run as well.
         """
         with self.together():
-            pico = self.find(pico)
-            arrival = self.accept(pico, domain, name, attrs, eci=eci, eid=eid)
-            response = self._run_up_to(pico, arrival)
+            response = self._send_one(Sending(pico, domain, name, attrs, eci, eid), None)
         self.settle()
         return response
 
@@ -359,8 +358,30 @@ class Engine(Questions):
         known = sent.given if sent is not None and sent.pico == pico else None
         if sent is None or not isinstance(known, Event) or known.eci != eci:
             event = self._event(eci, item.domain, item.name, item.attrs, item.eid)
-            sent = self._sent(pico, event)
+            return self._run_event(pico, event)
         return self._run_up_to(pico, self.store.accept(sent))
+
+    def _run_event(self, pico: str, event: Event) -> Response:
+        """Runs an event behind all that waits for its pico.
+
+        If that is nothing it is run without waiting itself, unless it has to: for an answer, or
+        because this machine failed.
+        """
+        time_ms, seed = self._world.now_ms(), self._seed()
+        problem: BaseException | None = None
+        if self.workers is None and not self.store.waiting_count(pico):
+            try:
+                return self._commit(self._work(pico, event, time_ms, seed))
+            except NeedsAnswer:
+                pass
+            except StoreError:
+                raise
+            except BaseException as failed:  # whatever it is, the event is accepted
+                problem = failed
+        arrival = self.store.accept(Sent(pico, encode_input(event), time_ms, seed, event))
+        if problem is not None:
+            raise problem
+        return self._run_up_to(pico, arrival)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -496,7 +517,7 @@ class Engine(Questions):
                 self.store.forget_answers(arrival)
                 tape.clear()
             else:
-                done = response.transition
+                done = response.performed
                 self.asking.happened(arrival, done.outcome, done.message)
                 return response
 
@@ -515,6 +536,8 @@ class Engine(Questions):
         layered.new.update(blocks or {})
         started_us = self._world.elapsed_us()
         performed = perform(self.programs, layered, work)
+        if performed.is_plain:
+            return self._commit_plain(work, performed, started_us, arrival)
         batch = follow_up(self, layered, work, performed)
         upgraded = list(upgrades_of(self.programs, layered, work, performed, self.host))
         if upgraded:
@@ -525,11 +548,23 @@ class Engine(Questions):
         if upgraded:
             run_first(self, upgraded)
         eid = work.given.eid if isinstance(work.given, Event) else ""
-        return Response(work.pico, eid, receipts[0], performed.transition)
+        return Response(work.pico, eid, receipts[0], performed)
+
+    def _commit_plain(
+        self, work: Work, performed: Performed, started_us: int, arrival: int | None
+    ) -> Response:
+        """The same for a transition of which nothing follows but its receipt."""
+        elapsed_us = self._world.elapsed_us() - started_us
+        row = self._sealer.add(work, performed, elapsed_us)
+        self.store.commit_receipt(row, arrival)
+        self._heads[work.pico] = Head(work.seq, performed.cid, performed.post)
+        self._after(((work, performed, elapsed_us),), [row.receipt], NOTHING)
+        assert isinstance(work.given, Event), "the kernel runs nothing else"
+        return Response(work.pico, work.given.eid, row.receipt, performed)
 
     def _keep(
         self,
-        done: Sequence[tuple[Work, Performed, int]],
+        done: Done,
         layered: Layered,
         batch: Batch,
         arrival: int | None = None,
@@ -561,7 +596,12 @@ class Engine(Questions):
             self._heads[work.pico] = Head(work.seq, performed.cid, performed.post)
         if indices.gone:
             self._living.clear()
-        return [row.receipt for row in rows]
+        receipts = [row.receipt for row in rows]
+        self._after(done, receipts, batch)
+        return receipts
+
+    def _after(self, done: Done, receipts: list[Receipt], batch: Batch) -> None:
+        """Transitions have receipts now, which become durable with their group."""
 
     def commit_together(self, works: Sequence[Work]) -> list[Receipt]:
         """Transitions of several picos that happen all, or none."""

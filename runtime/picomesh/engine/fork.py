@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from picomesh.engine.inputs import Input, Install, Uninstall, decode_input
 from picomesh.engine.moment import source_behind, state_behind
-from picomesh.engine.perform import Performed, Work, perform
+from picomesh.engine.perform import perform
+from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import RULESETS, Layered, PicoState
 from picomesh.engine.replay import decode_outbox, decode_tape, work_of

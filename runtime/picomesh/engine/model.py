@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from pico_abi import limits
 from picomesh.engine.errors import OperatorError
+from picomesh.engine.performed import Performed
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.value import Value, encode_value
 from picomesh.transition import Transition
 
 # What a guest is given besides attributes or arguments takes a few hundred bytes.
+_NONE_GIVEN = encode_value({})
 GIVEN_BYTES_MAX = min(limits.EVENT_BYTES_MAX, limits.REQUEST_BYTES_MAX) - 16 * limits.KIB
 
 
@@ -23,7 +25,11 @@ class Response:
     pico: str
     eid: str
     receipt: Receipt
-    transition: Transition
+    performed: Performed
+
+    @property
+    def transition(self) -> Transition:
+        return self.performed.transition
 
     @property
     def directives(self) -> tuple[dict[str, Value], ...]:
@@ -44,6 +50,8 @@ class Sending:
 
 def encode_given(given: Mapping[str, Value] | None, what: str) -> bytes:
     """Attributes or arguments as bytes. Raises OperatorError for what no guest would be given."""
+    if not given:
+        return _NONE_GIVEN
     try:
         data = encode_value(dict(given or {}))
     except CodecError as problem:

@@ -18,7 +18,7 @@ from picomesh.engine.sends import Neighbours
 from picomesh.ledger.value import decode_value
 
 if TYPE_CHECKING:
-    from picomesh.engine.perform import Performed, Work
+    from picomesh.engine.performed import Performed, Work
     from picomesh.engine.programs import Programs
 
 # What else a transition does is left to follow after the commit.

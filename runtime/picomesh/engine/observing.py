@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from picomesh.engine.perform import Performed, Work, perform
+from picomesh.engine.perform import perform
+from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.trace import Trace, TracingSandbox, plain_way
 from picomesh.ledger.tree import Blocks

@@ -24,6 +24,7 @@ class Options:
     backend: str = "cranelift"
     kill_after_ms: int | None = None
     plain: bool = False  # by wasmtime's own Python API: slower, same results
+    kernel: bool = True  # most events in machine code, where there is a library for it: the same
     compile_ms_max: int | None = None  # compile in a process of its own, no longer than this
     workers: int = 0  # processes that run transitions of many picos side by side
     compile: Compile | None = None
@@ -42,4 +43,4 @@ class Options:
 
     def programs(self, cache: Path | None) -> Programs:
         backend = BackendOptions(self.backend, self.kill_after_ms, self.plain, self.compile_ms_max)
-        return Programs(open_sandbox(backend, cache), self.gate)
+        return Programs(open_sandbox(backend, cache), self.gate, kernel=self.kernel)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 from typing import Any, cast
 
-from picomesh.engine.perform import Performed
+from picomesh.engine.performed import Performed
 from picomesh.ledger.cid import Cid, trusted_cid
 from picomesh.transition import Effect, LogLine, Transition
 

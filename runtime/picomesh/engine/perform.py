@@ -7,8 +7,8 @@ no randomness, no network. What comes out is the core, and the blocks it links t
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh import transition
@@ -24,7 +24,6 @@ from picomesh.engine.inputs import (
     Delete,
     Event,
     Import,
-    Input,
     Install,
     Spawn,
     Uninstall,
@@ -32,6 +31,7 @@ from picomesh.engine.inputs import (
     kind_of,
 )
 from picomesh.engine.installing import InstallProblem, Prepared, Wanted, prepare, users_of
+from picomesh.engine.performed import EMPTY_LIST_CID, Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import (
     RULESETS,
@@ -41,16 +41,12 @@ from picomesh.engine.records import (
 )
 from picomesh.ledger.cid import (
     Cid,
-    cid_of_block,
     cid_of_bytes,
     digest_of,
-    raw_cid_of_block,
-    trusted_cid,
 )
-from picomesh.ledger.codec import encode_block
 from picomesh.ledger.errors import TreeTooWide
 from picomesh.ledger.pieces import head, known_text, octets
-from picomesh.ledger.receipt import Core, core_block, decode_core
+from picomesh.ledger.receipt import core_block
 from picomesh.ledger.tree import Blocks, NodeCache, Tree
 from picomesh.ledger.value import Value, encode_value
 from picomesh.transition import Circumstances, Transition
@@ -58,80 +54,6 @@ from picomesh.transition.calls import Calls
 from picomesh.transition.model import Acts
 
 _ECI_BYTES = 15
-
-
-@dataclass(slots=True)
-class Work:
-    """All that decides a transition."""
-
-    pico: str
-    seq: int
-    prev: Cid | None
-    given: Input
-    time_ms: int
-    seed: bytes
-    fuel_limit: int
-    pre: Cid
-    tape: tuple[transition.Answer, ...] = ()
-    given_bytes: bytes = field(default=b"", init=False, compare=False)  # its block, if known
-
-
-class Performed:
-    """A transition that was run: its core, and the blocks that the core links to.
-
-    `record` are blocks that no state links to; `values`, `removed`, `nodes` and `replaced` are how
-    its state differs from the one before, as a `NewReceipt` has them; `others` is all the rest.
-    """
-
-    __slots__ = (
-        "_core",
-        "cid",
-        "core_bytes",
-        "nodes",
-        "others",
-        "post",
-        "record",
-        "removed",
-        "replaced",
-        "transition",
-        "values",
-    )
-
-    def __init__(self, done: Transition, post: Cid, others: dict[Cid, bytes]) -> None:
-        self.transition = done
-        self.post = post
-        self.others = others
-        self.record: list[tuple[Cid, bytes]] = []
-        self.values: list[tuple[bytes, Cid, bytes]] = []
-        self.removed: list[bytes] = []
-        self.nodes: Collection[tuple[Cid, bytes]] = ()
-        self.replaced: Sequence[Cid] = ()
-        self.core_bytes = b""
-        self._core: Core | None = None
-
-    def keep(self, block: bytes) -> bytes:
-        """A block of the record, by its name."""
-        raw = raw_cid_of_block(block)
-        self.record.append((trusted_cid(raw), block))
-        return raw
-
-    def seal(self, core_bytes: bytes) -> None:
-        self.core_bytes = core_bytes
-        self.cid = cid_of_block(core_bytes)
-
-    @property
-    def core(self) -> Core:
-        """Decoded when somebody looks at it."""
-        if self._core is None:
-            self._core = decode_core(self.core_bytes)
-        return self._core
-
-    @property
-    def blocks(self) -> dict[Cid, bytes]:
-        """All that it made."""
-        values = ((cid, data) for _, cid, data in self.values)
-        empty = {_EMPTY_LIST_CID: _EMPTY_LIST}
-        return {**self.others, **dict(self.record), **empty, **dict(values), **dict(self.nodes)}
 
 
 def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
@@ -143,7 +65,10 @@ def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
     layered = Layered(blocks)
     state = programs.state(layered, work.pre)
     if type(work.given) is Event:
-        done = _event(programs, layered, state, work, work.given)
+        ran = programs.native.perform(programs, layered, state, work)
+        if isinstance(ran, Performed):
+            return ran
+        done = ran or _event(programs, layered, state, work, work.given)
     else:
         done = _run(programs, layered, state, work)
     try:
@@ -175,8 +100,8 @@ def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
             pre=work.pre.raw,
             post=post.raw,
             writes=writes,
-            tape=keep(encode_tape(done)) if done.tape else _EMPTY_LIST_NAME,
-            outbox=keep(encode_outbox(done)) if done.effects else _EMPTY_LIST_NAME,
+            tape=keep(encode_tape(done)) if done.tape else EMPTY_LIST_CID.raw,
+            outbox=keep(encode_outbox(done)) if done.effects else EMPTY_LIST_CID.raw,
             outcome=done.outcome,
             fuel=done.fuel,
         )
@@ -203,11 +128,6 @@ def first_eci(seed: bytes) -> str:
     """The identifier of a new pico's first channel."""
     digest = digest_of(b"picomesh first channel" + seed)[:_ECI_BYTES]
     return base64.b32encode(digest).decode("ascii").lower()
-
-
-_EMPTY_LIST = encode_block([])
-_EMPTY_LIST_CID = cid_of_block(_EMPTY_LIST)
-_EMPTY_LIST_NAME = _EMPTY_LIST_CID.raw  # of most tapes; every store has it
 
 
 def _apply(

@@ -12,6 +12,7 @@ import pico_abi
 from pico_abi.refused import ModuleRefused
 from picomesh.engine.ahead import Ahead
 from picomesh.engine.errors import ModuleNotAdmitted
+from picomesh.engine.native import Native
 from picomesh.engine.records import PicoState, RulesetRecord
 from picomesh.engine.views import Views
 from picomesh.ledger.cid import Cid, cid_of_bytes
@@ -34,11 +35,18 @@ def admit_module(raw: bytes) -> bytes:
 class Programs:
     """Modules of one engine, ready for its sandbox."""
 
-    def __init__(self, sandbox: Sandbox, gate: Callable[[bytes], bytes] = admit_module) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        gate: Callable[[bytes], bytes] = admit_module,
+        *,
+        kernel: bool = True,
+    ) -> None:
         self.sandbox = sandbox
         self.nodes: NodeCache = {}
         self.views = Views()
         self.ahead = Ahead()
+        self.native = Native(sandbox, kernel)
         self.gate = gate
         self._rulesets: dict[RulesetRecord, Ruleset] = {}
         self._metered: dict[Cid, bytes] = {}

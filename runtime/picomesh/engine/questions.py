@@ -21,7 +21,8 @@ from picomesh.engine.lookup import Lookup
 from picomesh.engine.model import Response, encode_given
 from picomesh.engine.naming import cid_of_url, find_named
 from picomesh.engine.options import Options
-from picomesh.engine.perform import Work, acts_of
+from picomesh.engine.perform import acts_of
+from picomesh.engine.performed import Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered
 from picomesh.ledger.cid import cid_of_bytes

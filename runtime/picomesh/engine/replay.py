@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields, replace
 
 from picomesh.engine.errors import ModuleNotAdmitted, OperatorError
 from picomesh.engine.inputs import decode_input
-from picomesh.engine.perform import Performed, Work, perform
+from picomesh.engine.perform import perform
+from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered
 from picomesh.ledger.cid import Cid, cid_of_block, is_named

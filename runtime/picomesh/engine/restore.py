@@ -97,7 +97,7 @@ def _commit(
     blocks: dict[Cid, bytes],
 ) -> None:
     receipts = [
-        NewReceipt(pico, row.seq, Receipt(row.core, row.envelope), None if row.seq else name)
+        NewReceipt(pico, row.seq, Receipt(row.core, row.envelope), name=None if row.seq else name)
         for row in rows
     ]
     layered = Layered(engine.store)

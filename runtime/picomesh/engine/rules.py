@@ -16,7 +16,7 @@ from picomesh.engine.ending import Ending, ending_of
 from picomesh.engine.inputs import Event
 from picomesh.engine.matching import Matching
 from picomesh.engine.observing import Entry, Observed, Observer
-from picomesh.engine.perform import Work
+from picomesh.engine.performed import Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered, PicoState, RulesetRecord
 from picomesh.engine.replay import work_of

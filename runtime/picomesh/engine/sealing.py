@@ -5,23 +5,31 @@ from __future__ import annotations
 import platform
 
 import picomesh
-from picomesh.engine.perform import Performed, Work
-from picomesh.ledger.cid import cid_of_block
+from picomesh.engine.performed import Performed, Work
+from picomesh.kernel.group import BATCH_MAX, NO_LOGS, open_group, pack_row, unpack_row
+from picomesh.ledger.cid import Cid, block_cid_of_digest, cid_of_block
 from picomesh.ledger.codec import Block, encode_block
-from picomesh.ledger.receipt import Receipt, Sender, envelope_message, seal_batch
+from picomesh.ledger.receipt import (
+    BATCH_DOMAIN,
+    DOMAIN,
+    Receipt,
+    Sender,
+    envelope_message,
+    seal_batch,
+)
 from picomesh.ledger.signature import Signer
 from picomesh.ledger.value import encode_value
 from picomesh.sandbox.interface import Sandbox
+from picomesh.store.packing import LIMITS as PACK_LIMITS
 from picomesh.store.packing import NewReceipt, StoredReceipt
 from picomesh.transition import Transition
-
-BATCH_MAX = 64  # an envelope carries the logarithm of it in hashes
 
 
 class Sealer:
     """Signs what an engine performs; many transitions with one signature."""
 
-    def __init__(self, signer: Signer, sandbox: Sandbox) -> None:
+    def __init__(self, signer: Signer, sandbox: Sandbox, kernel: bool = True) -> None:
+        """`kernel`: whether envelopes are made by it, if there is one for this system."""
         self._signer = signer
         versions = {
             "picomesh": picomesh.__version__,
@@ -29,45 +37,50 @@ class Sealer:
             "wasmtime": sandbox.version,
         }
         self._sender = Sender.of(signer.public_key, sandbox.backend, versions)
-        self._waiting: list[tuple[Receipt, tuple[bytes, bytes]]] = []
+        self._group = open_group(PACK_LIMITS) if kernel else None
+        if self._group is not None:
+            self._group.set_sender(self._sender.before, self._sender.between)
+        self._waiting: list[tuple[Receipt, bytes]] = []
 
     def add(
         self, work: Work, performed: Performed, elapsed_us: int, name: str | None = None
     ) -> NewReceipt:
         """A receipt that the next `seal` signs; its logs, if it has some, are a block of it."""
-        record = performed.record
-        logs = None
-        done = performed.transition
-        if done.logs or done.message:
-            block = encode_logs(done)
-            cid = cid_of_block(block)
-            record, logs = [*record, (cid, block)], cid.raw
+        logs: tuple[Cid, bytes] | None = None
+        if not performed.is_plain:
+            done = performed.transition
+            if done.logs or done.message:
+                block = encode_logs(done)
+                logs = cid_of_block(block), block
         receipt = Receipt(performed.core_bytes)
-        message = envelope_message(
-            performed.cid.raw, self._sender, work.time_ms, max(elapsed_us, 0), logs
-        )
-        self._waiting.append((receipt, message))
-        return NewReceipt(
-            work.pico,
-            work.seq,
-            receipt,
-            name,
-            record,
-            performed.values,
-            performed.removed,
-            performed.nodes,
-            performed.replaced,
-        )
+        digest = NO_LOGS if logs is None else logs[0].digest
+        row = pack_row(performed.cid.digest, work.time_ms, max(elapsed_us, 0), digest)
+        self._waiting.append((receipt, row))
+        return NewReceipt(work.pico, work.seq, receipt, performed, name, logs)
 
     def seal(self) -> None:
         """Signs what was added since, with one signature."""
         waiting, self._waiting = self._waiting, []
         for at in range(0, len(waiting), BATCH_MAX):
             part = waiting[at : at + BATCH_MAX]
-            messages = [message for _, message in part]
-            envelopes = seal_batch(self._sender, messages, self._signer)
+            rows = [row for _, row in part]
+            envelopes = self._envelopes(rows)
             for (receipt, _), envelope in zip(part, envelopes, strict=True):
                 receipt.envelope_bytes = envelope
+
+    def _envelopes(self, rows: list[bytes]) -> list[bytes]:
+        domain = DOMAIN if len(rows) == 1 else BATCH_DOMAIN
+        if self._group is not None:
+            return self._group.envelopes(rows, lambda data: self._signer.sign(domain, data))
+        messages = [self._message(*unpack_row(row)) for row in rows]
+        return seal_batch(self._sender, messages, self._signer)
+
+    def _message(
+        self, core: bytes, received_ms: int, elapsed_us: int, logs: bytes
+    ) -> tuple[bytes, bytes]:
+        logs_name = None if logs == NO_LOGS else block_cid_of_digest(logs).raw
+        name = block_cid_of_digest(core).raw
+        return envelope_message(name, self._sender, received_ms, elapsed_us, logs_name)
 
     def forget(self) -> None:
         """What was added did not happen."""

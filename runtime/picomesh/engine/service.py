@@ -7,21 +7,20 @@ to other engines wait in the store; deleting and moving picos are transitions li
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from picomesh.engine.agenda import Agenda
 from picomesh.engine.asking import AnswerLater
-from picomesh.engine.commit import Batch
+from picomesh.engine.commit import Batch, Done
 from picomesh.engine.delivery import TRIES_MAX
 from picomesh.engine.engine import Engine, Response
 from picomesh.engine.errors import NotFound, OperatorError
 from picomesh.engine.family import children_of, parent_of
 from picomesh.engine.inputs import Adopt, Delete, Event, decode_input, encode_input
 from picomesh.engine.options import Options
-from picomesh.engine.perform import Performed, Work
+from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
-from picomesh.engine.records import Layered
 from picomesh.engine.schedules import FAILED, Due
 from picomesh.engine.trouble import Trouble, trouble_of
 from picomesh.ledger.cid import cid_of_bytes
@@ -66,30 +65,25 @@ class Service(Engine):
         self._firing = None
         self._troubles = None
 
-    def _keep(
-        self,
-        done: Sequence[tuple[Work, Performed, int]],
-        layered: Layered,
-        batch: Batch,
-        arrival: int | None = None,
-        name: str | None = None,
-    ) -> list[Receipt]:
+    def _after(self, done: Done, receipts: list[Receipt], batch: Batch) -> None:
         if batch.outgoing:
             self.has_sent_out = True
-        receipts = super()._keep(done, layered, batch, arrival, name)
         for work, performed, _ in done:
-            if any(path.endswith(_SCHEDULE) for path, _ in performed.transition.writes):
+            if not performed.is_plain and any(
+                path.endswith(_SCHEDULE) for path, _ in performed.transition.writes
+            ):
                 self._agenda.look_at(work.pico)
             self._note(work, performed)
         if self.watcher is not None:
             self.watcher(receipts)
-        return receipts
 
     def _note(self, work: Work, performed: Performed) -> None:
         """Keeps what is known of picos in trouble as it is."""
         if self._troubles is None:
             return
         self._troubles.pop(work.pico, None)
+        if performed.is_plain:
+            return
         done = performed.transition
         if done.outcome != "ok":
             found = Trouble(work.seq, work.time_ms, done.outcome, done.message)

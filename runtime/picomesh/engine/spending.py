@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pico_abi.wasm.decode import decode_module
-from picomesh.engine.perform import Work, perform
+from picomesh.engine.perform import perform
+from picomesh.engine.performed import Work
 from picomesh.engine.places import SourceMap
 from picomesh.engine.programs import Programs
 from picomesh.engine.trace import Call, Trace, TracingSandbox, plain_way

@@ -16,7 +16,7 @@ from picomesh.engine.asking import Postponed
 from picomesh.engine.commit import Batch
 from picomesh.engine.descent import derived_seed
 from picomesh.engine.inputs import Event, encode_input
-from picomesh.engine.perform import Performed, Work
+from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import RULESETS, Layered, RulesetRecord, decode_ruleset
 from picomesh.ledger.value import Value, encode_value

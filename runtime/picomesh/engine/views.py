@@ -17,6 +17,7 @@ from picomesh.ledger.cid import Cid
 from picomesh.ledger.value import Value
 
 if TYPE_CHECKING:
+    from picomesh.engine.native import Recipe
     from picomesh.engine.records import RulesetRecord
     from picomesh.transition import Installed
 
@@ -38,6 +39,7 @@ class View:
         "code",
         "first_eci",
         "installed",
+        "recipes",
         "records",
         "refusals",
         "root",
@@ -49,7 +51,7 @@ class View:
     def __init__(self, root: bytes) -> None:
         self.root = root
         self.values: dict[bytes, bytes | None] = {}
-        self.values_bytes = 0  # about
+        self.forget_values()
         self.siblings: Siblings | None = None
         self.forget_rulesets()
         self.forget_channels()
@@ -64,10 +66,15 @@ class View:
         elif path.startswith(_RULESETS):
             self.forget_rulesets()
 
+    def forget_values(self) -> None:
+        self.values.clear()
+        self.values_bytes = 0  # about
+
     def forget_rulesets(self) -> None:
         self.records: tuple[RulesetRecord, ...] | None = None
         self.installed: Installed | None = None
         self.code: bytes | None = None  # the field `code` of a core
+        self.recipes: dict[tuple[object, ...], Recipe] = {}  # of the kernel, by kind of event
 
     def forget_channels(self) -> None:
         self.channels: dict[str, dict[str, Value] | None] = {}
@@ -116,12 +123,23 @@ class Views:
         """Hands a view on to the root that these writes lead to."""
         if not writes:
             return
+        view = self._move(before, after)
+        if view is not None:
+            for path, value in writes:
+                if path.startswith(_RECORDS):
+                    view.forget(path, value)
+                view.remember(path, value)
+
+    def follow(self, before: Cid, after: Cid) -> None:
+        """The same behind the kernel, which remembers values itself and writes no records."""
+        if before.raw != after.raw:
+            view = self._move(before, after)
+            if view is not None and view.values:
+                view.forget_values()
+
+    def _move(self, before: Cid, after: Cid) -> View | None:
         view = self._views.pop(before.raw, None)
-        if view is None:
-            return
-        view.root = after.raw
-        for path, value in writes:
-            if path.startswith(_RECORDS):
-                view.forget(path, value)
-            view.remember(path, value)
-        self._views[after.raw] = view
+        if view is not None:
+            view.root = after.raw
+            self._views[after.raw] = view
+        return view

@@ -15,7 +15,8 @@ import pico_abi
 from pico_abi.wasm.decode import decode_module
 from pico_abi.wasm.encode import encode_module
 from picomesh.engine.inputs import Install
-from picomesh.engine.perform import Performed, Work, perform
+from picomesh.engine.perform import perform
+from picomesh.engine.performed import Performed, Work
 from picomesh.engine.places import Place, SourceMap, source_map
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState, RulesetRecord

@@ -24,7 +24,7 @@ from picomesh.store.held import Sent
 
 if TYPE_CHECKING:
     from picomesh.engine.lookup import Head
-    from picomesh.engine.perform import Performed, Work
+    from picomesh.engine.performed import Performed, Work
 
 WORKERS_MAX = 64
 ORDER_MAX = 64  # events that are ordered at once

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO, TypeAlias, cast
 
 from picomesh.engine.inputs import Event
 from picomesh.engine.parcels import pack
-from picomesh.engine.perform import Work, perform
+from picomesh.engine.perform import perform
+from picomesh.engine.performed import Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import Layered
 from picomesh.ledger.cid import Cid, trusted_cid

@@ -87,6 +87,16 @@ def cid_of_bytes(data: bytes) -> Cid:
     return trusted_cid(_BYTES_PREFIX + blake3(data).digest())
 
 
+def block_cid_of_digest(digest: bytes) -> Cid:
+    """The name of a DAG-CBOR block whose hash is known."""
+    return trusted_cid(_BLOCK_PREFIX + digest)
+
+
+def bytes_cid_of_digest(digest: bytes) -> Cid:
+    """The name of other bytes whose hash is known."""
+    return trusted_cid(_BYTES_PREFIX + digest)
+
+
 def is_named(cid: Cid, data: bytes) -> bool:
     """Whether these are the bytes that the identifier names."""
     return blake3(data).digest() == cid.digest

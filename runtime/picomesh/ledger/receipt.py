@@ -28,8 +28,8 @@ SEED_BYTES = 32
 KINDS = ("create", "install", "uninstall", "event", "delete", "adopt", "import")
 OUTCOMES = ("ok", "throw", "trap", "out-of-fuel", "out-of-stack")
 BATCH_SIZE_MAX = 65_536
-_DOMAIN = b"picomesh receipt 1"
-_BATCH_DOMAIN = b"picomesh receipts 1"
+DOMAIN = b"picomesh receipt 1"
+BATCH_DOMAIN = b"picomesh receipts 1"
 _HASH = b"\x58\x20"  # 32 bytes follow
 
 
@@ -239,7 +239,7 @@ def core_block(
     Links are given as 36 bytes, the code as the bytes that `code_block` gives.
     """
     number, link = pieces.number, pieces.link
-    first, whose, last = _same_for_cores(version, kind, pico, outcome, profile, fuel_limit)
+    first, whose, last = same_for_cores(kind, pico, outcome, fuel_limit, profile, version)
     out = [
         *(first, pre, _SEQ, number(seq), _CODE, code, _FUEL, number(fuel), whose, post),
         *(_PREV, link(prev), _SEED, pieces.octets(seed), _TAPE_LINK, tape, _TIME, number(time)),
@@ -252,8 +252,13 @@ def core_block(
 
 
 @lru_cache(maxsize=4096)
-def _same_for_cores(
-    version: int, kind: str, pico: str, outcome: str, profile: str, fuel_limit: int
+def same_for_cores(
+    kind: str,
+    pico: str,
+    outcome: str,
+    fuel_limit: int,
+    profile: str = PROFILE,
+    version: int = CORE_VERSION,
 ) -> tuple[bytes, bytes, bytes]:
     """What is the same in many cores: up to `pre`, from `kind` up to `post`, and the end."""
     number, text = pieces.number, pieces.text
@@ -528,7 +533,7 @@ def _decode_place(block: Block) -> Place | None:
 def seal(core_bytes: bytes, envelope: Envelope, signer: Signer) -> Receipt:
     """Signs one envelope alone: its block without `signature` and `batch`."""
     sender, front, back = _message_of(envelope)
-    signature = signer.sign(_DOMAIN, _unsigned(sender, front, back))
+    signature = signer.sign(DOMAIN, _unsigned(sender, front, back))
     return Receipt(core_bytes, _signed(sender, front, back, signature, None))
 
 
@@ -538,11 +543,11 @@ def seal_batch(
     """Envelopes under one signature, from what `envelope_message` gave for each."""
     unsigned = [_unsigned(sender, *message) for message in messages]
     if len(unsigned) == 1:
-        signature = signer.sign(_DOMAIN, unsigned[0])
+        signature = signer.sign(DOMAIN, unsigned[0])
         return [_signed(sender, *messages[0], signature, None)]
     size = len(unsigned)
     root, ways = root_and_ways([_leaf(block) for block in unsigned])
-    signature = signer.sign(_BATCH_DOMAIN, _batch_message(size, root))
+    signature = signer.sign(BATCH_DOMAIN, _batch_message(size, root))
     return [
         _signed(sender, *message, signature, Place(index, size, way))
         for index, (message, way) in enumerate(zip(messages, ways, strict=True))
@@ -554,12 +559,12 @@ def is_envelope_signed(envelope: Envelope) -> bool:
     message = envelope.message or _unsigned(*_message_of(envelope))
     place = envelope.batch
     if place is None:
-        return is_signed(envelope.engine, _DOMAIN, message, envelope.signature)
+        return is_signed(envelope.engine, DOMAIN, message, envelope.signature)
     root = root_by_way(_leaf(message), place.index, place.size, place.way)
     if root is None:
         return False
     batch = _batch_message(place.size, root)
-    return is_signed(envelope.engine, _BATCH_DOMAIN, batch, envelope.signature)
+    return is_signed(envelope.engine, BATCH_DOMAIN, batch, envelope.signature)
 
 
 def _leaf(unsigned: bytes) -> bytes:

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import wasmtime
 
 from pico_abi import contract
+from picomesh.kernel.library import find_library as find_kernel
 from picomesh.sandbox.backends import WASMTIME_VERSION, BackendOptions, create_engine
 from picomesh.sandbox.cache import ModuleCache
 from picomesh.sandbox.direct_guest import DirectGuest
@@ -27,6 +28,7 @@ from picomesh.sandbox.interface import (
 )
 from picomesh.sandbox.killing import DEADLINE, Clock
 from picomesh.sandbox.lane import Lane
+from picomesh.sandbox.loop import Loop
 from picomesh.sandbox.machine import INSTANCES_MAX, WasmtimeSandbox
 from picomesh.sandbox.native import Library, Unavailable, address_of, take_problem
 
@@ -40,9 +42,9 @@ class DirectProgram:
     def __init__(self, module: wasmtime.Module) -> None:
         _check_exports(module)
         self.module = module
-        self.prepared: dict[Lane, tuple[int, wasmtime.InstancePre]] = {}
+        self.prepared: dict[Lane | Loop, tuple[int, wasmtime.InstancePre]] = {}
 
-    def prepare(self, lane: Lane) -> int:
+    def prepare(self, lane: Lane | Loop) -> int:
         """The address of the prepared instance."""
         known = self.prepared.get(lane)
         if known is None:
@@ -107,6 +109,17 @@ class DirectSandbox:
         except IndexError:
             lane = Lane(self.engine, self._library)
         return DirectMachine(self, lane, self._engine_at, meter, self._clock)
+
+    def loop(self, dispatch_fuel: int, start_fuel: int) -> Loop | None:
+        """The kernel over this engine, which is told the fuel that an event and an instance cost.
+
+        None where there is none for this system.
+        """
+        kernel = find_kernel()
+        if kernel is None:
+            return None
+        prices = dispatch_fuel, start_fuel
+        return Loop(kernel, self._library, self.engine, prices, self._clock)
 
     def give_back(self, lane: Lane) -> None:
         self._free.append(lane)

@@ -23,14 +23,13 @@ class Clock:
     def __init__(self, engine: wasmtime.Engine, kill_after_ms: int) -> None:
         self._engine = weakref.ref(engine)  # of an engine that is gone nothing is to be killed
         self._period_s = kill_after_ms / 1000 / PERIODS
-        self._rest_s = self._period_s * (DEADLINE + 1)
-        self._needed_s = 0.0
+        self._asked = object()  # another one with every time that somebody needs it
         self._is_ticking = False
         self._lock = threading.Lock()
 
     def need(self) -> None:
         """Ticks at least `DEADLINE` times from now on."""
-        self._needed_s = time.monotonic()
+        self._asked = object()
         if not self._is_ticking:
             self._start()
 
@@ -41,16 +40,16 @@ class Clock:
                 threading.Thread(target=self._tick, name="picomesh clock", daemon=True).start()
 
     def _tick(self) -> None:
-        while not self._is_idle():
+        """Counts ticks and not seconds: on a busy machine each can take much longer."""
+        seen, ticks = None, 0
+        while ticks <= DEADLINE:
             time.sleep(self._period_s)
             engine = self._engine()
             if engine is None:
                 return
             engine.increment_epoch()
             del engine
+            seen, ticks = (seen, ticks + 1) if self._asked is seen else (self._asked, 0)
         self._is_ticking = False
-        if not self._is_idle():  # somebody came and saw it tick
+        if self._asked is not seen:  # somebody came and saw it tick
             self._start()
-
-    def _is_idle(self) -> bool:
-        return time.monotonic() - self._needed_s > self._rest_s

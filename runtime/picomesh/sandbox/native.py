@@ -56,6 +56,7 @@ _QUICK: dict[str, tuple[Any, list[Any]]] = {
     "wasmtime_global_set": (_POINTER, [_POINTER, _POINTER, _POINTER]),
     "wasmtime_trap_new_code": (_POINTER, [ctypes.c_uint8]),
     "wasm_trap_delete": (None, [_POINTER]),
+    "wasmtime_error_delete": (None, [_POINTER]),
 }
 # These run a guest or much of the library, so other threads must be able to go on.
 _SLOW: dict[str, tuple[Any, list[Any]]] = {
@@ -127,6 +128,12 @@ class Library:
 
     def address_of_function(self, callback: Any) -> int:
         return int(self._cffi.cast("intptr_t", callback))
+
+    def address_of_c(self, name: str) -> int:
+        """Where a function of the library stands, for those who call it from C."""
+        address = ctypes.cast(getattr(self, name), _POINTER).value
+        assert address is not None, "it was found when the library was loaded"
+        return address
 
     def host_trap(self) -> int:
         """A trap that stops the guest; why is kept beside it. On its own it is an engine fault."""

@@ -11,9 +11,16 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from picomesh.kernel.group import Group
 from picomesh.ledger.cid import Cid, digest_of, raw_cid_of_block
 from picomesh.ledger.codec import encode_block
-from picomesh.store.packing import PACK_RECEIPTS_MIN, NewReceipt, make_packs, staying
+from picomesh.store.packing import (
+    PACK_RECEIPTS_MIN,
+    NewReceipt,
+    make_packs,
+    packs_of_packets,
+    staying,
+)
 
 _EMPTY = b"\x80"  # the block of an empty list: most tapes and many outboxes
 _EMPTY_NAME = raw_cid_of_block(_EMPTY)
@@ -37,9 +44,11 @@ class Sent:
 class Held:
     """What a group has not written yet."""
 
+    group: Group | None = None  # the kernel's, if there is one
     blocks: dict[bytes, bytes] = field(default_factory=dict)  # for rows of their own
-    made: dict[bytes, bytes] = field(default_factory=dict)  # of states, by receipts
     receipts: list[NewReceipt] = field(default_factory=list)
+    made: dict[bytes, bytes] = field(default_factory=dict)  # of states, as far as looked at
+    packets: list[NewReceipt] = field(default_factory=list)  # not looked at
     inbox: dict[int, Sent] = field(default_factory=dict)
     removed: list[int] = field(default_factory=list)
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -49,20 +58,36 @@ class Held:
 
     def hold(self, receipts: Iterable[NewReceipt]) -> None:
         """Receipts with their own blocks."""
-        made = self.made
         for item in receipts:
             self.receipts.append(item)
-            for _, cid, data in item.values:
-                made[cid.raw] = data
-            for cid, data in item.nodes:
-                made[cid.raw] = data
+            if not item.made.packet:
+                self._look_at(item)
+            else:
+                self.packets.append(item)
+
+    def _look_at(self, item: NewReceipt) -> None:
+        """Makes known by name what a receipt's state is made of."""
+        for _, cid, data in item.made.values:
+            self.made[cid.raw] = data
+        for cid, data in item.made.nodes:
+            self.made[cid.raw] = data
+
+    def look(self) -> dict[bytes, bytes]:
+        """What all states here are made of."""
+        for item in self.packets:
+            self._look_at(item)
+        self.packets.clear()
+        return self.made
 
     def hold_blocks(self, blocks: Mapping[Cid, bytes]) -> None:
         for cid, data in blocks.items():
             self.blocks[cid.raw] = data
 
     def block(self, cid: Cid) -> bytes | None:
-        """A block that is not written yet and that a state is made of, or a module."""
+        """A block that is not written yet and that a state is made of, or a module.
+
+        What the kernel made it knows itself, so packets are looked into only by `look`.
+        """
         found = self.made.get(cid.raw)
         return self.blocks.get(cid.raw) if found is None else found
 
@@ -107,16 +132,21 @@ class Held:
             for item in self.receipts
         ]
         database.executemany("INSERT INTO receipt VALUES (?, ?, ?, ?)", rows)
-        self.blocks.update(self.made)
+        self.blocks.update(self.look())
         for item in self.receipts:
             for cid, data in item.record:
                 self.blocks[cid.raw] = data
 
     def _write_packs(self, database: sqlite3.Connection) -> None:
         """What the states at the end are made of goes into rows, all before it into packs."""
-        stay = staying(self.receipts)
-        self.blocks.update((raw, self.made[raw]) for raw in stay)
-        for pack in make_packs(self.receipts, set(self.blocks)):
+        if self.group is not None and all(item.made.packet for item in self.receipts):
+            stay, packs = packs_of_packets(self.group, self.receipts, self.blocks)
+            self.blocks.update(stay)
+        else:
+            made = self.look()
+            self.blocks.update((raw, made[raw]) for raw in staying(self.receipts))
+            packs = make_packs(self.receipts, set(self.blocks))
+        for pack in packs:
             statement = "INSERT INTO pack (names, data, nodes) VALUES (?, ?, ?)"
             place = database.execute(statement, (pack.names, pack.data, pack.nodes)).lastrowid
             rows = [(*run, place) for run in pack.runs]

@@ -12,10 +12,11 @@ import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any
+from typing import Any, Protocol
 
 import cbor2
 
+from picomesh.kernel.group import Group
 from picomesh.ledger.cid import CID_BYTES, Cid, raw_cid_of_block, raw_cid_of_bytes
 from picomesh.ledger.pieces import head, known_text, number, octets
 from picomesh.ledger.receipt import Receipt
@@ -25,7 +26,8 @@ PACK_RECEIPTS_MIN = 16  # fewer lie in rows of their own
 PACK_RECEIPTS_MAX = 256  # reading one receipt reads its whole pack
 PACK_BYTES_MAX = 4 * 1024 * 1024  # before compression; one receipt more can go beyond
 _OPENED_BYTES_MAX = 1024 * 1024 * 1024  # what a damaged pack may claim to hold
-_NODE_BYTES_MAX = 512  # of a receipt; beyond, hashes do not get smaller and are left as they are
+NODE_BYTES_MAX = 512  # of a receipt; beyond, hashes do not get smaller and are left as they are
+LIMITS = (PACK_RECEIPTS_MAX, PACK_BYTES_MAX, NODE_BYTES_MAX)  # as the kernel wants them
 _NAME = slice(4, 8)  # of a CID: the beginning of its hash
 _NO_NAME = bytes(CID_BYTES)
 _FAST = 1
@@ -41,6 +43,46 @@ class StoredReceipt:
     envelope: bytes
 
 
+class Made(Protocol):
+    """The blocks that a transition made, and how its state differs from the one before."""
+
+    @property
+    def record(self) -> Sequence[tuple[Cid, bytes]]:
+        """Blocks that the receipt links to and no state does."""
+
+    @property
+    def values(self) -> Sequence[tuple[bytes, Cid, bytes]]:
+        """Path, name and bytes of what it wrote."""
+
+    @property
+    def removed(self) -> Sequence[bytes]:
+        """Paths that are no more."""
+
+    @property
+    def nodes(self) -> Collection[tuple[Cid, bytes]]:
+        """New ones of the state's tree."""
+
+    @property
+    def replaced(self) -> Sequence[Cid]:
+        """Nodes that the tree has no more."""
+
+    @property
+    def packet(self) -> bytes:
+        """The same as the kernel left it, or nothing (picomesh.kernel.packet)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """What a receipt made whose blocks are stored beside it."""
+
+    record: Sequence[tuple[Cid, bytes]] = ()
+    values: Sequence[tuple[bytes, Cid, bytes]] = ()
+    removed: Sequence[bytes] = ()
+    nodes: Collection[tuple[Cid, bytes]] = ()
+    replaced: Sequence[Cid] = ()
+    packet: bytes = b""
+
+
 @dataclass(slots=True)
 class NewReceipt:
     """A receipt to be stored; its envelope may be signed as late as when it is written."""
@@ -48,12 +90,14 @@ class NewReceipt:
     pico: str
     seq: int
     receipt: Receipt
+    made: Made = field(default_factory=Nothing)
     name: str | None = None  # with a pico's first one
-    record: Sequence[tuple[Cid, bytes]] = ()  # blocks that it links to and no state does
-    values: Sequence[tuple[bytes, Cid, bytes]] = ()  # path, name and bytes of what it wrote
-    removed: Sequence[bytes] = ()  # paths
-    nodes: Collection[tuple[Cid, bytes]] = ()  # new ones of the state's tree
-    replaced: Sequence[Cid] = ()  # nodes that the tree has no more
+    logs: tuple[Cid, bytes] | None = None  # the block of its logs, if it has some
+
+    @property
+    def record(self) -> Sequence[tuple[Cid, bytes]]:
+        """All blocks that only it needs."""
+        return self.made.record if self.logs is None else [*self.made.record, self.logs]
 
 
 @dataclass(slots=True)
@@ -80,21 +124,35 @@ def staying(receipts: Iterable[NewReceipt]) -> set[bytes]:
     nodes: dict[str, dict[bytes, None]] = {}
     for item in receipts:
         pico = item.pico
-        for path, cid, _ in item.values:
+        for path, cid, _ in item.made.values:
             values[pico, path] = cid.raw
-        for path in item.removed:
+        for path in item.made.removed:
             values.pop((pico, path), None)
         made = nodes.get(pico)
         if made is None:
             made = nodes[pico] = {}
-        for cid in item.replaced:
+        for cid in item.made.replaced:
             made.pop(cid.raw, None)
-        for cid, _ in item.nodes:
+        for cid, _ in item.made.nodes:
             made[cid.raw] = None
     found = set(values.values())
     for made in nodes.values():
         found.update(made)
     return found
+
+
+def packs_of_packets(
+    group: Group, receipts: Sequence[NewReceipt], rest: Iterable[bytes]
+) -> tuple[list[tuple[bytes, bytes]], list[Pack]]:
+    """The blocks that stay, and packs of the rest: as `staying` and `make_packs` find them.
+
+    For receipts that all have packets.
+    """
+    given = (
+        (item.pico, item.seq, item.receipt.envelope_bytes, item.made.packet) for item in receipts
+    )
+    rows, packs = group.packs(given, rest)
+    return rows, [Pack(it.names, compressed(it.data), it.nodes, it.runs) for it in packs]
 
 
 def make_packs(receipts: Sequence[NewReceipt], rest: set[bytes]) -> list[Pack]:
@@ -106,7 +164,7 @@ def make_packs(receipts: Sequence[NewReceipt], rest: set[bytes]) -> list[Pack]:
         size += len(item.receipt.core_bytes)
         for _, data in item.record:
             size += len(data)
-        for _, data in item.nodes:
+        for _, data in item.made.nodes:
             size += len(data)
         if at - first == PACK_RECEIPTS_MAX - 1 or size >= PACK_BYTES_MAX:
             packs.append(_make(receipts[first : at + 1], done))
@@ -136,12 +194,12 @@ def _make(receipts: Sequence[NewReceipt], done: set[bytes]) -> Pack:
                 known.append(cid.raw)
                 blocks.append(octets(data))
         names += [raw[_NAME] for raw in known[1:]]
-        for _, cid, data in item.values:
+        for _, cid, data in item.made.values:
             if cid.raw not in done:
                 done.add(cid.raw)
                 names.append(cid.raw[_NAME])
                 blocks.append(b"\x81" + octets(data))
-        for cid, data in item.nodes:
+        for cid, data in item.made.nodes:
             if cid.raw not in done:
                 done.add(cid.raw)
                 names.append(cid.raw[_NAME])
@@ -152,13 +210,18 @@ def _make(receipts: Sequence[NewReceipt], done: set[bytes]) -> Pack:
         cuts = head(4, 1 + len(known)) + place + places
         items += (start, octets(core), octets(envelope), cuts, *blocks)
     tail = b"".join(nodes)
-    if len(tail) < _NODE_BYTES_MAX * len(receipts):
+    if len(tail) < NODE_BYTES_MAX * len(receipts):
         packed, loose = head(4, len(nodes)) + tail, b"\x80"
     else:
         packed, loose = b"\x80", head(4, len(nodes)) + tail
     data = b"\x82" + head(4, len(receipts)) + b"".join(items) + packed
     found = [(pico, first, count) for pico, (first, count) in runs.items()]
-    return Pack(b"".join(names), zlib.compress(data, _FAST), loose, found)
+    return Pack(b"".join(names), compressed(data), loose, found)
+
+
+def compressed(data: bytes) -> bytes:
+    """A pack's receipts as they are stored."""
+    return zlib.compress(data, _FAST)
 
 
 def _cut(data: bytes, names: list[bytes]) -> tuple[bytes, bytes]:

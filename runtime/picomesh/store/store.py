@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from picomesh.kernel.group import open_group
 from picomesh.ledger.cid import Cid, is_named
 from picomesh.ledger.errors import CodecError, MissingBlock
 from picomesh.store.errors import DamagedStore, StoreError
 from picomesh.store.held import Held, Sent, row_hash
 from picomesh.store.inbox import Accepted as Accepted
 from picomesh.store.inbox import Inbox
+from picomesh.store.packing import LIMITS as PACK_LIMITS
 from picomesh.store.packing import NewReceipt
 from picomesh.store.packing import StoredReceipt as StoredReceipt
 from picomesh.store.past import Past
@@ -67,25 +69,27 @@ class Commit:
 class Store:
     """Blocks, receipts, the inbox. Usable from several threads, one at a time."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, kernel: bool = True) -> None:
+        """`kernel`: whether packs are made by it, if there is one for this system."""
         self._database = database
         self._lock = threading.RLock()
         self._is_group = False
-        self._held = Held()
+        self._group = open_group(PACK_LIMITS) if kernel else None
+        self._held = Held(self._group)
         self._recent: OrderedDict[Cid, bytes] = OrderedDict()
         self.past = Past(self._rows)
         self.seal: Callable[[], None] = lambda: None  # signs the envelopes that are held
         self._forget()
 
     @classmethod
-    def in_memory(cls) -> Store:
-        return cls(_connect(":memory:"))
+    def in_memory(cls, kernel: bool = True) -> Store:
+        return cls(_connect(":memory:"), kernel)
 
     @classmethod
-    def at(cls, path: Path) -> Store:
+    def at(cls, path: Path, kernel: bool = True) -> Store:
         """Opens or makes the database. Raises StoreError."""
         try:
-            return cls(_connect(str(path)))
+            return cls(_connect(str(path)), kernel)
         except sqlite3.DatabaseError as problem:
             raise _store_error(problem) from problem
 
@@ -104,7 +108,7 @@ class Store:
 
     def _forget(self) -> None:
         """Drops what is remembered of the tables."""
-        self._held = Held()
+        self._held = Held(self._group)
         self.past.forget()
         self._inbox: Inbox | None = None
         self._answered: set[int] = set()
@@ -171,7 +175,7 @@ class Store:
     def _write_held(self) -> None:
         if self._held:
             self.seal()
-            held, self._held = self._held, Held()
+            held, self._held = self._held, Held(self._group)
             try:
                 held.write(self._database)
             except sqlite3.Error as problem:
@@ -211,6 +215,8 @@ class Store:
             data: object = self._held.block(cid)
             if data is None:
                 data = self._row_of(cid)
+            if data is None:
+                data = self._held.look().get(cid.raw)
             if data is None and self._held:
                 self._write_held()
                 data = self._row_of(cid)
@@ -306,6 +312,16 @@ class Store:
             if commit.gone:
                 self._gone = None
         return [self._accept(item) for item in commit.sent] if commit.sent else []
+
+    def commit_receipt(self, receipt: NewReceipt, arrival: int | None) -> None:
+        """Makes one receipt durable of which nothing else follows."""
+        if not self._is_group:
+            with self.group():
+                self.commit_receipt(receipt, arrival)
+            return
+        self._held.hold((receipt,))
+        if arrival is not None:
+            self._remove(arrival)
 
     def drop(self, arrival: int) -> None:
         """An accepted event that nobody is left to see."""

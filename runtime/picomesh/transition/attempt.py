@@ -179,7 +179,7 @@ class Attempt:
         guest = self.guest(ruleset, None)
         given = self.given
         message = event_message(event, self.eid, ruleset, given, self._next_seed())
-        for name, fired in _rules_of(guest.handle(message)):
+        for name, fired in rules_of(guest.handle(message)):
             self.rules.append((rid, name, fired))
 
     def describe(self) -> bytes:
@@ -268,7 +268,7 @@ class Attempt:
 
 
 @lru_cache(maxsize=4096)  # a ruleset gives the same few answers again and again
-def _rules_of(ran: bytes) -> tuple[tuple[str, bool], ...]:
+def rules_of(ran: bytes) -> tuple[tuple[str, bool], ...]:
     """The rules that `handle` says have run, and whether they fired."""
     try:
         rows = decode_value(ran)

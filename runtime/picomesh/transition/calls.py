@@ -102,8 +102,8 @@ class Calls:
         match message:
             case {"kind": "throw", "message": text}:
                 raise Thrown(text if isinstance(text, str) else str(text))
-            case {"kind": "log", "level": level, "message": text, "value": value}:
-                self._log(level, text, value, message.get("rule"))
+            case {"kind": "log", "level": _, "message": _, "value": _}:
+                attempt.logs.append(log_line(self.ruleset.rid, message))
             case {"kind": "send", "eci": str()}:
                 self._writable()
                 self.attempt.effects.append(Effect("send", self.key[0], effect))
@@ -122,11 +122,6 @@ class Calls:
                 self._raise(domain, name, attrs, message.get("for"))
             case _:
                 raise GuestTrap(f"an effect of unknown kind {message.get('kind')!r}")
-
-    def _log(self, level: Value, text: Value, value: Value, rule: Value) -> None:
-        rid = self.ruleset.rid
-        line = LogLine(rid, _text(rule), _text(level), _text(text), value)
-        self.attempt.logs.append(line)
 
     def _directive(self, effect: bytes) -> None:
         attempt = self.attempt
@@ -179,6 +174,12 @@ class Calls:
                 return self.attempt.call_module(self, message)
             case _:
                 raise GuestTrap("a request without kind, rid, name and args")
+
+
+def log_line(rid: str, message: dict[str, Value]) -> LogLine:
+    """What a ruleset logs, from its effect of kind `log`."""
+    rule, level, text = (_text(message.get(name)) for name in ("rule", "level", "message"))
+    return LogLine(rid, rule, level, text, message["value"])
 
 
 def _text(value: Value) -> str:

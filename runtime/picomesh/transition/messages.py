@@ -34,7 +34,7 @@ def event_message(
     """What `handle` is given."""
     eid = event.eid
     eid_text = text(eid)
-    first, second, last = _same_for_events(
+    first, second, last = same_for_events(
         event.eci,
         ruleset.url,
         given.host,
@@ -51,7 +51,7 @@ def event_message(
 
 
 @lru_cache(maxsize=4096)
-def _same_for_events(
+def same_for_events(
     eci: str, url: str, host: str, name: str, pico: str, config: bytes, domain: str
 ) -> tuple[bytes, bytes, bytes]:
     """What is the same for every event of a kind: up to its eid, up to its seed, and the end."""

@@ -15,7 +15,8 @@ from typing import Any
 
 import pico_rulesets
 from picomesh.engine import Engine, Options
-from picomesh.engine.perform import Work, perform
+from picomesh.engine.perform import perform
+from picomesh.engine.performed import Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import work_of
 from picomesh.ledger.value import Value

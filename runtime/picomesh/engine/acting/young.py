@@ -23,7 +23,7 @@ from picomesh.transition import Answer, Circumstances, Effect, NeedsAnswer, Quer
 
 if TYPE_CHECKING:
     from picomesh.engine.acts import PicoActs
-    from picomesh.engine.perform import Performed, Work
+    from picomesh.engine.performed import Performed, Work
     from picomesh.engine.programs import Programs
     from picomesh.ledger.tree import Blocks
 

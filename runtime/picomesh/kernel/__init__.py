@@ -1,0 +1,13 @@
+"""The loop of an event in machine code: instance, host functions, state tree, receipt's core.
+
+What an event comes to is decided by `picomesh.transition` and `picomesh.engine.perform`. Most
+events take the same way through them, and here that way stands once more in Zig, from the event's
+bytes to the core's. It knows no other way: whatever it meets besides (a trap, an import that it has
+not, a path that is new), it gives up, having changed nothing, and Python runs the event. So it
+decides nothing, and tests/kernel compares what both come to.
+
+Order of the files: bytes.zig, value.zig, tree.zig, guest.zig, event.zig, kernel.zig (what is
+exported), then library.py (how it is called) and packet.py (how its result is read). `build.py`
+makes the library with the compiler that makes the guest library. Where there is none for a system,
+everything takes Python's way.
+"""

@@ -1,0 +1,445 @@
+//! From an event to its core: the run, the writes in the state tree, the blocks of the record.
+//!
+//! What is joined here is what `picomesh.engine.perform` joins, in the order of the format pages
+//! (receipt.md §2, §5, §7); pieces that are the same for all events of a kind come with a recipe.
+//! The result is one packet of bytes, whose layout `packet.py` reads.
+
+const std = @import("std");
+const bytes = @import("bytes.zig");
+const guest = @import("guest.zig");
+const tree = @import("tree.zig");
+const value = @import("value.zig");
+
+const gpa = bytes.gpa;
+const Buffer = bytes.Buffer;
+const Digest = bytes.Digest;
+const Reader = bytes.Reader;
+
+/// Everything that is the same for the events of one kind to one pico, until its rulesets change.
+pub const Recipe = struct {
+    data: []u8,
+    rulesets: []guest.Ruleset,
+    core_first: []const u8, // up to the link `pre`
+    code: []const u8,
+    core_second: []const u8, // from behind `fuel` up to the link `post`
+    core_last: []const u8, // behind `writes`
+    input_first: []const u8, // up to the eid
+    input_second: []const u8, // from behind the eid up to the attributes
+    input_last: []const u8, // behind them
+
+    pub fn make(given: []const u8) bytes.Error!*Recipe {
+        const data = try gpa.dupe(u8, given);
+        errdefer gpa.free(data);
+        var reader: Reader = .{ .data = data };
+        const rulesets = try gpa.alloc(guest.Ruleset, reader.word());
+        errdefer gpa.free(rulesets);
+        for (rulesets) |*item| item.* = .{
+            .prepared = @ptrFromInt(@as(usize, @intCast(reader.long()))),
+            .rid = reader.part(),
+            .entities = reader.part(),
+            .selects = reader.part(),
+            .first = reader.part(),
+            .second = reader.part(),
+            .last = reader.part(),
+        };
+        const recipe = try gpa.create(Recipe);
+        recipe.* = .{
+            .data = data,
+            .rulesets = rulesets,
+            .core_first = reader.part(),
+            .code = reader.part(),
+            .core_second = reader.part(),
+            .core_last = reader.part(),
+            .input_first = reader.part(),
+            .input_second = reader.part(),
+            .input_last = reader.part(),
+        };
+        return recipe;
+    }
+
+    pub fn free(self: *Recipe) void {
+        gpa.free(self.rulesets);
+        gpa.free(self.data);
+        gpa.destroy(self);
+    }
+};
+
+/// What decides one event besides its recipe. Python writes it; lengths are of the texts beside it.
+pub const Given = extern struct {
+    fuel_limit: i64,
+    time_ms: i64,
+    seq: u64,
+    has_prev: u64,
+    eid_bytes: u64,
+    attrs_bytes: u64,
+    input_bytes: u64, // 0: the input's block is to be made here
+    prev: Digest,
+    pre: Digest,
+    seed: Digest,
+    out: u64, // where the packet lies
+};
+
+const header_bytes = 128;
+/// Places of the header, each a number of 4 bytes unless it says more.
+pub const At = struct {
+    pub const status = 0;
+    pub const flags = 4;
+    pub const fuel = 8; // 8 bytes
+    pub const post = 16; // 32 bytes
+    pub const core_digest = 48; // 32 bytes
+    pub const core = 80; // where a section begins, and its length or number of rows
+    pub const record = 88;
+    pub const writes = 96;
+    pub const nodes = 104;
+    pub const effects = 112;
+    pub const answers = 120;
+};
+const status_ran = 1; // the tree is left to Python, and so is the core
+const status_whole = 2;
+const flag_not_only_directives = 1;
+
+const empty_list = "\x80";
+const schedule = "/_schedule";
+
+pub const Machine = struct {
+    run: guest.Run,
+    forest: tree.Forest = .{},
+    library: guest.Library,
+    limits: guest.Limits,
+    out: Buffer = .{},
+    core: Buffer = .{},
+    outbox: Buffer = .{},
+    record: Buffer = .{},
+    writes: std.ArrayList(tree.Write) = .empty,
+    answers: std.ArrayList(guest.Kept) = .empty,
+    before: [tree.changed_max]Digest = undefined,
+    entered: u64 = 0,
+    empty_list_digest: Digest,
+
+    pub fn make(
+        engine: *anyopaque,
+        library: *const guest.Library,
+        limits: *const guest.Limits,
+        source: tree.Source,
+    ) bytes.Error!*Machine {
+        const self = try gpa.create(Machine);
+        self.* = .{
+            .run = undefined,
+            .library = library.*,
+            .limits = limits.*,
+            .empty_list_digest = bytes.digestOf(empty_list),
+        };
+        self.forest.source = source;
+        self.run = .{
+            .library = &self.library,
+            .limits = &self.limits,
+            .engine = engine,
+            .forest = &self.forest,
+        };
+        return self;
+    }
+
+    pub fn free(self: *Machine) void {
+        self.forest.clear();
+        self.forest.nodes.deinit(gpa);
+        for ([_]*Buffer{
+            &self.forest.given, &self.run.kept, &self.run.message, &self.out,
+            &self.core,         &self.outbox,   &self.record,
+        }) |buffer| buffer.free();
+        self.run.effects.deinit(gpa);
+        self.writes.deinit(gpa);
+        self.answers.deinit(gpa);
+        gpa.destroy(self);
+    }
+
+    /// Runs one event. The length of its packet in `out`, or 0 when it is left to Python.
+    pub fn event(
+        self: *Machine,
+        recipe: *const Recipe,
+        given: *Given,
+        eid: [*]const u8,
+        attrs: [*]const u8,
+        input: [*]const u8,
+    ) usize {
+        const texts: Texts = .{
+            .eid = eid[0..@intCast(given.eid_bytes)],
+            .attrs = attrs[0..@intCast(given.attrs_bytes)],
+            .input = input[0..@intCast(given.input_bytes)],
+        };
+        self.perform(recipe, given, &texts) catch return 0;
+        given.out = @intFromPtr(self.out.data.ptr);
+        return self.out.len;
+    }
+
+    const Texts = struct { eid: []const u8, attrs: []const u8, input: []const u8 };
+
+    fn perform(
+        self: *Machine,
+        recipe: *const Recipe,
+        given: *const Given,
+        texts: *const Texts,
+    ) guest.Left!void {
+        self.forest.tidy();
+        self.run.begin(&given.pre, given.fuel_limit);
+        try self.enterAll(recipe, given, texts);
+        try self.findWrites();
+        var post = given.pre;
+        const changed = self.applyWrites(&post) catch |failure| switch (failure) {
+            error.NotHere => return self.putOut(given, status_ran, &post, 0),
+            error.OutOfMemory => return error.Left,
+        };
+        try self.makeRecord(recipe, texts);
+        try self.makeCore(recipe, given, &post);
+        try self.putOut(given, status_whole, &post, changed);
+    }
+
+    fn enterAll(
+        self: *Machine,
+        recipe: *const Recipe,
+        given: *const Given,
+        texts: *const Texts,
+    ) guest.Left!void {
+        const store = if (recipe.rulesets.len > 0) try self.run.open() else null;
+        defer if (store) |opened| self.run.close(opened);
+        self.answers.clearRetainingCapacity();
+        self.entered = 0;
+        for (recipe.rulesets, 0..) |*ruleset, index| {
+            try self.run.charge(self.limits.dispatch_fuel);
+            try self.run.charge(self.limits.start_fuel);
+            try self.writeMessage(ruleset, given, texts);
+            const answer = try self.run.enter(ruleset, @intCast(index));
+            const said = self.run.bytesOf(answer);
+            if (!value.isListOfRules(said)) return error.Left;
+            try self.answers.append(gpa, answer);
+        }
+    }
+
+    /// What `handle` is given (module.md): its fields in the order of canonical CBOR.
+    fn writeMessage(
+        self: *Machine,
+        ruleset: *const guest.Ruleset,
+        given: *const Given,
+        texts: *const Texts,
+    ) guest.Left!void {
+        const message = &self.run.message;
+        message.reset();
+        try message.add(ruleset.first);
+        try message.addText(texts.eid);
+        try message.add("\x63txn");
+        try message.addText(texts.eid);
+        try message.add(ruleset.second);
+        self.entered += 1;
+        try message.add(&seedOf(&given.seed, self.entered));
+        try message.add("\x64time");
+        try message.addNumber(given.time_ms);
+        try message.add("\x65attrs");
+        try message.add(texts.attrs);
+        try message.add(ruleset.last);
+    }
+
+    /// The writes that change something, in order of their paths.
+    fn findWrites(self: *Machine) guest.Left!void {
+        self.writes.clearRetainingCapacity();
+        for (self.run.writes[0..self.run.write_count]) |*written| {
+            const path = self.run.path(written);
+            const now = self.run.valueOf(written);
+            const before = self.forest.get(&self.run.root, path) catch return error.Left;
+            if (before) |found| if (std.mem.eql(u8, found, now)) continue;
+            try self.writes.append(gpa, .{
+                .path = path,
+                .value = now,
+                .digest = bytes.digestOf(now),
+            });
+        }
+        std.mem.sort(tree.Write, self.writes.items, {}, isBefore);
+    }
+
+    fn applyWrites(self: *Machine, root: *Digest) tree.Failure!usize {
+        if (self.writes.items.len == 0) return 0;
+        for (self.writes.items) |*write| {
+            if (std.mem.endsWith(u8, write.path, schedule)) return error.NotHere; // an index of it
+        }
+        return self.forest.replace(root, self.writes.items, &self.before);
+    }
+
+    // The record: the input, and the outbox if there is one.
+
+    fn makeRecord(self: *Machine, recipe: *const Recipe, texts: *const Texts) guest.Left!void {
+        self.record.reset();
+        const input = if (texts.input.len > 0) texts.input else try self.makeInput(recipe, texts);
+        try self.addBlock(&self.record, input);
+        if (self.run.effects.items.len > 0) {
+            try self.makeOutbox(recipe);
+            try self.addBlock(&self.record, self.outbox.items());
+        }
+    }
+
+    fn makeInput(self: *Machine, recipe: *const Recipe, texts: *const Texts) guest.Left![]const u8 {
+        const out = &self.core; // which is made afterwards
+        out.reset();
+        try out.add(recipe.input_first);
+        try out.addText(texts.eid);
+        try out.add(recipe.input_second);
+        try out.addOctets(texts.attrs);
+        try out.add(recipe.input_last);
+        return out.items();
+    }
+
+    fn makeOutbox(self: *Machine, recipe: *const Recipe) guest.Left!void {
+        const out = &self.outbox;
+        out.reset();
+        var count: usize = 0;
+        for (self.run.effects.items) |effect| count += @intFromBool(effect.kind != .log);
+        try out.addHead(4, count);
+        for (self.run.effects.items) |effect| {
+            if (effect.kind == .log) continue;
+            try out.addByte(0x83);
+            try out.addText(if (effect.kind == .send) "send" else "directive");
+            try out.add(recipe.rulesets[effect.ruleset].rid);
+            try out.addOctets(self.run.bytesOf(effect.message));
+        }
+    }
+
+    fn addBlock(_: *Machine, out: *Buffer, block: []const u8) guest.Left!void {
+        try out.add(&bytes.digestOf(block));
+        try out.addWord(block.len);
+        try out.add(block);
+    }
+
+    fn makeCore(
+        self: *Machine,
+        recipe: *const Recipe,
+        given: *const Given,
+        post: *const Digest,
+    ) guest.Left!void {
+        const out = &self.core;
+        const input = self.record.items()[0..32].*;
+        out.reset();
+        try out.add(recipe.core_first);
+        try addName(out, bytes.block_prefix, &given.pre);
+        try out.add("\x63seq");
+        try out.addHead(0, given.seq);
+        try out.add("\x64code");
+        try out.add(recipe.code);
+        try out.add("\x64fuel");
+        try out.addNumber(given.fuel_limit - self.run.fuel);
+        try out.add(recipe.core_second);
+        try addName(out, bytes.block_prefix, post);
+        try out.add("\x64prev");
+        if (given.has_prev != 0) {
+            try addName(out, bytes.block_link, &given.prev);
+        } else try out.addByte(0xf6);
+        try out.add("\x64seed");
+        try out.addOctets(&given.seed);
+        try out.add("\x64tape");
+        try addName(out, bytes.block_link, &self.empty_list_digest);
+        try out.add("\x64time");
+        try out.addNumber(given.time_ms);
+        try out.add("\x65event");
+        try addName(out, bytes.block_link, &input);
+        try out.add("\x66outbox");
+        try addName(out, bytes.block_link, &self.outboxDigest());
+        try out.add("\x66writes");
+        try out.addHead(4, self.writes.items.len);
+        for (self.writes.items) |write| {
+            try out.addByte(0x82);
+            try out.addOctets(write.path);
+            try addName(out, bytes.value_link, &write.digest);
+        }
+        try out.add(recipe.core_last);
+    }
+
+    fn outboxDigest(self: *Machine) Digest {
+        var reader: Reader = .{ .data = self.record.items() };
+        _ = reader.take(32);
+        _ = reader.part();
+        if (reader.at == self.record.len) return self.empty_list_digest;
+        return reader.take(32)[0..32].*;
+    }
+
+    // The packet.
+
+    fn putOut(
+        self: *Machine,
+        given: *const Given,
+        status: u32,
+        post: *const Digest,
+        changed: usize,
+    ) guest.Left!void {
+        const out = &self.out;
+        out.reset();
+        @memset(try out.extend(header_bytes), 0);
+        out.setWord(At.status, status);
+        std.mem.writeInt(i64, out.data[At.fuel..][0..8], given.fuel_limit - self.run.fuel, .little);
+        @memcpy(out.data[At.post..][0..32], post);
+        if (status == status_whole) {
+            @memcpy(out.data[At.core_digest..][0..32], &bytes.digestOf(self.core.items()));
+            self.section(At.core, self.core.len);
+            try out.add(self.core.items());
+            self.section(At.record, if (self.run.effects.items.len > 0) 2 else 1);
+            try out.add(self.record.items());
+        }
+        try self.putWrites();
+        self.section(At.nodes, changed);
+        var at = changed;
+        while (at > 0) {
+            at -= 1;
+            const node = self.forest.changed[at];
+            try out.add(&self.before[at]);
+            try self.addBlock(out, node.block);
+        }
+        try self.putEffects();
+        self.section(At.answers, self.answers.items.len);
+        for (self.answers.items) |answer| {
+            try out.addWord(answer.len);
+            try out.add(self.run.bytesOf(answer));
+        }
+    }
+
+    /// Notes where a section begins and how many rows or bytes it has.
+    fn section(self: *Machine, at: usize, count: usize) void {
+        self.out.setWord(at, self.out.len);
+        self.out.setWord(at + 4, count);
+    }
+
+    fn putWrites(self: *Machine) guest.Left!void {
+        const out = &self.out;
+        self.section(At.writes, self.writes.items.len);
+        for (self.writes.items) |write| {
+            try out.addWord(write.path.len);
+            try out.add(write.path);
+            try out.add(&write.digest);
+            try out.addWord(write.value.len);
+            try out.add(write.value);
+        }
+    }
+
+    fn putEffects(self: *Machine) guest.Left!void {
+        const out = &self.out;
+        self.section(At.effects, self.run.effects.items.len);
+        for (self.run.effects.items) |effect| {
+            if (effect.kind != .directive) out.setWord(At.flags, flag_not_only_directives);
+            try out.addWord(@backingInt(effect.kind));
+            try out.addWord(effect.ruleset);
+            try out.addWord(effect.message.len);
+            try out.add(self.run.bytesOf(effect.message));
+        }
+    }
+};
+
+fn isBefore(_: void, a: tree.Write, b: tree.Write) bool {
+    return std.mem.order(u8, a.path, b.path) == .lt;
+}
+
+fn addName(out: *Buffer, prefix: []const u8, digest: *const Digest) guest.Left!void {
+    try out.add(prefix);
+    try out.add(digest);
+}
+
+/// Each entry into a guest gets a seed of its own.
+fn seedOf(seed: *const Digest, entered: u64) Digest {
+    var data: [40]u8 = undefined;
+    @memcpy(data[0..32], seed);
+    std.mem.writeInt(u64, data[32..40], entered, .big);
+    return bytes.digestOf(&data);
+}

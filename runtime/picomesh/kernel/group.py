@@ -1,0 +1,144 @@
+"""What happens at the end of a group: envelopes under one signature, and packs of receipts."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from picomesh.kernel.library import Library, find_library
+
+BATCH_MAX = 64  # of seal.zig: an envelope carries the logarithm of it in hashes
+NO_LOGS = bytes(32)
+_ROW = struct.Struct("<32sqQ32s")
+_WORD = struct.Struct("<I")
+_RECEIPT = struct.Struct("<Q")
+_RUN = struct.Struct("<IQI")
+_RAW_BYTES = 36
+
+unpack_row = _ROW.unpack
+pack_row = _ROW.pack  # digest of the core, time, time taken, digest of the logs or NO_LOGS
+
+
+@dataclass(slots=True)
+class Packed:
+    """A pack that is not compressed yet: as `store.packing.Pack` has it."""
+
+    names: bytes
+    data: bytes
+    nodes: bytes
+    runs: list[tuple[str, int, int]]
+
+
+class Group:
+    """The kernel's memory between the groups of one store."""
+
+    def __init__(self, library: Library, pack_limits: Sequence[int]) -> None:
+        """`pack_limits` in the order of pack.zig: Limits."""
+        self._library = library
+        numbers = (ctypes.c_uint64 * len(pack_limits))(*pack_limits)
+        self._group = library.group_new(ctypes.addressof(numbers))
+        if not self._group:
+            raise MemoryError("no memory for a group")
+
+    def __del__(self) -> None:
+        group, self._group = getattr(self, "_group", None), None
+        if group:
+            self._library.group_delete(group)
+
+    def _out(self, count: int) -> bytes:
+        if not count:
+            raise MemoryError("no memory for a group")
+        return ctypes.string_at(self._library.group_out(self._group), count)
+
+    def set_sender(self, before: bytes, between: bytes) -> None:
+        """The parts of an envelope that all of an engine have in common."""
+        if not self._library.set_sender(self._group, before, len(before), between, len(between)):
+            raise MemoryError("no memory for a sender")
+
+    def envelopes(self, rows: Sequence[bytes], sign: Callable[[bytes], bytes]) -> list[bytes]:
+        """Envelopes of at most BATCH_MAX rows of `pack_row`.
+
+        `sign` gets what stands behind the domain: the block of a single one, or the batch.
+        """
+        given = b"".join(rows)
+        signature = sign(self._out(self._library.seal_begin(self._group, given, len(given))))
+        count = self._library.seal_finish(self._group, signature, len(signature))
+        return list(_parts(self._out(count)))
+
+    def packs(
+        self, receipts: Iterable[tuple[str, int, bytes, bytes]], rest: Iterable[bytes]
+    ) -> tuple[list[tuple[bytes, bytes]], list[Packed]]:
+        """The blocks that stay in rows, and packs of receipts with what they left.
+
+        A receipt is pico, seq, envelope and packet; `rest` are CIDs of blocks that have rows.
+        """
+        picos: dict[str, int] = {}
+        given: list[bytes] = []
+        for pico, seq, envelope, packet in receipts:
+            number = picos.get(pico)
+            if number is None:
+                number = picos[pico] = len(picos)
+                given += (_WORD.pack(number), _long_part(pico.encode()))
+            else:
+                given.append(_WORD.pack(number))
+            given += (_RECEIPT.pack(seq), _WORD.pack(len(envelope)), envelope)
+            given += (_WORD.pack(len(packet)), packet)
+        data, known = b"".join(given), b"".join(rest)
+        count = self._library.pack(self._group, data, len(data), known, len(known))
+        return _read_packs(self._out(count), list(picos))
+
+
+def _long_part(data: bytes) -> bytes:
+    return _WORD.pack(len(data)) + data
+
+
+def _word(data: bytes, at: int) -> int:
+    return int(_WORD.unpack_from(data, at)[0])
+
+
+def _part(data: bytes, at: int) -> tuple[bytes, int]:
+    end = at + 4 + _word(data, at)
+    return data[at + 4 : end], end
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(data):
+        part, at = _part(data, at)
+        yield part
+
+
+def _read_packs(
+    data: bytes, picos: Sequence[str]
+) -> tuple[list[tuple[bytes, bytes]], list[Packed]]:
+    """What pack.zig has written: rows, then packs."""
+    rows: list[tuple[bytes, bytes]] = []
+    at = 4
+    for _ in range(_word(data, 0)):
+        raw = data[at : at + _RAW_BYTES]
+        block, at = _part(data, at + _RAW_BYTES)
+        rows.append((raw, block))
+    packs: list[Packed] = []
+    count = _word(data, at)
+    at += 4
+    for _ in range(count):
+        names, at = _part(data, at)
+        body, at = _part(data, at)
+        nodes, at = _part(data, at)
+        runs: list[tuple[str, int, int]] = []
+        run_count = _word(data, at)
+        at += 4
+        for _ in range(run_count):
+            pico, seq, length = _RUN.unpack_from(data, at)
+            runs.append((picos[pico], seq, length))
+            at += _RUN.size
+        packs.append(Packed(names, body, nodes, runs))
+    return rows, packs
+
+
+def open_group(pack_limits: Sequence[int]) -> Group | None:
+    """What there is for this system, or None."""
+    library = find_library()
+    return None if library is None else Group(library, pack_limits)

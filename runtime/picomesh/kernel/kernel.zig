@@ -1,0 +1,159 @@
+//! The loop of an event in machine code: what Python calls (`library.py`).
+//!
+//! Built with bounds and overflows checked: a mistake in here ends the process, which loses nothing
+//! that was acknowledged, and never reads or writes what it should not.
+
+const std = @import("std");
+const bytes = @import("bytes.zig");
+const event = @import("event.zig");
+const guest = @import("guest.zig");
+const pack = @import("pack.zig");
+const seal = @import("seal.zig");
+const tree = @import("tree.zig");
+const value = @import("value.zig");
+
+/// Python counts up with every change of what crosses here.
+const interface = 1;
+
+export fn kernel_interface() u32 {
+    return interface;
+}
+
+export fn kernel_new(
+    engine: *anyopaque,
+    library: *const guest.Library,
+    limits: *const guest.Limits,
+    source: tree.Source,
+) ?*event.Machine {
+    return event.Machine.make(engine, library, limits, source) catch null;
+}
+
+export fn kernel_delete(machine: *event.Machine) void {
+    machine.free();
+}
+
+/// What host functions get as their environment.
+export fn kernel_environment(machine: *event.Machine) *anyopaque {
+    return &machine.run;
+}
+
+/// The address of a host function: 0 get, 1 put, 2 emit, otherwise one that gives up.
+export fn kernel_host_function(index: u32) *const anyopaque {
+    return switch (index) {
+        0 => @ptrCast(&guest.hostGet),
+        1 => @ptrCast(&guest.hostPut),
+        2 => @ptrCast(&guest.hostEmit),
+        else => @ptrCast(&guest.hostOther),
+    };
+}
+
+/// A block that the source was asked for.
+export fn kernel_give(machine: *event.Machine, data: [*]const u8, count: usize) u8 {
+    machine.forest.given.add(data[0..count]) catch return 0;
+    return 1;
+}
+
+export fn kernel_recipe_new(data: [*]const u8, count: usize) ?*event.Recipe {
+    return event.Recipe.make(data[0..count]) catch null;
+}
+
+export fn kernel_recipe_delete(recipe: *event.Recipe) void {
+    recipe.free();
+}
+
+export fn kernel_event(
+    machine: *event.Machine,
+    recipe: *const event.Recipe,
+    given: *event.Given,
+    eid: [*]const u8,
+    attrs: [*]const u8,
+    input: [*]const u8,
+) usize {
+    return machine.event(recipe, given, eid, attrs, input);
+}
+
+/// Forgets all blocks.
+export fn kernel_forget(machine: *event.Machine) void {
+    machine.forest.clear();
+}
+
+/// How much memory blocks take, about.
+export fn kernel_held_bytes(machine: *const event.Machine) u64 {
+    return machine.forest.held_bytes;
+}
+
+/// What is kept between the groups of one store.
+const Group = struct {
+    sealing: seal.Sealing = .{},
+    packer: pack.Packer = .{},
+    limits: pack.Limits,
+    out: bytes.Buffer = .{},
+};
+
+export fn kernel_group_new(limits: *const pack.Limits) ?*Group {
+    const group = bytes.gpa.create(Group) catch return null;
+    group.* = .{ .limits = limits.* };
+    return group;
+}
+
+export fn kernel_group_delete(group: *Group) void {
+    group.sealing.free();
+    group.packer.free();
+    group.out.free();
+    bytes.gpa.destroy(group);
+}
+
+export fn kernel_group_out(group: *const Group) [*]const u8 {
+    return group.out.data.ptr;
+}
+
+export fn kernel_set_sender(
+    group: *Group,
+    before: [*]const u8,
+    before_bytes: usize,
+    between: [*]const u8,
+    between_bytes: usize,
+) u8 {
+    group.sealing.setSender(before[0..before_bytes], between[0..between_bytes]) catch return 0;
+    return 1;
+}
+
+/// The length of what is to be signed, or 0.
+export fn kernel_seal_begin(group: *Group, rows: [*]const u8, count: usize) usize {
+    const is_done = group.sealing.begin(rows[0..count], &group.out) catch return 0;
+    return if (is_done) group.out.len else 0;
+}
+
+/// The length of the envelopes.
+export fn kernel_seal_finish(group: *Group, signature: [*]const u8, count: usize) usize {
+    group.sealing.finish(signature[0..count], &group.out) catch return 0;
+    return group.out.len;
+}
+
+/// The length of what `pack.zig` makes of a group, or 0.
+export fn kernel_pack(
+    group: *Group,
+    receipts: [*]const u8,
+    receipts_bytes: usize,
+    rest: [*]const u8,
+    rest_bytes: usize,
+) usize {
+    const given = receipts[0..receipts_bytes];
+    group.packer.make(given, rest[0..rest_bytes], &group.limits, &group.out) catch return 0;
+    return group.out.len;
+}
+
+// What the readers believe, for the tests that compare them with Python's.
+
+export fn kernel_is_message(data: [*]const u8, count: usize) u8 {
+    _ = value.readMessage(data[0..count]) catch return 0;
+    return 1;
+}
+
+export fn kernel_is_list_of_rules(data: [*]const u8, count: usize) u8 {
+    return @intFromBool(value.isListOfRules(data[0..count]));
+}
+
+export fn kernel_is_node(data: [*]const u8, count: usize) u8 {
+    return @intFromBool(tree.isNode(data[0..count]));
+}
