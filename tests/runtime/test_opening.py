@@ -8,12 +8,24 @@ from typing import Any
 import cbor2
 import pytest
 
+from picomesh.kernel.opener import find_opener
 from picomesh.ledger.cid import raw_cid_of_block, raw_cid_of_bytes
+from picomesh.store import opening
 from picomesh.store.errors import DamagedStore
 from picomesh.store.opening import Opened, open_pack
 
 EVENT, OUTBOX, NODE, LOOSE, VALUE = b"\x81\x01", b"\x81\x02", b"\x81\x03", b"\x81\x04", b"value"
 A, B = raw_cid_of_block(EVENT), raw_cid_of_block(OUTBOX)
+
+
+@pytest.fixture(autouse=True, params=["python", "kernel"])
+def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who opens packs; what the kernel does not open, Python does."""
+    if request.param == "kernel" and find_opener() is None:
+        pytest.skip("there is no kernel: python runtime/picomesh/kernel/build.py makes one")
+    if request.param == "python":
+        monkeypatch.setattr(opening, "find_opener", lambda: None)
+    return str(request.param)
 
 
 def opened(receipts: Any, nodes: Any = (NODE,), loose: Any = (LOOSE,)) -> Opened:

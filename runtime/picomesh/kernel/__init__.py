@@ -10,4 +10,6 @@ Order of the files: bytes.zig, value.zig, tree.zig, guest.zig, event.zig, kernel
 exported), then library.py (how it is called) and packet.py (how its result is read). `build.py`
 makes the library with the compiler that makes the guest library. Where there is none for a system,
 everything takes Python's way.
+
+past.zig and opener.py stand beside it: packs opened again, for whoever replays a history.
 """

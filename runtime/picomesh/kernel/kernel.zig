@@ -8,6 +8,7 @@ const bytes = @import("bytes.zig");
 const event = @import("event.zig");
 const guest = @import("guest.zig");
 const pack = @import("pack.zig");
+const past = @import("past.zig");
 const seal = @import("seal.zig");
 const tree = @import("tree.zig");
 const value = @import("value.zig");
@@ -156,4 +157,21 @@ export fn kernel_is_list_of_rules(data: [*]const u8, count: usize) u8 {
 
 export fn kernel_is_node(data: [*]const u8, count: usize) u8 {
     return @intFromBool(tree.isNode(data[0..count]));
+}
+
+export fn kernel_opener_new() ?*past.Opener {
+    const opener = bytes.gpa.create(past.Opener) catch return null;
+    opener.* = .{};
+    return opener;
+}
+
+/// What was made of the last pack.
+export fn kernel_opener_out(opener: *const past.Opener) [*]const u8 {
+    return opener.out.data.ptr;
+}
+
+/// The length of what `past.zig` makes of a pack; 0 when Python has to read it.
+export fn kernel_open(opener: *past.Opener, data: [*]const u8, count: usize) usize {
+    opener.open(data[0..count]) catch return 0;
+    return opener.out.len;
 }

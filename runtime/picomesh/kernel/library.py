@@ -46,6 +46,9 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "kernel_is_message": (ctypes.c_uint8, [ctypes.c_char_p, _SIZE]),
     "kernel_is_list_of_rules": (ctypes.c_uint8, [ctypes.c_char_p, _SIZE]),
     "kernel_is_node": (ctypes.c_uint8, [ctypes.c_char_p, _SIZE]),
+    "kernel_opener_new": (_POINTER, []),
+    "kernel_opener_out": (_POINTER, [_POINTER]),
+    "kernel_open": (_SIZE, [_POINTER, ctypes.c_char_p, _SIZE]),
     "kernel_pack": (_SIZE, [_POINTER, *[ctypes.c_char_p, _SIZE] * 2]),
 }
 # It runs guests, so other threads must be able to go on.

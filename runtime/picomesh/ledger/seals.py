@@ -14,8 +14,14 @@ from typing import TypeAlias
 from picomesh.ledger.cid import digest_of
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.merkle import left_size, root_by_way
-from picomesh.ledger.receipt import decode_envelope, is_envelope_signed, is_known_sender
+from picomesh.ledger.receipt import (
+    BATCH_DOMAIN,
+    decode_envelope,
+    is_envelope_signed,
+    is_known_sender,
+)
 from picomesh.ledger.shapes import ENVELOPE, message_of, number_of
+from picomesh.ledger.signature import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, is_signed
 
 BATCHES_MAX = 64
 Signed: TypeAlias = tuple[bytes, bytes | None]  # the names of a core and of its logs
@@ -29,6 +35,7 @@ class Seals:
 
     def __init__(self, engine: bytes) -> None:
         self._engine = engine
+        self._roots: set[bytes] = set()  # those that `holds` has found signed
         # By signature and size, all under a signature that was checked: the nodes that ways went
         # past, and for each the rest of the way to the root.
         self._batches: dict[tuple[bytes, int], dict[int, tuple[bytes, bytes]]] = {}
@@ -52,6 +59,21 @@ class Seals:
                 if _leads(known, leaf, at, count, way):
                     return core, logs
         return (core, logs) if self._is_signed(envelope) else None
+
+    def holds(self, key: bytes) -> bool:
+        """Whether this engine signed the root of a batch.
+
+        `key` is the engine's public key, the signature, the size as 8 bytes and the root.
+        """
+        if key not in self._roots:
+            at = PUBLIC_KEY_BYTES + SIGNATURE_BYTES
+            engine, signature = key[:PUBLIC_KEY_BYTES], key[PUBLIC_KEY_BYTES:at]
+            if engine != self._engine or not is_signed(engine, BATCH_DOMAIN, key[at:], signature):
+                return False
+            if len(self._roots) >= BATCHES_MAX:
+                self._roots.clear()
+            self._roots.add(key)
+        return True
 
     def _is_signed(self, data: bytes) -> bool:
         """By the rules, without what is known; what it shows is remembered."""

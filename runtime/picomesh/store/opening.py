@@ -7,13 +7,14 @@ get their names only when a block is looked for that is neither.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeAlias
 
 import cbor2
 from blake3 import blake3
 
+from picomesh.kernel.opener import OpenedPack, find_opener
 from picomesh.ledger.cid import CID_BYTES, DAG_CBOR, raw_cid_of_block, raw_cid_of_bytes
 from picomesh.store.errors import DamagedStore
 from picomesh.store.packing import StoredReceipt
@@ -22,31 +23,47 @@ _OPENED_BYTES_MAX = 1024 * 1024 * 1024  # what a damaged pack may claim to hold
 _NAME = slice(4, 8)  # of a CID: the beginning of its hash
 _NO_NAME = bytes(CID_BYTES)
 _BLOCK = bytes((1, DAG_CBOR, 0x1E, 0x20))
+_PLAIN_ROW = 4  # of the kernel: what there is of every receipt
 _new = object.__new__
 _SET_PICO, _SET_SEQ, _SET_CORE, _SET_ENVELOPE = (
     vars(StoredReceipt)[name].__set__ for name in ("pico", "seq", "core", "envelope")
 )
 
 
+# A row of `kernel.opener` with what a replay needs, with the receipt in the place of the pico.
+Sight: TypeAlias = "list[Any]"
+
+
 class Opened:
     """What lies in a pack; each block has the name that its bytes give."""
 
-    __slots__ = ("_blocks", "_nodes", "_values", "beside", "receipts")
+    __slots__ = ("_beside", "_blocks", "_nodes", "_values", "later", "receipts", "sights")
 
     def __init__(self, nodes: list[bytes]) -> None:
         self.receipts: dict[tuple[str, int], StoredReceipt] = {}
-        self.beside: dict[bytes, bytes] = {}  # inputs, tapes, outboxes and logs
+        self.sights: dict[tuple[str, int], Sight] = {}  # of some of them
+        self.later: Callable[[], None] | None = None  # finds the blocks, if that is left to do
+        self._beside: dict[bytes, bytes] = {}
         self._nodes = nodes
         self._values: list[bytes] = []
         self._blocks: dict[bytes, bytes] | None = None
 
     @property
+    def beside(self) -> dict[bytes, bytes]:
+        """Inputs, tapes, outboxes and logs, by name."""
+        if self.later is not None:
+            self.later()
+            self.later = None
+        return self._beside
+
+    @property
     def blocks(self) -> dict[bytes, bytes]:
-        """All of them, by name."""
+        """All blocks, by name."""
         if self._blocks is None:
+            beside = self.beside
             blocks = {raw_cid_of_block(data): data for data in self._nodes}
             blocks.update((raw_cid_of_bytes(data), data) for data in self._values)
-            blocks.update(self.beside)
+            blocks.update(beside)
             self._blocks = blocks
         return self._blocks
 
@@ -71,7 +88,7 @@ class Opened:
         Raises ValueError, TypeError.
         """
         before: dict[str, bytes] = {}
-        receipts, beside, values = self.receipts, self.beside, self._values
+        receipts, beside, values = self.receipts, self._beside, self._values
         for item in items:
             if type(item) is not list:
                 raise ValueError("not a receipt")
@@ -102,6 +119,32 @@ class Opened:
         if not all(type(seq) is int for _, seq in receipts):
             raise ValueError("not a seq")
 
+    def add_found(self, plain: bytes, found: OpenedPack) -> None:
+        """The same from what the kernel found in these bytes."""
+        receipts, sights = self.receipts, self.sights
+        for item in found.receipts():
+            pico, seq = place = item[0], item[1]
+            row: StoredReceipt = _new(StoredReceipt)
+            _SET_PICO(row, pico)
+            _SET_SEQ(row, seq)
+            _SET_CORE(row, item[2])
+            _SET_ENVELOPE(row, item[3])
+            receipts[place] = row
+            if len(item) > _PLAIN_ROW:
+                item[0] = row
+                sights[place] = item
+
+        def later() -> None:
+            self._nodes += cbor2.loads(plain[found.nodes_at :])
+            for digest, at, size, is_value in found.blocks():
+                data = plain[at : at + size]
+                if is_value:
+                    self._values.append(data)
+                else:
+                    self._beside[_BLOCK + digest] = data
+
+        self.later = later
+
 
 def open_pack(pack: int, data: object, nodes: object) -> Opened:
     """Reads a pack. Raises DamagedStore."""
@@ -112,12 +155,17 @@ def open_pack(pack: int, data: object, nodes: object) -> Opened:
         plain = inflate.decompress(data, _OPENED_BYTES_MAX)
         if not inflate.eof or inflate.unused_data:
             raise ValueError("not one whole stream")
-        receipts, packed = _list(plain)
+        opener = find_opener()
+        found = None if opener is None else opener.open(plain)
+        receipts, packed = _list(plain) if found is None else ([], [])
         loose = [*packed, *_list(nodes)]
         if not all(type(block) is bytes for block in loose):
             raise ValueError("not nodes")
         opened = Opened(loose)
-        opened.add(receipts)
+        if found is None:
+            opened.add(receipts)
+        else:
+            opened.add_found(plain, found)
     except (ValueError, TypeError, zlib.error, cbor2.CBORDecodeError) as problem:
         raise DamagedStore(f"pack {pack} is damaged", "bring the home back") from problem
     return opened
