@@ -15,7 +15,8 @@ from picomesh.engine.inputs import Event, decode_input
 from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import CheckedBlocks, decode_tape, perform_recorded
-from picomesh.ledger.cid import CID_BYTES, Cid, trusted_cid
+from picomesh.kernel.packet import Packet
+from picomesh.ledger.cid import CID_BYTES, DAG_CBOR, RAW, Cid, trusted_cid
 from picomesh.ledger.codec import read_argument
 from picomesh.ledger.pieces import LINK, head, key, number, text
 from picomesh.ledger.receipt import PROFILE, SEED_BYTES, Core, code_block
@@ -34,7 +35,8 @@ _BEFORE_SEQ = len(
 )
 _FUEL, _TAPE, _TIME, _EVENT = key("fuel"), key("tape") + LINK, key("time"), key("event") + LINK
 _PREV, _SEED = key("prev"), key("seed") + head(2, SEED_BYTES)
-_NO_TAPE = EMPTY_LIST.raw
+_NO_TAPE, _EMPTY_LIST = EMPTY_LIST.raw, b"\x80"
+_NODE, _VALUE = bytes((1, DAG_CBOR, 0x1E, 0x20)), bytes((1, RAW, 0x1E, 0x20))
 
 
 class Made:
@@ -47,11 +49,11 @@ class Made:
         self._behind = CheckedBlocks(behind)
         self._keeps_all = keeps_all
         self._blocks: dict[bytes, bytes] = {}
-        self._waiting: list[Performed] = []
+        self._waiting: list[Performed | bytes] = []
 
     def keep(self, performed: Performed) -> None:
         """What a run made, sorted in when somebody asks: what follows seldom does."""
-        self._waiting.append(performed)
+        self._waiting.append(performed.packet or performed)
         if len(self._waiting) > WAITING_MAX:
             self._sort_in()
 
@@ -71,20 +73,39 @@ class Made:
         return {trusted_cid(raw): data for raw, data in self._blocks.items()}
 
     def _sort_in(self) -> None:
-        blocks = self._blocks
         for done in self._waiting:
-            if self._keeps_all:
-                blocks.update((cid.raw, data) for cid, data in done.blocks.items())
-                continue
-            for cid in done.replaced:
-                blocks.pop(cid.raw, None)
-            for cid, data in done.nodes:
-                blocks[cid.raw] = data
-            for _, cid, data in done.values:
-                blocks[cid.raw] = data
-            for cid, data in done.others.items():
-                blocks[cid.raw] = data
+            if isinstance(done, bytes):
+                self._take_packet(Packet(done))
+            elif self._keeps_all:
+                self._blocks.update((cid.raw, data) for cid, data in done.blocks.items())
+            else:
+                self._take(done)
         self._waiting.clear()
+
+    def _take(self, done: Performed) -> None:
+        blocks = self._blocks
+        for cid in done.replaced:
+            blocks.pop(cid.raw, None)
+        for cid, data in done.nodes:
+            blocks[cid.raw] = data
+        for _, cid, data in done.values:
+            blocks[cid.raw] = data
+        for cid, data in done.others.items():
+            blocks[cid.raw] = data
+
+    def _take_packet(self, packet: Packet) -> None:
+        """The same from what the kernel left; it makes no other blocks."""
+        blocks = self._blocks
+        nodes = list(packet.nodes())
+        if self._keeps_all:
+            blocks[_NO_TAPE] = _EMPTY_LIST
+            blocks.update((_NODE + digest, data) for digest, data in packet.record())
+        else:
+            for before, _, _ in nodes:
+                blocks.pop(_NODE + before, None)
+        blocks.update((_NODE + digest, data) for _, digest, data in nodes)
+        written = ((digest, data) for _, digest, data in packet.writes() if data is not None)
+        blocks.update((_VALUE + digest, data) for digest, data in written)
 
 
 class Nearby(Protocol):
