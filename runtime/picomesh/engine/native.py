@@ -84,8 +84,11 @@ class FromKernel(Performed):
                 record = self._packet.record()
                 self.record = [(block_cid_of_digest(digest), data) for digest, data in record]
             case "values" | "removed":
-                writes = self._packet.writes()
-                self.values = [(path, bytes_cid_of_digest(it), data) for path, it, data in writes]
+                self.values = [
+                    (path, bytes_cid_of_digest(digest), data)
+                    for path, digest, data in self._packet.writes()
+                    if data is not None
+                ]
                 self.removed = []
             case "nodes" | "replaced":
                 rows = list(self._packet.nodes())

@@ -98,6 +98,8 @@ const status_ran = 1; // the tree is left to Python, and so is the core
 const status_whole = 2;
 const flag_not_only_directives = 1;
 
+const nothing = 0xffffffff; // in the place of a value's length: none is left there
+
 const empty_list = "\x80";
 const schedule = "/_schedule";
 
@@ -244,11 +246,11 @@ pub const Machine = struct {
             const path = self.run.path(written);
             const now = self.run.valueOf(written);
             const before = self.forest.get(&self.run.root, path) catch return error.Left;
-            if (before) |found| if (std.mem.eql(u8, found, now)) continue;
+            if (isSame(before, now)) continue;
             try self.writes.append(gpa, .{
                 .path = path,
                 .value = now,
-                .digest = bytes.digestOf(now),
+                .digest = if (now) |data| bytes.digestOf(data) else @splat(0),
             });
         }
         std.mem.sort(tree.Write, self.writes.items, {}, isBefore);
@@ -409,8 +411,12 @@ pub const Machine = struct {
             try out.addWord(write.path.len);
             try out.add(write.path);
             try out.add(&write.digest);
-            try out.addWord(write.value.len);
-            try out.add(write.value);
+            const data = write.value orelse {
+                try out.addWord(nothing);
+                continue;
+            };
+            try out.addWord(data.len);
+            try out.add(data);
         }
     }
 
@@ -426,6 +432,11 @@ pub const Machine = struct {
         }
     }
 };
+
+fn isSame(before: ?[]const u8, now: ?[]const u8) bool {
+    const found = before orelse return now == null;
+    return std.mem.eql(u8, found, now orelse return false);
+}
 
 fn isBefore(_: void, a: tree.Write, b: tree.Write) bool {
     return std.mem.order(u8, a.path, b.path) == .lt;

@@ -89,8 +89,8 @@ const writes_max = 256; // of one event; more are left to Python
 /// Bytes in `Run.kept`.
 pub const Kept = struct { at: usize, len: usize };
 
-/// A value that a guest wrote over the state before: places in `Run.kept`.
-pub const Written = struct { path: Kept, value: Kept };
+/// What a guest wrote over the state before, or that it removed it.
+pub const Written = struct { path: Kept, value: ?Kept };
 
 pub const EffectKind = enum(u32) { directive, log, send };
 pub const Effect = struct { kind: EffectKind, ruleset: u32, message: Kept };
@@ -279,8 +279,8 @@ pub const Run = struct {
         return self.bytesOf(write.path);
     }
 
-    pub fn valueOf(self: *const Run, write: *const Written) []const u8 {
-        return self.bytesOf(write.value);
+    pub fn valueOf(self: *const Run, write: *const Written) ?[]const u8 {
+        return self.bytesOf(write.value orelse return null);
     }
 
     fn written(self: *Run, full: []const u8) ?*Written {
@@ -347,13 +347,26 @@ pub const Run = struct {
             self.limits.value_bytes_max,
         );
         try self.kept.add(data);
-        const full = self.bytesOf(place);
-        const write = self.written(full) orelse blk: {
-            if (self.write_count == writes_max) return error.Left;
-            self.write_count += 1;
-            break :blk &self.writes[self.write_count - 1];
-        };
-        write.* = .{ .path = place, .value = .{ .at = at, .len = data.len } };
+        try self.keepWrite(.{ .path = place, .value = .{ .at = at, .len = data.len } });
+    }
+
+    fn keepWrite(self: *Run, write: Written) Left!void {
+        if (self.written(self.path(&write))) |before| {
+            before.* = write;
+            return;
+        }
+        if (self.write_count == writes_max) return error.Left;
+        self.writes[self.write_count] = write;
+        self.write_count += 1;
+    }
+
+    fn delete(self: *Run, values: [*]Raw) Left!void {
+        const place = try self.keepPath(try self.slice(
+            @bitCast(values[0].i32),
+            @bitCast(values[1].i32),
+            self.limits.path_bytes_max,
+        ));
+        try self.keepWrite(.{ .path = place, .value = null });
     }
 
     fn emit(self: *Run, values: [*]Raw) Left!void {
@@ -402,6 +415,10 @@ pub fn hostGet(run: *Run, _: *anyopaque, values: [*]Raw, _: usize) callconv(.c) 
 
 pub fn hostPut(run: *Run, _: *anyopaque, values: [*]Raw, _: usize) callconv(.c) ?*anyopaque {
     return run.host(values, Run.put);
+}
+
+pub fn hostDelete(run: *Run, _: *anyopaque, values: [*]Raw, _: usize) callconv(.c) ?*anyopaque {
+    return run.host(values, Run.delete);
 }
 
 pub fn hostEmit(run: *Run, _: *anyopaque, values: [*]Raw, _: usize) callconv(.c) ?*anyopaque {

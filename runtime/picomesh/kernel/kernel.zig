@@ -38,12 +38,13 @@ export fn kernel_environment(machine: *event.Machine) *anyopaque {
     return &machine.run;
 }
 
-/// The address of a host function: 0 get, 1 put, 2 emit, otherwise one that gives up.
+/// The address of a host function: get, put, emit, delete, otherwise one that gives up.
 export fn kernel_host_function(index: u32) *const anyopaque {
     return switch (index) {
         0 => @ptrCast(&guest.hostGet),
         1 => @ptrCast(&guest.hostPut),
         2 => @ptrCast(&guest.hostEmit),
+        3 => @ptrCast(&guest.hostDelete),
         else => @ptrCast(&guest.hostOther),
     };
 }

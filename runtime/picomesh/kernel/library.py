@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 INTERFACE = 1  # of kernel.zig
-HOST_FUNCTIONS = ("get", "put", "emit")  # those that are there, in the order of their numbers
+HOST_FUNCTIONS = ("get", "put", "emit", "delete")  # those that are there, in the order of their numbers
 _OTHER = len(HOST_FUNCTIONS)
 _GIVEN = struct.Struct("<qqQQQQQ32s32s32sQ")  # event.zig: Given
 _OUT_WORD = 19  # where its last field stands, in words of 8 bytes
@@ -147,6 +147,10 @@ class Kernel:
     def held_bytes(self) -> int:
         """How much memory the nodes and values take that it remembers, about."""
         return int(self.library.held_bytes(self._machine))
+
+    def forget(self) -> None:
+        """Drops the nodes and values that it remembers."""
+        self.library.forget(self._machine)
 
     def event(
         self,

@@ -11,6 +11,7 @@ _WORD = struct.Struct("<I")
 _TWO = struct.Struct("<II")
 EFFECTS = ("directive", "log", "send")
 DIGEST_BYTES = 32
+_NOTHING = 0xFFFFFFFF
 
 
 class Packet:
@@ -66,14 +67,22 @@ class Packet:
             yield self.data[at : at + DIGEST_BYTES], block
             at = end
 
-    def writes(self) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """Path, digest and bytes of what was written, in order of the paths."""
+    def writes(self) -> Iterator[tuple[bytes, bytes, bytes | None]]:
+        """Path, digest and bytes of what was written, in order of the paths.
+
+        None where something was removed, which no whole one does.
+        """
         at, count = self._writes
         for _ in range(count):
             path, at = self._part(at)
-            value, end = self._part(at + DIGEST_BYTES)
-            yield path, self.data[at : at + DIGEST_BYTES], value
-            at = end
+            end = at + DIGEST_BYTES
+            digest = self.data[at:end]
+            if _WORD.unpack_from(self.data, end)[0] == _NOTHING:
+                yield path, digest, None
+                at = end + _WORD.size
+            else:
+                value, at = self._part(end)
+                yield path, digest, value
 
     def nodes(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """For each new node the digest of the one it replaces, its own, and its block."""

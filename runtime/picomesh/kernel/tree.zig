@@ -85,10 +85,10 @@ const ByDigest = struct {
 /// Brings a block that is not here into `given`: 0 when it cannot be had.
 pub const Source = *const fn (digest: *const Digest, is_node: u8) callconv(.c) u8;
 
-/// A value that is to be at a path.
+/// A value that is to be at a path, or that none is to be there.
 pub const Write = struct {
     path: []const u8,
-    value: []const u8,
+    value: ?[]const u8,
     digest: Digest = undefined,
     node: ?*Node = null,
     at: usize = 0,
@@ -217,7 +217,10 @@ pub const Forest = struct {
         before: *[changed_max]Digest,
     ) Failure!usize {
         defer self.unmark();
-        for (writes) |*write| try self.mark(root, write);
+        for (writes) |*write| {
+            if (write.value == null) return error.NotHere;
+            try self.mark(root, write);
+        }
         try self.nodes.ensureUnusedCapacity(gpa, @intCast(self.changed_count));
         try self.putValues(writes);
         const count = self.changed_count;
@@ -243,7 +246,7 @@ pub const Forest = struct {
 
     fn putValues(self: *Forest, writes: []Write) Failure!void {
         errdefer for (writes) |write| if (write.copy) |copy| gpa.free(copy);
-        for (writes) |*write| write.copy = try gpa.dupe(u8, write.value); // all memory first
+        for (writes) |*write| write.copy = try gpa.dupe(u8, write.value.?); // all memory first
         for (writes) |write| {
             const entry = &write.node.?.entries[write.at];
             if (entry.value) |old| {
@@ -251,7 +254,7 @@ pub const Forest = struct {
                 gpa.free(old);
             }
             entry.value = write.copy;
-            self.held_bytes += write.value.len;
+            self.held_bytes += write.value.?.len;
             @memcpy(write.node.?.block[entry.value_at..][0..32], &write.digest);
         }
     }
