@@ -62,7 +62,9 @@ NAMES = (
     *("again", "fib", "wrong", "later", "both", "nothing"),
 )
 KEYS = st.sampled_from(["k", "f1", "f39", "10", "/", "ö", "a/b", ""])
-VALUES = st.sampled_from([0, 1, 3, 24, 1.5, "", "x" * 300, None, True, [], {"b": 1, "a": []}])
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    [0, 1, 3, 24, 1.5, "", "x" * 300, None, True, [], {"b": 1, "a": []}]
+)
 EVENTS = st.tuples(st.sampled_from(NAMES), KEYS, VALUES, st.integers(0, 1))
 GROUPS = st.lists(st.lists(EVENTS, min_size=1, max_size=40), min_size=1, max_size=4)
 
@@ -158,9 +160,12 @@ def test_what_the_kernel_gives_up_on_is_asked_of_it_seldom() -> None:
         assert loop is not None
         event = loop.kernel.event
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                loop.kernel, "event", lambda *arguments: asked.append(1) or event(*arguments)
-            )
+
+            def noting(*arguments: Any) -> Any:
+                asked.append(1)
+                return event(*arguments)
+
+            patch.setattr(loop.kernel, "event", noting)
             for _ in range(100):
                 engine.send(pico, "a", "wrong")
     assert 4 <= len(asked) <= 8
@@ -194,11 +199,12 @@ def test_a_packet_is_not_looked_into_for_an_event_whose_answer_nobody_reads() ->
         with pytest.MonkeyPatch.context() as patch:
             looked: list[str] = []
             real = FromKernel.__getattr__
-            patch.setattr(
-                FromKernel,
-                "__getattr__",
-                lambda self, name: looked.append(name) or real(self, name),
-            )
+
+            def noting(self: FromKernel, name: str) -> object:
+                looked.append(name)
+                return real(self, name)
+
+            patch.setattr(FromKernel, "__getattr__", noting)
             patch.setattr(Held, "look", lambda self: looked.append("look"))
             engine.send_many(sendings)
         assert set(looked) == {"core_bytes"}

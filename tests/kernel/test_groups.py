@@ -97,7 +97,10 @@ def receipts_of(events: list[tuple[int, list[str], Any]]) -> list[NewReceipt]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(held.Held, "write", keeping)
             engine.send_many(
-                [Sending(picos[at], "a", "put", {"keys": keys, "v": v}) for at, keys, v in events]
+                [
+                    Sending(picos[at], "a", "put", {"keys": [*keys], "v": v})
+                    for at, keys, v in events
+                ]
             )
     return [item for rows in kept for item in rows]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 INTERFACE = 1  # of kernel.zig
-HOST_FUNCTIONS = ("get", "put", "emit", "delete")  # those that are there, in the order of their numbers
+HOST_FUNCTIONS = ("get", "put", "emit", "delete")  # those it has, by their numbers
 _OTHER = len(HOST_FUNCTIONS)
 _GIVEN = struct.Struct("<qqQQQQQ32s32s32sQ")  # event.zig: Given
 _OUT_WORD = 19  # where its last field stands, in words of 8 bytes
