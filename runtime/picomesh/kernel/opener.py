@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import marshal
 import struct
 import threading
 from collections.abc import Iterator
 from typing import Any
-
-import cbor2
 
 from picomesh.kernel.library import Library, find_library
 
@@ -32,7 +31,7 @@ class OpenedPack:
         That is: what the signature has to hold for (engine, signature, size, root), fuel, time,
         seed, the input's block, and of the event eci, domain, name, attributes, eid and host.
         """
-        rows: list[list[Any]] = cbor2.loads(self._data[_HEAD.size : self._blocks_at])
+        rows: list[list[Any]] = marshal.loads(self._data[_HEAD.size : self._blocks_at])
         return rows
 
     def blocks(self) -> Iterator[tuple[Any, ...]]:

@@ -123,7 +123,6 @@ const Cursor = struct {
 /// What is kept between packs, as long as the process; for one thread at a time.
 pub const Opener = struct {
     out: Buffer = .{},
-    receipts: Buffer = .{},
     blocks: Buffer = .{},
     core: Buffer = .{},
     envelope: Buffer = .{},
@@ -133,26 +132,28 @@ pub const Opener = struct {
     before: std.StringHashMapUnmanaged([cid_bytes]u8) = .empty,
 
     /// Writes: the length of the receipts, the number of blocks, where nodes begin in the pack;
-    /// then the receipts as a CBOR list, and the blocks.
+    /// then the receipts as a list of Python's `marshal`, and the blocks.
     pub fn open(self: *Opener, pack: []const u8) Failure!void {
-        self.out.reset();
-        self.receipts.reset();
+        const out = &self.out;
+        out.reset();
         self.blocks.reset();
         self.before.clearRetainingCapacity();
         if (pack.len > pack_bytes_max) return error.Damage;
         var cursor: Cursor = .{ .data = pack };
         try cursor.expect("\x82");
         const count = try cursor.length(4);
-        try self.receipts.addHead(4, count);
+        for (0..3) |_| try out.addWord(0);
+        const start = out.len;
+        try out.addByte('[');
+        try out.addWord(count);
         for (0..count) |_| try self.receipt(&cursor);
+        out.setWord(0, out.len - start);
         const nodes_at = cursor.at;
         for (0..try cursor.length(4)) |_| _ = try cursor.string(2);
         if (cursor.left() != 0) return error.Damage;
-        try self.out.addWord(self.receipts.len);
-        try self.out.addWord(self.blocks.len / @sizeOf(Block));
-        try self.out.addWord(nodes_at);
-        try self.out.add(self.receipts.items());
-        try self.out.add(self.blocks.items());
+        out.setWord(4, self.blocks.len / @sizeOf(Block));
+        out.setWord(8, nodes_at);
+        try out.add(self.blocks.items());
     }
 
     fn receipt(self: *Opener, cursor: *Cursor) Failure!void {
@@ -182,27 +183,28 @@ pub const Opener = struct {
             error.Damage => null,
             else => |other| return other,
         };
-        const out = &self.receipts;
-        try out.addHead(4, if (key == null) 4 else 15);
-        try out.addText(pico);
-        try out.addHead(0, seq);
-        try out.addOctets(self.core.items());
-        try out.addOctets(self.envelope.items());
+        const out = &self.out;
+        try out.addByte('[');
+        try out.addWord(if (key == null) 4 else 15);
+        try addText(out, pico);
+        try addNumber(out, seq);
+        try addOctets(out, self.core.items());
+        try addOctets(out, self.envelope.items());
         if (key) |*found| try addSight(out, found, &sight);
     }
 
     fn addSight(out: *Buffer, key: []const u8, sight: *const Sight) bytes.Error!void {
-        try out.addOctets(key);
-        try out.addHead(0, sight.fuel);
-        try out.addHead(0, sight.time_ms);
-        try out.addOctets(sight.seed);
-        try out.addOctets(sight.input);
-        try out.addText(sight.eci);
-        try out.addText(sight.domain);
-        try out.addText(sight.name);
-        try out.addOctets(sight.attrs);
-        try out.addText(sight.eid);
-        try out.addText(sight.host);
+        try addOctets(out, key);
+        try addNumber(out, sight.fuel);
+        try addNumber(out, sight.time_ms);
+        try addOctets(out, sight.seed);
+        try addOctets(out, sight.input);
+        try addText(out, sight.eci);
+        try addText(out, sight.domain);
+        try addText(out, sight.name);
+        try addOctets(out, sight.attrs);
+        try addText(out, sight.eid);
+        try addText(out, sight.host);
     }
 
     /// The blocks of a receipt, and the names that can be missing in its core.
@@ -370,6 +372,34 @@ fn lookAtEvent(sight: *Sight) Damage!void {
     sight.domain = try cursor.text();
     try cursor.expect("\x68schedule\xf6");
     if (cursor.left() != 0) return error.Damage;
+}
+
+// As `marshal` of Python has them in every version.
+
+fn addOctets(out: *Buffer, part: []const u8) bytes.Error!void {
+    try out.addByte('s');
+    try out.addWord(part.len);
+    try out.add(part);
+}
+
+fn addText(out: *Buffer, part: []const u8) bytes.Error!void {
+    try out.addByte('u');
+    try out.addWord(part.len);
+    try out.add(part);
+}
+
+fn addNumber(out: *Buffer, number: u64) bytes.Error!void {
+    if (number <= std.math.maxInt(i32)) {
+        try out.addByte('i');
+        return out.addWord(@intCast(number));
+    }
+    try out.addByte('l');
+    try out.addWord((64 - @clz(number) + 14) / 15);
+    var rest = number;
+    while (rest > 0) : (rest >>= 15) {
+        const digit: u16 = @intCast(rest & 0x7fff);
+        std.mem.writeInt(u16, (try out.extend(2))[0..2], digit, .little);
+    }
 }
 
 const empty_list = digest: {
