@@ -6,6 +6,7 @@ import random
 import sqlite3
 import zlib
 from contextlib import closing
+from dataclasses import replace
 
 import cbor2
 import pytest
@@ -21,7 +22,7 @@ from picomesh.ledger.errors import CodecError
 from picomesh.ledger.receipt import decode_core, decode_envelope, is_envelope_signed
 from picomesh.ledger.seals import Seals
 from picomesh.store import opening
-from picomesh.store.opening import Opened
+from picomesh.store.opening import Opened, SeenReceipt
 from wat_guests import counter
 
 
@@ -77,9 +78,9 @@ def check(plain: bytes, engine: bytes) -> int:
     assert theirs is not None, "the kernel opens nothing that is damage"
     assert mine.receipts == theirs.receipts and list(mine.receipts) == list(theirs.receipts)
     assert mine.blocks == theirs.blocks and mine.beside == theirs.beside
-    for place, sight in mine.sights.items():
-        row, key, fuel, time_ms, seed, block, *event = sight[0], *sight[4:]
-        assert row is mine.receipts[place]
+    seen = [row for row in mine.receipts.values() if isinstance(row, SeenReceipt)]
+    for row in seen:
+        key, fuel, time_ms, seed, block, *event = row.sight[4:]
         envelope = decode_envelope(row.envelope)
         assert envelope.core == cid_of_block(row.core), "it is well formed and of this core"
         is_believed = envelope.engine == engine and is_envelope_signed(envelope)
@@ -91,7 +92,7 @@ def check(plain: bytes, engine: bytes) -> int:
             continue  # running comes to other bytes then
         assert (core.fuel, core.time, core.seed) == (fuel, time_ms, seed)
         assert core.event == cid_of_block(block)
-    return len(mine.sights)
+    return len(seen)
 
 
 def encoded(event: object) -> tuple[object, ...]:
@@ -147,3 +148,17 @@ def test_the_kernel_gives_up_on_what_claims_more_than_there_is() -> None:
     assert opener.open(b"\x82\x80\x41" + bytes(1)) is None, "nodes are a list"
     assert opener.open(b"\x82\x80\x80") is not None
     assert opener.open(b"\x82\x80\x80" + bytes(40_000_000)) is None
+
+
+def test_a_receipt_is_what_it_is_however_it_was_read(home: tuple[bytes, list[bytes]]) -> None:
+    plain = home[1][0]
+    found, theirs = kernel().open(plain), by_python(plain)
+    assert found is not None and theirs is not None
+    mine = Opened([])
+    mine.add_found(plain, found)
+    for place, row in mine.receipts.items():
+        other = theirs.receipts[place]
+        assert row == other and other == row and hash(row) == hash(other)
+        changed = replace(row, envelope=b"another")
+        assert row != changed and changed != row and other != changed
+        assert not hasattr(changed, "sight"), "what was seen is not of this one"

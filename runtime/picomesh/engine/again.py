@@ -9,8 +9,6 @@ two, which say what is wrong, if anything is.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from picomesh.engine.inputs import Event, decode_input
 from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
@@ -24,7 +22,8 @@ from picomesh.ledger.seals import Seals
 from picomesh.ledger.tree import Blocks
 from picomesh.ledger.verify import EMPTY_LIST
 from picomesh.sandbox.interface import EngineFault
-from picomesh.store.opening import Sight
+from picomesh.store.opening import SeenReceipt
+from picomesh.store.past import Past
 from picomesh.store.store import StoredReceipt
 from picomesh.transition import Answer
 
@@ -108,35 +107,16 @@ class Made:
         blocks.update((_VALUE + digest, data) for digest, data in written)
 
 
-class Nearby(Protocol):
-    """What is at hand beside the receipts that were read last, without any promise."""
-
-    def near(self, name: bytes) -> bytes | None:
-        """A block by the bytes of its name."""
-
-    def sight(self, row: StoredReceipt) -> Sight | None:
-        """What was seen of a receipt when it was read."""
-
-
-class Nothing:
-    """Beside receipts that come one by one."""
-
-    def near(self, name: bytes) -> bytes | None:
-        return None
-
-    def sight(self, row: StoredReceipt) -> Sight | None:
-        return None
-
-
 class Again:
     """The receipts of one pico, run again one behind the other."""
 
     def __init__(
-        self, programs: Programs, made: Made, nearby: Nearby, pico: str, engine: bytes
+        self, programs: Programs, made: Made, past: Past | None, pico: str, engine: bytes
     ) -> None:
+        """`past` is where the receipts come from, if that is a home."""
         self._programs = programs
         self._made = made
-        self._nearby = nearby
+        self._past = past
         self._pico = pico
         self._seals = Seals(engine)
         self._is_ready = False
@@ -156,14 +136,16 @@ class Again:
     def run(self, row: StoredReceipt) -> int | None:
         """The fuel of the next receipt, if the run comes to the same; None says nothing."""
         core = row.core
+        fuel: int
         if not self._is_ready or not core.endswith(self._end):
             return None
         try:
-            sight = self._nearby.sight(row)
+            sight = None
+            if type(row) is SeenReceipt and self._past is not None:
+                sight = getattr(row, "sight", None)  # one that was made of another row has none
             if sight is not None and self._seals.holds(sight[4]):
                 signed: bytes | None = None  # it was seen to be of this core
-                fuel: int = sight[5]
-                _, _, _, _, _, _, time_ms, seed, data, *event = sight
+                _, _, _, _, _, fuel, time_ms, seed, data, *event = sight
                 work = self._work(Event(*event), data, time_ms, seed)
             else:
                 signed, fuel, work = self._search(core, row.envelope)
@@ -210,7 +192,7 @@ class Again:
         time_ms, at = read_argument(core, at + 1, core[at])
         at += len(_EVENT)
         event = core[at : at + CID_BYTES]
-        data = self._nearby.near(event)
+        data = None if self._past is None else self._past.near(event)
         if data is None:
             data = self._made.stored(Cid(event))
         given = decode_input(data)

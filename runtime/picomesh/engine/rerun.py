@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from picomesh.engine.again import Again, Made, Nothing
+from picomesh.engine.again import Again, Made
 from picomesh.engine.export import ExportedHistories, export_histories
 from picomesh.engine.makers import check_maker
 from picomesh.engine.programs import Programs
@@ -111,8 +111,8 @@ def _checked(
     head = None if before is None else read_receipt(before)
     chain = Chain(pico, engine, head, source)
     replayer = Replayer(programs, made, None if head is None else (head.core, head.cid), made.keep)
-    nearby = source.past if isinstance(source, Store) else Nothing()
-    again = Again(programs, made, nearby, pico, engine)
+    past = source.past if isinstance(source, Store) else None
+    again = Again(programs, made, past, pico, engine)
     check_maker(source, pico, engine, first)
     ahead: StoredReceipt | None = None  # the last one, if only `again` has seen it
     for row in each_receipt(source, pico, first, last):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
-from typing import Any, TypeAlias
+from typing import Any
 
 import cbor2
 from blake3 import blake3
@@ -30,18 +30,33 @@ _SET_PICO, _SET_SEQ, _SET_CORE, _SET_ENVELOPE = (
 )
 
 
-# A row of `kernel.opener` with what a replay needs, with the receipt in the place of the pico.
-Sight: TypeAlias = "list[Any]"
+class SeenReceipt(StoredReceipt):
+    """A receipt of which the kernel saw what a replay needs: a row of `kernel.opener`."""
+
+    __slots__ = ("sight",)
+    sight: list[Any]
+
+    def __eq__(self, other: object) -> bool:
+        """As a receipt that lies elsewhere is equal: by what it is, and not by what was seen."""
+        if not isinstance(other, StoredReceipt):
+            return NotImplemented
+        return (self.pico, self.seq, self.core, self.envelope) == (
+            *(other.pico, other.seq, other.core, other.envelope),
+        )
+
+    __hash__ = StoredReceipt.__hash__
+
+
+_SET_SIGHT = vars(SeenReceipt)["sight"].__set__
 
 
 class Opened:
     """What lies in a pack; each block has the name that its bytes give."""
 
-    __slots__ = ("_beside", "_blocks", "_nodes", "_values", "later", "receipts", "sights")
+    __slots__ = ("_beside", "_blocks", "_nodes", "_values", "later", "receipts")
 
     def __init__(self, nodes: list[bytes]) -> None:
         self.receipts: dict[tuple[str, int], StoredReceipt] = {}
-        self.sights: dict[tuple[str, int], Sight] = {}  # of some of them
         self.later: Callable[[], None] | None = None  # finds the blocks, if that is left to do
         self._beside: dict[bytes, bytes] = {}
         self._nodes = nodes
@@ -121,18 +136,16 @@ class Opened:
 
     def add_found(self, plain: bytes, found: OpenedPack) -> None:
         """The same from what the kernel found in these bytes."""
-        receipts, sights = self.receipts, self.sights
+        receipts = self.receipts
         for item in found.receipts():
-            pico, seq = place = item[0], item[1]
-            row: StoredReceipt = _new(StoredReceipt)
-            _SET_PICO(row, pico)
-            _SET_SEQ(row, seq)
+            row: StoredReceipt = _new(StoredReceipt if len(item) == _PLAIN_ROW else SeenReceipt)
+            _SET_PICO(row, item[0])
+            _SET_SEQ(row, item[1])
             _SET_CORE(row, item[2])
             _SET_ENVELOPE(row, item[3])
-            receipts[place] = row
             if len(item) > _PLAIN_ROW:
-                item[0] = row
-                sights[place] = item
+                _SET_SIGHT(row, item)
+            receipts[item[0], item[1]] = row
 
         def later() -> None:
             self._nodes += cbor2.loads(plain[found.nodes_at :])

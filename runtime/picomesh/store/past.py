@@ -12,7 +12,7 @@ from typing import Any
 
 from picomesh.ledger.cid import Cid
 from picomesh.store.errors import DamagedStore
-from picomesh.store.opening import Opened, Sight, open_pack
+from picomesh.store.opening import Opened, open_pack
 from picomesh.store.packing import PACK_RECEIPTS_MAX, StoredReceipt, name_in_pack
 
 OPEN_PACKS_MAX = 16
@@ -37,7 +37,6 @@ class Past:
 
     def _forget_recent(self) -> None:
         self._recent: tuple[Opened, ...] = ()
-        self._sights: dict[tuple[str, int], Sight] = {}
 
     # -- receipts
 
@@ -101,11 +100,6 @@ class Past:
                 return data
         return None
 
-    def sight(self, row: StoredReceipt) -> Sight | None:
-        """What was seen of a receipt that was read just now from a pack, if it is like most."""
-        sight = self._sights.get((row.pico, row.seq))
-        return sight if sight is not None and sight[0] is row else None
-
     def open_block(self, name: bytes) -> bytes | None:
         """A block that lies in one of the packs that were read last."""
         for opened in reversed(self._open.values()):
@@ -135,19 +129,10 @@ class Past:
             opened = self._open[pack] = open_pack(pack, *rows[0])
             if len(self._open) > OPEN_PACKS_MAX:
                 self._open.popitem(last=False)
-            self._remember(opened)
+            self._recent = (opened, *self._recent[: RECENT_PACKS_MAX - 1])
         else:
             self._open.move_to_end(pack)
         return opened
-
-    def _remember(self, opened: Opened) -> None:
-        if len(self._recent) == RECENT_PACKS_MAX:
-            self._sights = {}
-            for other in self._recent[: RECENT_PACKS_MAX // 2]:
-                self._sights.update(other.sights)
-            self._recent = self._recent[: RECENT_PACKS_MAX // 2]
-        self._recent = (opened, *self._recent)
-        self._sights.update(opened.sights)
 
     def every_block(self) -> Iterator[tuple[bytes, bytes]]:
         """The blocks of all packs. Raises DamagedStore."""
