@@ -47,8 +47,7 @@ def work_for(engine: Engine, pico: str, name: str = "b") -> Work:
 def run(engine: Engine, work: Work, blocks: Any = None) -> Any:
     """What the kernel answers."""
     programs = engine.programs
-    layered = Layered(blocks or engine.store)
-    return programs.native.perform(programs, layered, programs.state(layered, work.pre), work)
+    return programs.native.perform(programs, Layered(blocks or engine.store), work)
 
 
 def hostile() -> dict[str, Guest]:

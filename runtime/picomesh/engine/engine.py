@@ -353,8 +353,10 @@ class Engine(Questions):
     def _send_one(self, item: Sending, sent: Sent | None) -> Response:
         """`sent` is the event as it was made ahead; what came before may have made it another."""
         pico = self.find(item.pico)
-        eci = item.eci or self.eci(pico)
-        self._check_policy(pico, eci, "event", item.domain, item.name, None)
+        view = self._view(pico)
+        eci = item.eci or view.first_eci or self.eci(pico)
+        if not view.allows((eci, "event", item.domain, item.name, None)):
+            self._check_policy(pico, eci, "event", item.domain, item.name, None)
         known = sent.given if sent is not None and sent.pico == pico else None
         if sent is None or not isinstance(known, Event) or known.eci != eci:
             event = self._event(eci, item.domain, item.name, item.attrs, item.eid)

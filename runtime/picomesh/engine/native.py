@@ -27,7 +27,7 @@ from picomesh.transition.messages import same_for_events
 
 if TYPE_CHECKING:
     from picomesh.engine.programs import Programs
-    from picomesh.engine.records import Layered, PicoState
+    from picomesh.engine.records import Layered
     from picomesh.sandbox.loop import Loop
 
 RECIPES_MAX = 16  # of one view: who sends events chooses their names
@@ -60,6 +60,7 @@ class FromKernel(Performed):
         self._rids = recipe.rids
         self._eid = eid
         self._core = None
+        self.core_bytes = packet.core
         self.is_plain = packet.only_directives
         self.post = block_cid_of_digest(packet.post)
         self.cid = block_cid_of_digest(packet.core_digest)
@@ -78,8 +79,6 @@ class FromKernel(Performed):
         match name:
             case "transition":
                 self.transition = transition_of(self._packet, self._rids, self._eid)
-            case "core_bytes":
-                self.core_bytes = self._packet.core
             case "record":
                 record = self._packet.record()
                 self.record = [(block_cid_of_digest(digest), data) for digest, data in record]
@@ -130,17 +129,17 @@ class Native:
             self._loop = sandbox.loop(DISPATCH_FUEL, START_FUEL)
 
     def perform(
-        self, programs: Programs, layered: Layered, state: PicoState, work: Work
+        self, programs: Programs, layered: Layered, work: Work
     ) -> Performed | Transition | None:
         """The whole transition, or its run alone when its writes need Python; or nothing."""
         loop, given = self._loop, work.given
         if loop is None or work.tape or type(given) is not Event or given.schedule is not None:
             return None
-        view = state.view
+        view = programs.views.at(work.pre)
         key = (given.eci, given.domain, given.name, given.host, work.pico, work.fuel_limit)
         recipe = view.recipes.get(key)
         if recipe is None:
-            recipe = self._make(loop, programs, layered, state, work, given)
+            recipe = self._make(loop, programs, layered, work, given)
             if len(view.recipes) >= RECIPES_MAX:
                 view.recipes.clear()
             view.recipes[key] = recipe
@@ -187,11 +186,11 @@ class Native:
         loop: Loop,
         programs: Programs,
         layered: Layered,
-        state: PicoState,
         work: Work,
         given: Event,
     ) -> Recipe:
         """Raises what Python would raise where it looks for the same."""
+        state = programs.state(layered, work.pre)
         rulesets = programs.installed(state, layered).selecting(given.domain, given.name)
         parts = [len(rulesets).to_bytes(4, "little")]
         for ruleset in rulesets:

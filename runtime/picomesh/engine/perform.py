@@ -63,14 +63,10 @@ def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
         programs.views.advance(work.pre, known.post, known.transition.writes)
         return known
     layered = Layered(blocks)
-    state = programs.state(layered, work.pre)
-    if type(work.given) is Event:
-        ran = programs.native.perform(programs, layered, state, work)
-        if isinstance(ran, Performed):
-            return ran
-        done = ran or _event(programs, layered, state, work, work.given)
-    else:
-        done = _run(programs, layered, state, work)
+    ran = programs.native.perform(programs, layered, work)
+    if isinstance(ran, Performed):
+        return ran
+    done = ran or _run(programs, layered, programs.state(layered, work.pre), work)
     try:
         performed, writes = _apply(layered, work.pre, done, programs.nodes)
     except TreeTooWide as problem:  # the guest chose its paths so, state.md §4

@@ -81,6 +81,10 @@ class View:
         self.first_eci: str | None = None
         self.refusals: dict[tuple[str, str, str, str, str | None], str | None] = {}
 
+    def allows(self, use: tuple[str, str, str, str, str | None]) -> bool:
+        """Whether it is remembered that a channel lets a use of it through."""
+        return use in self.refusals and self.refusals[use] is None
+
     def refused(self, use: tuple[str, str, str, str, str | None], why: str | None) -> str | None:
         """Keeps why a channel refuses a use of it, or that it does not."""
         if len(self.refusals) >= REFUSALS_MAX:

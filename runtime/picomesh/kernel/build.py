@@ -36,7 +36,10 @@ def ensure_kernel() -> list[Path]:
         with tempfile.TemporaryDirectory(prefix="picomesh-kernel-") as scratch:
             built = {name: _build(name, Path(scratch)) for name in TARGETS}
         for name, data in built.items():
-            library(name).write_bytes(data)
+            # Not over the old one: a process that has it open would run what is half of each.
+            fresh = library(name).with_suffix(".new")
+            fresh.write_bytes(data)
+            fresh.replace(library(name))
         _MARK.write_text(sources_hash())
     return [library(name) for name in TARGETS]
 

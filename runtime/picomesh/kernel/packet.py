@@ -6,7 +6,8 @@ import struct
 from collections.abc import Iterator
 
 WHOLE = 2  # the other status: only the run is there, the tree and the core are Python's
-_HEADER = struct.Struct("<IIq32s32s12I")
+_HEADER = struct.Struct("<IIq32s32sII")
+_RECORD, _WRITES, _NODES, _EFFECTS, _ANSWERS = 88, 96, 104, 112, 120  # event.zig: At
 _WORD = struct.Struct("<I")
 _TWO = struct.Struct("<II")
 EFFECTS = ("directive", "log", "send")
@@ -17,41 +18,19 @@ _NOTHING = 0xFFFFFFFF
 class Packet:
     """One packet: its numbers at once, its sections when they are wanted."""
 
-    __slots__ = (
-        "_answers",
-        "_core",
-        "_effects",
-        "_nodes",
-        "_record",
-        "_writes",
-        "core_digest",
-        "data",
-        "fuel",
-        "is_whole",
-        "only_directives",
-        "post",
-    )
+    __slots__ = ("core", "core_digest", "data", "fuel", "is_whole", "only_directives", "post")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        status, flags, self.fuel, self.post, self.core_digest, *places = _HEADER.unpack_from(data)
+        status, flags, self.fuel, self.post, self.core_digest, at, size = _HEADER.unpack_from(data)
         self.is_whole = status == WHOLE
         self.only_directives = not flags
-        self._core = places[0:2]
-        self._record = places[2:4]
-        self._writes = places[4:6]
-        self._nodes = places[6:8]
-        self._effects = places[8:10]
-        self._answers = places[10:12]
+        self.core = data[at : at + size]
 
-    @property
-    def core(self) -> bytes:
-        at, count = self._core
-        return self.data[at : at + count]
-
-    @property
-    def effect_count(self) -> int:
-        return int(self._effects[1])
+    def _section(self, place: int) -> tuple[int, int]:
+        """Where a section begins, and how many rows it has."""
+        at, count = _TWO.unpack_from(self.data, place)
+        return int(at), int(count)
 
     def _part(self, at: int) -> tuple[bytes, int]:
         """Bytes behind their length, and what is behind them."""
@@ -61,7 +40,7 @@ class Packet:
 
     def record(self) -> Iterator[tuple[bytes, bytes]]:
         """Digest and bytes of the blocks that the core links to and no state does."""
-        at, count = self._record
+        at, count = self._section(_RECORD)
         for _ in range(count):
             block, end = self._part(at + DIGEST_BYTES)
             yield self.data[at : at + DIGEST_BYTES], block
@@ -72,7 +51,7 @@ class Packet:
 
         None where something was removed, which no whole one does.
         """
-        at, count = self._writes
+        at, count = self._section(_WRITES)
         for _ in range(count):
             path, at = self._part(at)
             end = at + DIGEST_BYTES
@@ -86,7 +65,7 @@ class Packet:
 
     def nodes(self) -> Iterator[tuple[bytes, bytes, bytes]]:
         """For each new node the digest of the one it replaces, its own, and its block."""
-        at, count = self._nodes
+        at, count = self._section(_NODES)
         for _ in range(count):
             own = at + DIGEST_BYTES
             block, end = self._part(own + DIGEST_BYTES)
@@ -95,7 +74,7 @@ class Packet:
 
     def effects(self) -> Iterator[tuple[str, int, bytes]]:
         """Kind, ruleset (its place among those that ran) and message of what was emitted."""
-        at, count = self._effects
+        at, count = self._section(_EFFECTS)
         for _ in range(count):
             kind, ruleset = _TWO.unpack_from(self.data, at)
             message, at = self._part(at + 8)
@@ -103,7 +82,7 @@ class Packet:
 
     def answers(self) -> Iterator[bytes]:
         """What `handle` of each ruleset returned."""
-        at, count = self._answers
+        at, count = self._section(_ANSWERS)
         for _ in range(count):
             answer, at = self._part(at)
             yield answer
