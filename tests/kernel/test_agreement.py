@@ -147,7 +147,7 @@ def test_the_kernel_performs_most_events_and_leaves_the_others() -> None:
     assert seen["FromKernel"] >= 38
     with watched() as seen:
         lived([[("wrong", "k", 1, 0)] * 40], True)
-    assert seen["FromKernel"] == 0 and seen["NoneType"] == 40
+    assert seen["FromKernel"] == 0 and seen["NoneType"] >= 40
 
 
 def test_what_the_kernel_gives_up_on_is_asked_of_it_seldom() -> None:
