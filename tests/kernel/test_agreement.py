@@ -48,18 +48,25 @@ RULESETS = (
   rule fib { select when a fib pre { n = f(event:attrs{"v"}) } always { ent:fib := n } }
   rule wrong { select when a wrong pre { g = 1 n = g(2) } always { ent:n := n } }
   rule later { select when a later always { schedule a event "count" at "2030-01-01" } }
+  rule told { select when a told always { raise a event "put" for "b" attributes event:attrs } }
+  rule many { select when a many foreach 0.range(5) setting(i)
+    send_directive("many", {"i": i})
+    always { raise event ("a:" + (i < 3 => "count" | "say")) attributes {"v": i}
+      raise other event "thing" ent:many := i } }
+  rule endless { select when a endless always { raise a event "endless" } }
   rule both { select when a both before a count always { ent:both := ent:both + 1 } }
 }""",
     """ruleset b {
   rule see { select when a count or a put or a both
     send_directive("seen") always { ent:seen := time:now() } }
+  rule other { select when other thing always { ent:things := ent:things + 1 } }
   rule count { select when a count where event:attrs{"v"} != 3
     always { ent:n := ent:n + event:attrs{"v"}.defaultsTo(1) } }
 }""",
 )
 NAMES = (
     *("count", "count", "count", "put", "put", "fill", "clear", "say", "wide"),
-    *("again", "fib", "wrong", "later", "both", "nothing"),
+    *("again", "fib", "wrong", "later", "both", "nothing", "told", "many", "many", "endless"),
 )
 KEYS = st.sampled_from(["k", "f1", "f39", "10", "/", "ö", "a/b", ""])
 VALUES: st.SearchStrategy[Any] = st.sampled_from(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from picomesh.engine import Engine, Options
-from picomesh.engine.native import RECIPES_MAX, FromKernel
+from picomesh.engine.native import KINDS_MAX, RECIPES_MAX, FromKernel
 from picomesh.engine.perform import perform
 from picomesh.engine.performed import Work
 from picomesh.engine.programs import Programs
@@ -23,6 +23,7 @@ from wat_guests import Guest, counter
 
 OUTSIDE = "(i32.const -16)"  # the last bytes of the address space
 FUEL_LIMIT = 2_000_000
+RAISED_MAX = 1024  # of guest.zig
 
 
 def engine_with(*guests: Guest, **options: Any) -> tuple[Engine, str]:
@@ -241,6 +242,39 @@ def test_names_that_a_sender_makes_up_fill_no_memory() -> None:
         head = engine._head(pico)
         assert head is not None
         assert len(engine.programs.views.at(head.post).recipes) <= RECIPES_MAX
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_names_that_a_ruleset_makes_up_fill_no_memory(extra: int) -> None:
+    """With one more kind of event than a recipe holds it is left to Python."""
+    guest = Guest()
+    raised = [
+        guest.message(kind="raise", domain="made", name=f"up{at}", attrs={})
+        for at in range(KINDS_MAX - 1 + extra)
+    ]
+    guest.handle = " ".join(f"(call $emit {item})" for item in raised)
+    engine, pico = engine_with(guest)
+    with engine:
+        found = run(engine, work_for(engine, pico))
+        assert isinstance(found, FromKernel) is (extra == 0)
+        assert engine.send(pico, "a", "b").transition.outcome == "ok"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_rule_that_raises_without_end_fills_no_memory(extra: int) -> None:
+    guest = Guest(events=(("a", "b"),))
+    raised = guest.message(kind="raise", domain="no", name="one", attrs={})
+    guest.functions = f"""(func $raise (param $left i32)
+      (loop $next
+        (call $emit {raised})
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br_if $next (local.get $left))))"""
+    guest.handle = f"(call $raise (i32.const {RAISED_MAX + extra}))"
+    engine, pico = engine_with(guest)
+    with engine:
+        found = run(engine, work_for(engine, pico))
+        assert isinstance(found, FromKernel) is (extra == 0)
+        assert engine.send(pico, "a", "b").transition.outcome == "ok"
 
 
 def test_a_text_that_has_no_bytes_is_python_s_to_refuse() -> None:

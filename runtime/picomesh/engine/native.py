@@ -8,16 +8,16 @@ asked of it again only now and then.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from picomesh.engine.inputs import Event, same_for_inputs
 from picomesh.engine.performed import Performed, Work
 from picomesh.kernel.library import Recipe as KernelRecipe
-from picomesh.kernel.packet import Packet
+from picomesh.kernel.packet import Packet, wanted_of
 from picomesh.ledger.cid import block_cid_of_digest, bytes_cid_of_digest
-from picomesh.ledger.pieces import known_text
 from picomesh.ledger.receipt import same_for_cores
-from picomesh.ledger.value import decode_plain
+from picomesh.ledger.value import decode_plain, utf8
 from picomesh.sandbox.direct import DirectProgram, DirectSandbox
 from picomesh.sandbox.interface import Sandbox
 from picomesh.transition import Effect, LogLine, Ruleset, Transition
@@ -30,20 +30,63 @@ if TYPE_CHECKING:
     from picomesh.engine.records import Layered
     from picomesh.sandbox.loop import Loop
 
+Sees: TypeAlias = "Sequence[Ruleset]"  # the rulesets that an event concerns, in order
+
 RECIPES_MAX = 16  # of one view: who sends events chooses their names
+KINDS_MAX = 64  # of one recipe: and so does a ruleset with what it raises
 _PAUSE_MAX = 64  # events of a kind between two tries
 
 
 class Recipe:
     """What is the same for the events of one kind to one pico, and how the kernel fares with it."""
 
-    __slots__ = ("kernel", "pause", "rids", "tries")
+    __slots__ = ("_loop", "_rulesets", "kernel", "kinds", "pause", "rids", "tries")
 
-    def __init__(self, kernel: KernelRecipe, rids: tuple[str, ...]) -> None:
-        self.kernel = kernel
-        self.rids = rids  # of the rulesets that see the event
+    def __init__(self, loop: Loop, work: Work, given: Event, code: bytes, sees: Sees) -> None:
+        self._loop = loop
+        self._rulesets: list[Ruleset] = []  # whose programs the kernel knows by their addresses
+        self.rids: list[str] = []  # of these
+        self.kinds = 1  # of events: this one, and what its rules raise
         self.pause = 0  # events that are not asked of it
         self.tries = 1  # and how many that will be when it gives up again
+        first, second, last = same_for_cores("event", work.pico, "ok", work.fuel_limit)
+        inputs = same_for_inputs(given.eci, given.host, given.name, given.domain)
+        parts = map(_part, (first, code, second, last, *inputs))
+        kind = self._kind(work.pico, given, sees)
+        self.kernel = KernelRecipe(loop.kernel.library, b"".join((*parts, kind)))
+
+    def add(self, pico: str, raised: Event, sees: Sees) -> None:
+        """A kind of event that rules of it raise."""
+        self.kinds += 1
+        self.kernel.add(self._kind(pico, raised, sees))
+
+    def _kind(self, pico: str, given: Event, sees: Sees) -> bytes:
+        """What stands in a recipe for a kind of event (event.zig: Recipe)."""
+        known = len(self.rids)
+        entries: list[bytes] = []
+        for ruleset in sees:
+            if ruleset.rid not in self.rids:
+                self._rulesets.append(ruleset)
+                self.rids.append(ruleset.rid)
+            message = same_for_events(
+                given.eci,
+                ruleset.url,
+                given.host,
+                given.name,
+                pico,
+                ruleset.config_bytes,
+                given.domain,
+            )
+            entries.append(_word(self.rids.index(ruleset.rid)) + b"".join(map(_part, message)))
+        fresh = [self._row(ruleset) for ruleset in self._rulesets[known:]]
+        names = _part(utf8(given.domain)) + _part(utf8(given.name))
+        return b"".join((_word(len(fresh)), *fresh, names, _word(len(entries)), *entries))
+
+    def _row(self, ruleset: Ruleset) -> bytes:
+        assert isinstance(ruleset.program, DirectProgram), "the sandbox is a direct one"
+        address = self._loop.prepare(ruleset.program).to_bytes(8, "little")
+        rid, spaces = ruleset.rid.encode(), ruleset.spaces
+        return address + b"".join(map(_part, (rid, spaces[b"ent/"], spaces[b"select/"])))
 
     def gave_up(self) -> None:
         self.pause = self.tries = min(2 * self.tries, _PAUSE_MAX)
@@ -98,7 +141,7 @@ class FromKernel(Performed):
         return object.__getattribute__(self, name)
 
 
-def transition_of(packet: Packet, rids: tuple[str, ...], eid: str) -> Transition:
+def transition_of(packet: Packet, rids: list[str], eid: str) -> Transition:
     """What the run came to."""
     effects: list[Effect] = []
     logs: list[LogLine] = []
@@ -110,8 +153,8 @@ def transition_of(packet: Packet, rids: tuple[str, ...], eid: str) -> Transition
         else:
             effects.append(Effect("directive", rids[ruleset], message, None, eid))
     rules = [
-        (rid, name, fired)
-        for rid, ran in zip(rids, packet.answers(), strict=True)
+        (rids[ruleset], name, fired)
+        for ruleset, ran in packet.answers()
         for name, fired in rules_of(ran)
     ]
     writes = tuple([(path, data) for path, _, data in packet.writes()])
@@ -139,37 +182,16 @@ class Native:
         key = (given.eci, given.domain, given.name, given.host, work.pico, work.fuel_limit)
         recipe = view.recipes.get(key)
         if recipe is None:
-            recipe = self._make(loop, programs, layered, work, given)
+            state = programs.state(layered, work.pre)
+            sees = programs.installed(state, layered).selecting(given.domain, given.name)
+            recipe = Recipe(loop, work, given, state.code(), sees)
             if len(view.recipes) >= RECIPES_MAX:
                 view.recipes.clear()
             view.recipes[key] = recipe
         if recipe.pause:
             recipe.pause -= 1
             return None
-        try:
-            eid = given.eid.encode()
-        except UnicodeEncodeError:  # Python says what is wrong with it
-            return None
-
-        def read(digest: bytes, is_node: bool) -> bytes:
-            cid = block_cid_of_digest(digest) if is_node else bytes_cid_of_digest(digest)
-            return layered.block(cid)
-
-        if loop.clock is not None:
-            loop.clock.need()
-        data = loop.kernel.event(
-            recipe.kernel,
-            read,
-            work.fuel_limit,
-            work.time_ms,
-            work.seq,
-            None if work.prev is None else work.prev.digest,
-            work.pre.digest,
-            work.seed,
-            eid,
-            given.attrs,
-            work.given_bytes,
-        )
+        data = self._run(programs, loop, layered, recipe, work, given)
         if data is None:
             recipe.gave_up()
             return None
@@ -181,43 +203,53 @@ class Native:
         programs.views.follow(work.pre, done.post)
         return done
 
-    def _make(
+    def _run(
         self,
-        loop: Loop,
         programs: Programs,
+        loop: Loop,
         layered: Layered,
+        recipe: Recipe,
         work: Work,
         given: Event,
-    ) -> Recipe:
-        """Raises what Python would raise where it looks for the same."""
-        state = programs.state(layered, work.pre)
-        rulesets = programs.installed(state, layered).selecting(given.domain, given.name)
-        parts = [len(rulesets).to_bytes(4, "little")]
-        for ruleset in rulesets:
-            assert isinstance(ruleset.program, DirectProgram), "the sandbox is a direct one"
-            parts.append(loop.prepare(ruleset.program).to_bytes(8, "little"))
-            parts += map(_part, _pieces_of(ruleset, work, given))
-        first, second, last = same_for_cores("event", work.pico, "ok", work.fuel_limit)
-        parts += map(_part, (first, state.code(), second, last))
-        parts += map(_part, same_for_inputs(given.eci, given.host, given.name, given.domain))
-        kernel = KernelRecipe(loop.kernel.library, b"".join(parts), rulesets)
-        return Recipe(kernel, tuple([item.rid for item in rulesets]))
+    ) -> bytes | None:
+        """The packet of an event; again when it raises what the recipe has not yet."""
+        try:
+            eid = given.eid.encode()
+        except UnicodeEncodeError:  # Python says what is wrong with it
+            return None
+
+        def read(digest: bytes, is_node: bool) -> bytes:
+            cid = block_cid_of_digest(digest) if is_node else bytes_cid_of_digest(digest)
+            return layered.block(cid)
+
+        while True:
+            if loop.clock is not None:
+                loop.clock.need()
+            data = loop.kernel.event(
+                recipe.kernel,
+                read,
+                work.fuel_limit,
+                work.time_ms,
+                work.seq,
+                None if work.prev is None else work.prev.digest,
+                work.pre.digest,
+                work.seed,
+                eid,
+                given.attrs,
+                work.given_bytes,
+            )
+            wanted = None if data is None else wanted_of(data)
+            if wanted is None or recipe.kinds >= KINDS_MAX:
+                return data if wanted is None else None
+            installed = programs.installed(programs.state(layered, work.pre), layered)
+            domain, name = wanted
+            raised = Event(given.eci, domain, name, b"", given.eid, given.host)
+            recipe.add(work.pico, raised, installed.selecting(domain, name))
 
 
-def _pieces_of(ruleset: Ruleset, work: Work, given: Event) -> tuple[bytes, ...]:
-    """What stands in a recipe for each ruleset (event.zig: Recipe)."""
-    message = same_for_events(
-        given.eci,
-        ruleset.url,
-        given.host,
-        given.name,
-        work.pico,
-        ruleset.config_bytes,
-        given.domain,
-    )
-    spaces = ruleset.spaces
-    return (known_text(ruleset.rid), spaces[b"ent/"], spaces[b"select/"], *message)
+def _word(number: int) -> bytes:
+    return number.to_bytes(4, "little")
 
 
 def _part(data: bytes) -> bytes:
-    return len(data).to_bytes(4, "little") + data
+    return _word(len(data)) + data

@@ -15,10 +15,24 @@ const Buffer = bytes.Buffer;
 const Digest = bytes.Digest;
 const Reader = bytes.Reader;
 
+/// What a ruleset is given of one kind of event.
+const Entry = struct {
+    ruleset: u32,
+    first: []const u8, // the message up to the eid
+    second: []const u8, // from behind the txn up to the seed
+    last: []const u8, // behind the attributes
+};
+
+/// A kind of event, and who sees it.
+const Kind = struct { domain: []const u8, name: []const u8, entries: []Entry };
+
 /// Everything that is the same for the events of one kind to one pico, until its rulesets change.
+///
+/// What its rules raise is added when they first do.
 pub const Recipe = struct {
-    data: []u8,
-    rulesets: []guest.Ruleset,
+    data: std.ArrayList([]u8), // what all slices here are of
+    rulesets: std.ArrayList(guest.Ruleset),
+    kinds: std.ArrayList(Kind), // the event itself first
     core_first: []const u8, // up to the link `pre`
     code: []const u8,
     core_second: []const u8, // from behind `fuel` up to the link `post`
@@ -28,38 +42,68 @@ pub const Recipe = struct {
     input_last: []const u8, // behind them
 
     pub fn make(given: []const u8) bytes.Error!*Recipe {
+        const recipe = try gpa.create(Recipe);
+        recipe.data = .empty;
+        recipe.rulesets = .empty;
+        recipe.kinds = .empty;
+        errdefer recipe.free();
+        var reader = try recipe.take(given);
+        inline for (.{
+            "core_first",  "code",         "core_second", "core_last",
+            "input_first", "input_second", "input_last",
+        }) |name| @field(recipe, name) = reader.part();
+        try recipe.read(&reader);
+        return recipe;
+    }
+
+    /// A kind of event that rules raise.
+    pub fn add(self: *Recipe, given: []const u8) bytes.Error!void {
+        var reader = try self.take(given);
+        try self.read(&reader);
+    }
+
+    fn take(self: *Recipe, given: []const u8) bytes.Error!Reader {
         const data = try gpa.dupe(u8, given);
         errdefer gpa.free(data);
-        var reader: Reader = .{ .data = data };
-        const rulesets = try gpa.alloc(guest.Ruleset, reader.word());
-        errdefer gpa.free(rulesets);
-        for (rulesets) |*item| item.* = .{
+        try self.data.append(gpa, data);
+        return .{ .data = data };
+    }
+
+    /// Rulesets that are new here, and a kind of event.
+    fn read(self: *Recipe, reader: *Reader) bytes.Error!void {
+        for (0..reader.word()) |_| try self.rulesets.append(gpa, .{
             .prepared = @ptrFromInt(@as(usize, @intCast(reader.long()))),
             .rid = reader.part(),
             .entities = reader.part(),
             .selects = reader.part(),
+        });
+        const domain = reader.part();
+        const name = reader.part();
+        const entries = try gpa.alloc(Entry, reader.word());
+        errdefer gpa.free(entries);
+        for (entries) |*entry| entry.* = .{
+            .ruleset = @intCast(reader.word()),
             .first = reader.part(),
             .second = reader.part(),
             .last = reader.part(),
         };
-        const recipe = try gpa.create(Recipe);
-        recipe.* = .{
-            .data = data,
-            .rulesets = rulesets,
-            .core_first = reader.part(),
-            .code = reader.part(),
-            .core_second = reader.part(),
-            .core_last = reader.part(),
-            .input_first = reader.part(),
-            .input_second = reader.part(),
-            .input_last = reader.part(),
-        };
-        return recipe;
+        try self.kinds.append(gpa, .{ .domain = domain, .name = name, .entries = entries });
+    }
+
+    fn find(self: *const Recipe, domain: []const u8, name: []const u8) ?*const Kind {
+        for (self.kinds.items) |*kind| {
+            const is_it = std.mem.eql(u8, kind.name, name) and std.mem.eql(u8, kind.domain, domain);
+            if (is_it) return kind;
+        }
+        return null;
     }
 
     pub fn free(self: *Recipe) void {
-        gpa.free(self.rulesets);
-        gpa.free(self.data);
+        for (self.kinds.items) |kind| gpa.free(kind.entries);
+        for (self.data.items) |data| gpa.free(data);
+        self.kinds.deinit(gpa);
+        self.rulesets.deinit(gpa);
+        self.data.deinit(gpa);
         gpa.destroy(self);
     }
 };
@@ -96,6 +140,7 @@ pub const At = struct {
 };
 const status_ran = 1; // the tree is left to Python, and so is the core
 const status_whole = 2;
+const status_wanted = 3; // a kind of event that the recipe has not: its domain and name follow
 const flag_not_only_directives = 1;
 
 const nothing = 0xffffffff; // in the place of a value's length: none is left there
@@ -113,7 +158,7 @@ pub const Machine = struct {
     outbox: Buffer = .{},
     record: Buffer = .{},
     writes: std.ArrayList(tree.Write) = .empty,
-    answers: std.ArrayList(guest.Kept) = .empty,
+    answers: std.ArrayList(Answer) = .empty,
     before: [tree.changed_max]Digest = undefined,
     entered: u64 = 0,
     empty_list_digest: Digest,
@@ -149,10 +194,13 @@ pub const Machine = struct {
             &self.core,         &self.outbox,   &self.record,
         }) |buffer| buffer.free();
         self.run.effects.deinit(gpa);
+        self.run.raised.deinit(gpa);
         self.writes.deinit(gpa);
         self.answers.deinit(gpa);
         gpa.destroy(self);
     }
+
+    const Answer = struct { ruleset: u32, said: guest.Kept };
 
     /// Runs one event. The length of its packet in `out`, or 0 when it is left to Python.
     pub fn event(
@@ -183,7 +231,7 @@ pub const Machine = struct {
     ) guest.Left!void {
         self.forest.tidy();
         self.run.begin(&given.pre, given.fuel_limit);
-        try self.enterAll(recipe, given, texts);
+        if (!try self.enterAll(recipe, given, texts)) return;
         try self.findWrites();
         var post = given.pre;
         const changed = self.applyWrites(&post) catch |failure| switch (failure) {
@@ -195,48 +243,87 @@ pub const Machine = struct {
         try self.putOut(given, status_whole, &post, changed);
     }
 
+    /// The event and all that is raised, first in first out. False when a kind is wanted.
     fn enterAll(
         self: *Machine,
         recipe: *const Recipe,
         given: *const Given,
         texts: *const Texts,
-    ) guest.Left!void {
-        const store = if (recipe.rulesets.len > 0) try self.run.open() else null;
-        defer if (store) |opened| self.run.close(opened);
+    ) guest.Left!bool {
+        const store = try self.run.open();
+        defer self.run.close(store);
         self.answers.clearRetainingCapacity();
         self.entered = 0;
-        for (recipe.rulesets, 0..) |*ruleset, index| {
-            try self.run.charge(self.limits.dispatch_fuel);
-            try self.run.charge(self.limits.start_fuel);
-            try self.writeMessage(ruleset, given, texts);
-            const answer = try self.run.enter(ruleset, @intCast(index));
-            const said = self.run.bytesOf(answer);
-            if (!value.isListOfRules(said)) return error.Left;
-            try self.answers.append(gpa, answer);
+        for (recipe.kinds.items[0].entries) |*entry| {
+            try self.enter(recipe, entry, given, texts.eid, texts.attrs);
         }
+        var at: usize = 0;
+        while (at < self.run.raised.items.len) : (at += 1) {
+            const raised = self.run.raised.items[at];
+            const domain = self.run.bytesOf(raised.domain);
+            const name = self.run.bytesOf(raised.name);
+            const kind = recipe.find(domain, name) orelse {
+                try self.putWanted(domain, name);
+                return false;
+            };
+            for (kind.entries) |*entry| {
+                if (raised.only) |only| {
+                    const rid = recipe.rulesets.items[entry.ruleset].rid;
+                    if (!std.mem.eql(u8, self.run.bytesOf(only), rid)) continue;
+                }
+                try self.enter(recipe, entry, given, texts.eid, self.run.bytesOf(raised.attrs));
+            }
+        }
+        return true;
+    }
+
+    fn enter(
+        self: *Machine,
+        recipe: *const Recipe,
+        entry: *const Entry,
+        given: *const Given,
+        eid: []const u8,
+        attrs: []const u8,
+    ) guest.Left!void {
+        try self.run.charge(self.limits.dispatch_fuel);
+        try self.run.turnTo(&recipe.rulesets.items[entry.ruleset], entry.ruleset);
+        try self.writeMessage(entry, given, eid, attrs);
+        const said = try self.run.enter();
+        if (!value.isListOfRules(self.run.bytesOf(said))) return error.Left;
+        try self.answers.append(gpa, .{ .ruleset = entry.ruleset, .said = said });
+    }
+
+    fn putWanted(self: *Machine, domain: []const u8, name: []const u8) guest.Left!void {
+        self.out.reset();
+        try self.out.addWord(status_wanted);
+        try self.out.addWord(domain.len);
+        try self.out.add(domain);
+        try self.out.addWord(name.len);
+        try self.out.add(name);
     }
 
     /// What `handle` is given (module.md): its fields in the order of canonical CBOR.
     fn writeMessage(
         self: *Machine,
-        ruleset: *const guest.Ruleset,
+        entry: *const Entry,
         given: *const Given,
-        texts: *const Texts,
+        eid: []const u8,
+        attrs: []const u8,
     ) guest.Left!void {
         const message = &self.run.message;
         message.reset();
-        try message.add(ruleset.first);
-        try message.addText(texts.eid);
+        try message.add(entry.first);
+        try message.addText(eid);
         try message.add("\x63txn");
-        try message.addText(texts.eid);
-        try message.add(ruleset.second);
+        try message.addText(eid);
+        try message.add(entry.second);
         self.entered += 1;
         try message.add(&seedOf(&given.seed, self.entered));
         try message.add("\x64time");
         try message.addNumber(given.time_ms);
         try message.add("\x65attrs");
-        try message.add(texts.attrs);
-        try message.add(ruleset.last);
+        try message.add(attrs);
+        try message.add(entry.last);
     }
 
     /// The writes that change something, in order of their paths.
@@ -297,7 +384,7 @@ pub const Machine = struct {
             if (effect.kind == .log) continue;
             try out.addByte(0x83);
             try out.addText(if (effect.kind == .send) "send" else "directive");
-            try out.add(recipe.rulesets[effect.ruleset].rid);
+            try out.addText(recipe.rulesets.items[effect.ruleset].rid);
             try out.addOctets(self.run.bytesOf(effect.message));
         }
     }
@@ -393,8 +480,9 @@ pub const Machine = struct {
         try self.putEffects();
         self.section(At.answers, self.answers.items.len);
         for (self.answers.items) |answer| {
-            try out.addWord(answer.len);
-            try out.add(self.run.bytesOf(answer));
+            try out.addWord(answer.ruleset);
+            try out.addWord(answer.said.len);
+            try out.add(self.run.bytesOf(answer.said));
         }
     }
 

@@ -95,16 +95,29 @@ pub const Written = struct { path: Kept, value: ?Kept };
 pub const EffectKind = enum(u32) { directive, log, send };
 pub const Effect = struct { kind: EffectKind, ruleset: u32, message: Kept };
 
-/// What differs from one ruleset of a pico to the next, for one kind of event.
+/// What differs from one ruleset of a pico to the next.
 pub const Ruleset = struct {
     prepared: *const anyopaque,
-    rid: []const u8, // as a text of CBOR
+    rid: []const u8,
     entities: []const u8, // its part of the state, for `ent/`
     selects: []const u8, // the same for `select/`
-    first: []const u8, // the message up to the eid
-    second: []const u8, // from behind the txn up to the seed
-    last: []const u8, // behind the attributes
 };
+
+/// An event that a rule raised: where its parts lie.
+pub const Raised = struct { domain: Kept, name: Kept, attrs: Kept, only: ?Kept };
+
+/// An instance of a ruleset, alive for one event and what it raises.
+const Guest = struct {
+    ruleset: u32,
+    memory: Extern,
+    realloc: Extern,
+    fuel: Extern,
+    stack: Extern,
+    handle: Extern,
+};
+
+const guests_max = 64; // of one event, and so on: more are left to Python
+const raised_max = 1024;
 
 /// One event's run through its guests.
 pub const Run = struct {
@@ -119,15 +132,13 @@ pub const Run = struct {
     write_count: usize = 0,
     effects: std.ArrayList(Effect) = .empty,
     emitted: u64 = 0,
+    raised: std.ArrayList(Raised) = .empty,
     message: Buffer = .{},
     context: *anyopaque = undefined,
+    guests: [guests_max]Guest = undefined,
+    guest_count: usize = 0,
     ruleset: *const Ruleset = undefined,
-    ruleset_index: u32 = 0,
-    memory: Extern = undefined,
-    realloc: Extern = undefined,
-    fuel_global: Extern = undefined,
-    stack_global: Extern = undefined,
-    handle: Extern = undefined,
+    guest: *Guest = undefined, // that runs now
     is_allocating: bool = false,
     has_left: bool = false,
 
@@ -137,6 +148,8 @@ pub const Run = struct {
         self.kept.reset();
         self.write_count = 0;
         self.effects.clearRetainingCapacity();
+        self.raised.clearRetainingCapacity();
+        self.guest_count = 0;
         self.emitted = 0;
         self.has_left = false;
     }
@@ -159,11 +172,25 @@ pub const Run = struct {
         if (self.fuel < 0) return error.Left;
     }
 
-    /// A fresh instance is given the message; where its answer lies in `kept`.
-    pub fn enter(self: *Run, ruleset: *const Ruleset, index: u32) Left!Kept {
+    /// The instance of a ruleset, a fresh one if it has none yet, runs next.
+    pub fn turnTo(self: *Run, ruleset: *const Ruleset, index: u32) Left!void {
         self.ruleset = ruleset;
-        self.ruleset_index = index;
+        for (self.guests[0..self.guest_count]) |*known| {
+            if (known.ruleset == index) {
+                self.guest = known;
+                return;
+            }
+        }
+        try self.charge(self.limits.start_fuel);
+        if (self.guest_count == guests_max) return error.Left;
+        self.guest = &self.guests[self.guest_count];
+        self.guest.ruleset = index;
         try self.start(ruleset);
+        self.guest_count += 1;
+    }
+
+    /// It is given the message; where its answer lies in `kept`.
+    pub fn enter(self: *Run) Left!Kept {
         const count: i64 = @intCast(self.message.len);
         if (self.message.len > self.limits.event_bytes_max) return error.Left;
         try self.charge(count * self.limits.message_byte_fuel);
@@ -171,7 +198,7 @@ pub const Run = struct {
         var values: [2]Raw = undefined;
         values[0] = .{ .i32 = @bitCast(try self.give(self.message.items())) };
         values[1] = .{ .i32 = @intCast(self.message.len) };
-        try self.call(&self.handle.of.func, &values);
+        try self.call(&self.guest.handle.of.func, &values);
         self.fuel = self.fuelLeft();
         if (self.fuel < 0) return error.Left;
         return self.lift(@bitCast(values[0].i32));
@@ -183,11 +210,11 @@ pub const Run = struct {
         const instantiate = self.library.pre_instantiate;
         const failure = instantiate(ruleset.prepared, self.context, &instance, &trap);
         if (failure != null or trap != null) return self.stopped(failure, trap);
-        try self.find(&instance, "memory", &self.memory);
-        try self.find(&instance, "cabi_realloc", &self.realloc);
-        try self.find(&instance, "pico-1:fuel", &self.fuel_global);
-        try self.find(&instance, "pico-1:stack", &self.stack_global);
-        try self.find(&instance, "handle", &self.handle);
+        try self.find(&instance, "memory", &self.guest.memory);
+        try self.find(&instance, "cabi_realloc", &self.guest.realloc);
+        try self.find(&instance, "pico-1:fuel", &self.guest.fuel);
+        try self.find(&instance, "pico-1:stack", &self.guest.stack);
+        try self.find(&instance, "handle", &self.guest.handle);
     }
 
     fn find(self: *Run, instance: *const Instance, name: []const u8, into: *Extern) Left!void {
@@ -211,28 +238,28 @@ pub const Run = struct {
 
     fn giveMeter(self: *Run) void {
         const fuel: Val = .{ .kind = kind_i64, .of = .{ .i64 = self.fuel } };
-        _ = self.library.global_set(self.context, &self.fuel_global.of.global, &fuel);
+        _ = self.library.global_set(self.context, &self.guest.fuel.of.global, &fuel);
         const words: i32 = @intCast(self.limits.stack_words_max);
         const stack: Val = .{ .kind = kind_i32, .of = .{ .i32 = words } };
-        _ = self.library.global_set(self.context, &self.stack_global.of.global, &stack);
+        _ = self.library.global_set(self.context, &self.guest.stack.of.global, &stack);
     }
 
     fn fuelLeft(self: *Run) i64 {
         var fuel: Val = undefined;
-        self.library.global_get(self.context, &self.fuel_global.of.global, &fuel);
+        self.library.global_get(self.context, &self.guest.fuel.of.global, &fuel);
         return fuel.of.i64;
     }
 
     fn setFuel(self: *Run, left: i64) void {
         const fuel: Val = .{ .kind = kind_i64, .of = .{ .i64 = left } };
-        _ = self.library.global_set(self.context, &self.fuel_global.of.global, &fuel);
+        _ = self.library.global_set(self.context, &self.guest.fuel.of.global, &fuel);
     }
 
     // The guest's memory: it can have grown since the last look.
 
     fn guestMemory(self: *Run) []u8 {
-        const size = self.library.memory_data_size(self.context, &self.memory.of.memory);
-        return self.library.memory_data(self.context, &self.memory.of.memory)[0..size];
+        const size = self.library.memory_data_size(self.context, &self.guest.memory.of.memory);
+        return self.library.memory_data(self.context, &self.guest.memory.of.memory)[0..size];
     }
 
     fn slice(self: *Run, address: u32, count: u32, count_max: u64) Left![]u8 {
@@ -251,7 +278,7 @@ pub const Run = struct {
         values[3] = .{ .i32 = @intCast(data.len) };
         self.is_allocating = true;
         defer self.is_allocating = false;
-        try self.call(&self.realloc.of.func, &values);
+        try self.call(&self.guest.realloc.of.func, &values);
         const address: u32 = @bitCast(values[0].i32);
         @memcpy(try self.slice(address, @intCast(data.len), data.len), data);
         return address;
@@ -378,15 +405,32 @@ pub const Run = struct {
         self.emitted += 1;
         if (self.emitted > self.limits.effects_max) return error.Left;
         const message = value.readMessage(data) catch return error.Left;
+        if (std.mem.eql(u8, message.kind, "raise")) return self.raise(&message);
         const kind = kindOf(&message) orelse return error.Left;
-        const at = self.kept.len;
-        try self.kept.add(data);
         const effect: Effect = .{
             .kind = kind,
-            .ruleset = self.ruleset_index,
-            .message = .{ .at = at, .len = data.len },
+            .ruleset = self.guest.ruleset,
+            .message = try self.keep(data),
         };
         try self.effects.append(bytes.gpa, effect);
+    }
+
+    fn raise(self: *Run, message: *const value.Message) Left!void {
+        if (self.raised.items.len == raised_max) return error.Left;
+        if (!message.is_for_all and message.only == null) return error.Left;
+        const event: Raised = .{
+            .domain = try self.keep(message.domain orelse return error.Left),
+            .name = try self.keep(message.name orelse return error.Left),
+            .attrs = try self.keep(message.attrs orelse return error.Left),
+            .only = if (message.only) |rid| try self.keep(rid) else null,
+        };
+        try self.raised.append(bytes.gpa, event);
+    }
+
+    fn keep(self: *Run, data: []const u8) Left!Kept {
+        const at = self.kept.len;
+        try self.kept.add(data);
+        return .{ .at = at, .len = data.len };
     }
 
     /// Answers a call of the guest: null, or the trap that ends it.

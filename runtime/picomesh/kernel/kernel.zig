@@ -14,7 +14,7 @@ const tree = @import("tree.zig");
 const value = @import("value.zig");
 
 /// Python counts up with every change of what crosses here.
-const interface = 1;
+const interface = 2;
 
 export fn kernel_interface() u32 {
     return interface;
@@ -57,6 +57,12 @@ export fn kernel_give(machine: *event.Machine, data: [*]const u8, count: usize) 
 
 export fn kernel_recipe_new(data: [*]const u8, count: usize) ?*event.Recipe {
     return event.Recipe.make(data[0..count]) catch null;
+}
+
+/// Adds a kind of event that rules raise; 0 when there is no memory for it.
+export fn kernel_recipe_add(recipe: *event.Recipe, data: [*]const u8, count: usize) u8 {
+    recipe.add(data[0..count]) catch return 0;
+    return 1;
 }
 
 export fn kernel_recipe_delete(recipe: *event.Recipe) void {

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-INTERFACE = 1  # of kernel.zig
+INTERFACE = 2  # of kernel.zig
 HOST_FUNCTIONS = ("get", "put", "emit", "delete")  # those it has, by their numbers
 _OTHER = len(HOST_FUNCTIONS)
 _GIVEN = struct.Struct("<qqQQQQQ32s32s32sQ")  # event.zig: Given
@@ -34,6 +34,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "kernel_host_function": (_POINTER, [ctypes.c_uint32]),
     "kernel_give": (ctypes.c_uint8, [_POINTER, ctypes.c_char_p, _SIZE]),
     "kernel_recipe_new": (_POINTER, [ctypes.c_char_p, _SIZE]),
+    "kernel_recipe_add": (ctypes.c_uint8, [_POINTER, ctypes.c_char_p, _SIZE]),
     "kernel_recipe_delete": (None, [_POINTER]),
     "kernel_forget": (None, [_POINTER]),
     "kernel_held_bytes": (ctypes.c_uint64, [_POINTER]),
@@ -90,15 +91,22 @@ class Library:
 
 
 class Recipe:
-    """What is the same for the events of one kind (event.zig: Recipe); `keep` lives as long."""
+    """What is the same for the events of one kind (event.zig: Recipe).
 
-    __slots__ = ("_library", "address", "keep")
+    Who makes it keeps what its addresses lead to as long as it.
+    """
 
-    def __init__(self, library: Library, data: bytes, keep: object) -> None:
+    __slots__ = ("_library", "address")
+
+    def __init__(self, library: Library, data: bytes) -> None:
         self._library = library
-        self.keep = keep
         self.address = library.recipe_new(data, len(data))
         if not self.address:
+            raise MemoryError("no memory for a recipe")
+
+    def add(self, data: bytes) -> None:
+        """Another kind of event, which rules raise."""
+        if not self._library.recipe_add(self.address, data, len(data)):
             raise MemoryError("no memory for a recipe")
 
     def __del__(self) -> None:

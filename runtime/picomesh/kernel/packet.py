@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-WHOLE = 2  # the other status: only the run is there, the tree and the core are Python's
+# The first number; the third one: only the run is there, the tree and the core are Python's.
+WHOLE, _WANTED = 2, 3
 _HEADER = struct.Struct("<IIq32s32sII")
 _RECORD, _WRITES, _NODES, _EFFECTS, _ANSWERS = 88, 96, 104, 112, 120  # event.zig: At
 _WORD = struct.Struct("<I")
@@ -13,6 +14,14 @@ _TWO = struct.Struct("<II")
 EFFECTS = ("directive", "log", "send")
 DIGEST_BYTES = 32
 _NOTHING = 0xFFFFFFFF
+
+
+def wanted_of(data: bytes) -> tuple[str, str] | None:
+    """The domain and name of a kind of event that the recipe has not; None: it is a packet."""
+    if data[0] != _WANTED:
+        return None
+    (count,) = _WORD.unpack_from(data, 4)
+    return data[8 : 8 + count].decode(), data[12 + count :].decode()
 
 
 class Packet:
@@ -80,9 +89,10 @@ class Packet:
             message, at = self._part(at + 8)
             yield EFFECTS[kind], ruleset, message
 
-    def answers(self) -> Iterator[bytes]:
-        """What `handle` of each ruleset returned."""
+    def answers(self) -> Iterator[tuple[int, bytes]]:
+        """What `handle` returned, each time a ruleset was given an event."""
         at, count = self._section(_ANSWERS)
         for _ in range(count):
-            answer, at = self._part(at)
-            yield answer
+            (ruleset,) = _WORD.unpack_from(self.data, at)
+            answer, at = self._part(at + _WORD.size)
+            yield ruleset, answer

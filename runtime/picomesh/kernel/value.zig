@@ -172,6 +172,11 @@ fn indexOf(key: []const u8) ?i64 {
 pub const Message = struct {
     kind: []const u8 = "",
     eci: ?[]const u8 = null,
+    domain: ?[]const u8 = null,
+    name: ?[]const u8 = null,
+    only: ?[]const u8 = null, // of `for`, where it is not null
+    is_for_all: bool = true,
+    attrs: ?[]const u8 = null, // the bytes of a map
     has_level: bool = false,
     has_message: bool = false,
     has_value: bool = false,
@@ -201,6 +206,13 @@ pub fn readMessage(data: []const u8) NotThis!Message {
 fn note(message: *Message, key: []const u8, value: []const u8) void {
     if (std.mem.eql(u8, key, "kind")) message.kind = textOf(value) orelse "";
     if (std.mem.eql(u8, key, "eci")) message.eci = textOf(value);
+    if (std.mem.eql(u8, key, "domain")) message.domain = textOf(value);
+    if (std.mem.eql(u8, key, "name")) message.name = textOf(value);
+    if (std.mem.eql(u8, key, "for")) {
+        message.is_for_all = value[0] == 0xf6;
+        message.only = textOf(value);
+    }
+    if (std.mem.eql(u8, key, "attrs") and value[0] >> 5 == 5) message.attrs = value;
     if (std.mem.eql(u8, key, "level")) message.has_level = true;
     if (std.mem.eql(u8, key, "message")) message.has_message = true;
     if (std.mem.eql(u8, key, "value")) message.has_value = true;
