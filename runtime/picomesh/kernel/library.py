@@ -194,6 +194,8 @@ class Kernel:
                 if not isinstance(problem, Exception):
                     raise problem  # somebody interrupts; all others Python meets again
             return ctypes.string_at(self._words[_OUT_WORD], count) if count else None
+        except struct.error:  # a number that has no room there: Python takes any
+            return None
         finally:
             self._read = None
             self._lock.release()
