@@ -9,12 +9,24 @@ two, which say what is wrong, if anything is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
 from picomesh.engine.inputs import Event, decode_input
 from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import CheckedBlocks, decode_tape, perform_recorded
+from picomesh.kernel.library import Again as RanAgain
+from picomesh.kernel.library import again_row, packets_of
 from picomesh.kernel.packet import Packet
-from picomesh.ledger.cid import CID_BYTES, DAG_CBOR, RAW, Cid, trusted_cid
+from picomesh.ledger.cid import (
+    CID_BYTES,
+    DAG_CBOR,
+    RAW,
+    Cid,
+    block_cid_of_digest,
+    trusted_cid,
+)
 from picomesh.ledger.codec import read_argument
 from picomesh.ledger.pieces import LINK, head, key, number, text
 from picomesh.ledger.receipt import PROFILE, SEED_BYTES, Core, code_block
@@ -27,6 +39,9 @@ from picomesh.store.past import Past
 from picomesh.store.store import StoredReceipt
 from picomesh.transition import Answer
 
+Sight: TypeAlias = "list[Any]"  # what `SeenReceipt` has
+
+TOGETHER_MIN = 2
 WAITING_MAX = 16_384  # runs whose blocks are not sorted in yet, 2 KiB each or a little more
 
 _BEFORE_SEQ = len(
@@ -41,19 +56,21 @@ _NODE, _VALUE = bytes((1, DAG_CBOR, 0x1E, 0x20)), bytes((1, RAW, 0x1E, 0x20))
 class Made:
     """What runs have made, in front of a store of which no block is believed unchecked."""
 
-    __slots__ = ("_behind", "_blocks", "_keeps_all", "_waiting")
+    __slots__ = ("_behind", "_blocks", "_count", "_keeps_all", "_waiting")
 
     def __init__(self, behind: Blocks, keeps_all: bool) -> None:
         """Keeps all blocks, or of states only what the last one is made of."""
         self._behind = CheckedBlocks(behind)
         self._keeps_all = keeps_all
         self._blocks: dict[bytes, bytes] = {}
-        self._waiting: list[Performed | bytes] = []
+        self._waiting: list[Performed | RanAgain] = []
+        self._count = 0  # of runs in there
 
-    def keep(self, performed: Performed) -> None:
-        """What a run made, sorted in when somebody asks: what follows seldom does."""
-        self._waiting.append(performed.packet or performed)
-        if len(self._waiting) > WAITING_MAX:
+    def keep(self, done: Performed | RanAgain) -> None:
+        """What runs made, sorted in when somebody asks: what follows seldom does."""
+        self._waiting.append(done)
+        self._count += done.count if isinstance(done, RanAgain) else 1
+        if self._count > WAITING_MAX:
             self._sort_in()
 
     def block(self, cid: Cid) -> bytes:
@@ -73,13 +90,15 @@ class Made:
 
     def _sort_in(self) -> None:
         for done in self._waiting:
-            if isinstance(done, bytes):
-                self._take_packet(Packet(done))
+            if isinstance(done, RanAgain):
+                for data in packets_of(done.packets):
+                    self._take_packet(Packet(data))
             elif self._keeps_all:
                 self._blocks.update((cid.raw, data) for cid, data in done.blocks.items())
             else:
                 self._take(done)
         self._waiting.clear()
+        self._count = 0
 
     def _take(self, done: Performed) -> None:
         blocks = self._blocks
@@ -120,6 +139,7 @@ class Again:
         self._pico = pico
         self._seals = Seals(engine)
         self._is_ready = False
+        self._alone = 0  # receipts that are not run together
 
     def begin(self, core: Core, name: Cid) -> None:
         """Goes on behind a receipt that is believed and was run."""
@@ -163,6 +183,55 @@ class Again:
         self._pre = done.post
         self._prev = done.cid
         return fuel
+
+    def run_together(self, rows: Iterable[StoredReceipt]) -> list[int]:
+        """The fuel of the first of these receipts, as far as they are of one kind and equal.
+
+        In one call of the kernel. What it does not come to says nothing.
+        """
+        if self._alone:  # what the kernel has given up on, and the others that were with it
+            self._alone -= 1
+            return []
+        sights = self._alike(rows)
+        if len(sights) < TOGETHER_MIN:
+            return []
+        _, _, _, _, _, _, time_ms, seed, data, *event = sights[0]
+        work = self._work(Event(*event), data, time_ms, seed)
+        try:
+            recorded = [
+                again_row(sight[6], sight[7], sight[13].encode(), sight[12], sight[8], row.core)
+                for sight, row in zip(sights, rows, strict=False)
+            ]
+            done = self._programs.native.again(self._programs, self._made, work, recorded)
+        except EngineFault:
+            raise
+        except Exception:  # as in `run`
+            return []
+        if done is None:
+            self._alone = len(sights) - 1
+            return []
+        self._made.keep(done)
+        self._seq += done.count
+        self._pre = block_cid_of_digest(done.post)
+        self._prev = block_cid_of_digest(done.prev)
+        return [sight[5] for sight in sights[: done.count]]
+
+    def _alike(self, rows: Iterable[StoredReceipt]) -> list[Sight]:
+        """What was seen of the first receipts whose events are all of one kind."""
+        found: list[Sight] = []
+        if not self._is_ready or self._past is None:
+            return found
+        kind: tuple[object, ...] | None = None
+        for row in rows:
+            sight = getattr(row, "sight", None) if type(row) is SeenReceipt else None
+            if sight is None or not row.core.endswith(self._end) or sight[5] > self._fuel_limit:
+                break
+            own = (sight[9], sight[10], sight[11], sight[14])
+            if (kind is not None and own != kind) or not self._seals.holds(sight[4]):
+                break
+            kind = own
+            found.append(sight)
+        return found
 
     def _work(
         self, given: Event, data: bytes, time_ms: int, seed: bytes, tape: tuple[Answer, ...] = ()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from picomesh.engine.inputs import Event, same_for_inputs
 from picomesh.engine.performed import Performed, Work
+from picomesh.engine.records import Layered
+from picomesh.kernel.library import Again, Read
 from picomesh.kernel.library import Recipe as KernelRecipe
 from picomesh.kernel.packet import Packet, wanted_of
 from picomesh.ledger.cid import block_cid_of_digest, bytes_cid_of_digest
@@ -27,7 +29,7 @@ from picomesh.transition.messages import same_for_events
 
 if TYPE_CHECKING:
     from picomesh.engine.programs import Programs
-    from picomesh.engine.records import Layered
+    from picomesh.ledger.tree import Blocks
     from picomesh.sandbox.loop import Loop
 
 Sees: TypeAlias = "Sequence[Ruleset]"  # the rulesets that an event concerns, in order
@@ -178,16 +180,7 @@ class Native:
         loop, given = self._loop, work.given
         if loop is None or work.tape or type(given) is not Event or given.schedule is not None:
             return None
-        view = programs.views.at(work.pre)
-        key = (given.eci, given.domain, given.name, given.host, work.pico, work.fuel_limit)
-        recipe = view.recipes.get(key)
-        if recipe is None:
-            state = programs.state(layered, work.pre)
-            sees = programs.installed(state, layered).selecting(given.domain, given.name)
-            recipe = Recipe(loop, work, given, state.code(), sees)
-            if len(view.recipes) >= RECIPES_MAX:
-                view.recipes.clear()
-            view.recipes[key] = recipe
+        recipe = self._recipe(programs, loop, layered, work, given)
         if recipe.pause:
             recipe.pause -= 1
             return None
@@ -203,6 +196,47 @@ class Native:
         programs.views.follow(work.pre, done.post)
         return done
 
+    def again(
+        self, programs: Programs, blocks: Blocks, work: Work, rows: Sequence[bytes]
+    ) -> Again | None:
+        """Runs recorded events, as far as each comes to its core.
+
+        `work` is that of the first one. All are of its kind, and rows of `again_row`.
+        """
+        loop, given = self._loop, work.given
+        if loop is None or loop.clock is not None or work.prev is None or type(given) is not Event:
+            return None
+        layered = Layered(blocks)
+        recipe = self._recipe(programs, loop, layered, work, given)
+        found = loop.kernel.again(
+            recipe.kernel,
+            _reader(layered),
+            work.fuel_limit,
+            work.seq,
+            work.prev.digest,
+            work.pre.digest,
+            rows,
+        )
+        if found is not None:
+            programs.views.follow(work.pre, block_cid_of_digest(found.post))
+        return found
+
+    def _recipe(
+        self, programs: Programs, loop: Loop, layered: Layered, work: Work, given: Event
+    ) -> Recipe:
+        """Raises what Python would raise where it looks for the same."""
+        view = programs.views.at(work.pre)
+        key = (given.eci, given.domain, given.name, given.host, work.pico, work.fuel_limit)
+        recipe = view.recipes.get(key)
+        if recipe is None:
+            state = programs.state(layered, work.pre)
+            sees = programs.installed(state, layered).selecting(given.domain, given.name)
+            recipe = Recipe(loop, work, given, state.code(), sees)
+            if len(view.recipes) >= RECIPES_MAX:
+                view.recipes.clear()
+            view.recipes[key] = recipe
+        return recipe
+
     def _run(
         self,
         programs: Programs,
@@ -217,11 +251,7 @@ class Native:
             eid = given.eid.encode()
         except UnicodeEncodeError:  # Python says what is wrong with it
             return None
-
-        def read(digest: bytes, is_node: bool) -> bytes:
-            cid = block_cid_of_digest(digest) if is_node else bytes_cid_of_digest(digest)
-            return layered.block(cid)
-
+        read = _reader(layered)
         while True:
             if loop.clock is not None:
                 loop.clock.need()
@@ -245,6 +275,16 @@ class Native:
             domain, name = wanted
             raised = Event(given.eci, domain, name, b"", given.eid, given.host)
             recipe.add(work.pico, raised, installed.selecting(domain, name))
+
+
+def _reader(layered: Layered) -> Read:
+    """Where the kernel has blocks from."""
+
+    def read(digest: bytes, is_node: bool) -> bytes:
+        cid = block_cid_of_digest(digest) if is_node else bytes_cid_of_digest(digest)
+        return layered.block(cid)
+
+    return read
 
 
 def _word(number: int) -> bytes:

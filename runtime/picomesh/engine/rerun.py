@@ -10,10 +10,12 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.direct import open_sandbox
 from picomesh.store.store import Store, StoredReceipt
 
+TOGETHER_MAX = 64  # receipts that are looked at ahead
 Progress = Callable[[int], None]
 _POLL_S = 0.1
 _counter: Any = None  # of a worker process: how many receipts all workers have run
@@ -115,11 +118,23 @@ def _checked(
     again = Again(programs, made, past, pico, engine)
     check_maker(source, pico, engine, first)
     ahead: StoredReceipt | None = None  # the last one, if only `again` has seen it
-    for row in each_receipt(source, pico, first, last):
-        fuel = again.run(row)
-        if fuel is not None:
-            ahead = row
+    rows = each_receipt(source, pico, first, last)
+    waiting: deque[StoredReceipt] = deque()
+    while True:
+        waiting.extend(islice(rows, TOGETHER_MAX - len(waiting)))
+        if not waiting:
+            return
+        together = again.run_together(waiting)
+        for fuel in together:
+            ahead = waiting.popleft()
             yield fuel
+        if together:
+            continue
+        row = waiting.popleft()
+        alone = again.run(row)
+        if alone is not None:
+            ahead = row
+            yield alone
             continue
         if ahead is not None:
             head = Receipt(ahead.core, ahead.envelope)

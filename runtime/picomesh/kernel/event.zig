@@ -154,6 +154,7 @@ pub const Machine = struct {
     library: guest.Library,
     limits: guest.Limits,
     out: Buffer = .{},
+    many: Buffer = .{},
     core: Buffer = .{},
     outbox: Buffer = .{},
     record: Buffer = .{},
@@ -190,7 +191,7 @@ pub const Machine = struct {
         self.forest.clear();
         self.forest.nodes.deinit(gpa);
         for ([_]*Buffer{
-            &self.forest.given, &self.run.kept, &self.run.message, &self.out,
+            &self.forest.given, &self.run.kept, &self.run.message, &self.out, &self.many,
             &self.core,         &self.outbox,   &self.record,
         }) |buffer| buffer.free();
         self.run.effects.deinit(gpa);
@@ -219,6 +220,44 @@ pub const Machine = struct {
         self.perform(recipe, given, &texts) catch return 0;
         given.out = @intFromPtr(self.out.data.ptr);
         return self.out.len;
+    }
+
+    /// Runs events of one kind again, one behind the other, as long as each comes to its core.
+    ///
+    /// A row is time, seed, the lengths of what follows, and eid, attributes, input and core. How
+    /// many did; `given` is then what the next one would be given, and `many` has their packets,
+    /// each behind its length.
+    pub fn again(self: *Machine, recipe: *const Recipe, given: *Given, rows: []const u8) usize {
+        var reader: Reader = .{ .data = rows };
+        var count: usize = 0;
+        self.many.reset();
+        while (reader.at < rows.len) : (count += 1) {
+            given.time_ms = @bitCast(reader.long());
+            given.seed = reader.take(32)[0..32].*;
+            const sizes = [4]usize{ reader.word(), reader.word(), reader.word(), reader.word() };
+            const texts: Texts = .{
+                .eid = reader.take(sizes[0]),
+                .attrs = reader.take(sizes[1]),
+                .input = reader.take(sizes[2]),
+            };
+            const core = reader.take(sizes[3]);
+            self.perform(recipe, given, &texts) catch break;
+            var packet: Reader = .{ .data = self.out.items() };
+            if (packet.word() != status_whole) break;
+            if (!std.mem.eql(u8, self.core.items(), core)) break;
+            self.keepPacket() catch break;
+            given.seq += 1;
+            given.has_prev = 1;
+            given.prev = self.out.data[At.core_digest..][0..32].*;
+            given.pre = self.out.data[At.post..][0..32].*;
+        }
+        given.out = @intFromPtr(self.many.data.ptr);
+        return count;
+    }
+
+    fn keepPacket(self: *Machine) bytes.Error!void {
+        try self.many.addWord(self.out.len);
+        try self.many.add(self.out.items());
     }
 
     const Texts = struct { eid: []const u8, attrs: []const u8, input: []const u8 };

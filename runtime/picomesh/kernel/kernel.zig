@@ -80,6 +80,20 @@ export fn kernel_event(
     return machine.event(recipe, given, eid, attrs, input);
 }
 
+export fn kernel_again(
+    machine: *event.Machine,
+    recipe: *const event.Recipe,
+    given: *event.Given,
+    rows: [*]const u8,
+    count: usize,
+) usize {
+    return machine.again(recipe, given, rows[0..count]);
+}
+
+export fn kernel_many_bytes(machine: *const event.Machine) usize {
+    return machine.many.len;
+}
+
 /// Forgets all blocks.
 export fn kernel_forget(machine: *event.Machine) void {
     machine.forest.clear();

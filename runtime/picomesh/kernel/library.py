@@ -10,7 +10,8 @@ import importlib
 import platform
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "kernel_recipe_add": (ctypes.c_uint8, [_POINTER, ctypes.c_char_p, _SIZE]),
     "kernel_recipe_delete": (None, [_POINTER]),
     "kernel_forget": (None, [_POINTER]),
+    "kernel_many_bytes": (_SIZE, [_POINTER]),
     "kernel_held_bytes": (ctypes.c_uint64, [_POINTER]),
     "kernel_group_new": (_POINTER, [_POINTER]),
     "kernel_group_delete": (None, [_POINTER]),
@@ -55,6 +57,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 # It runs guests, so other threads must be able to go on.
 _EVENT_PARAMETERS: list[Any] = [_POINTER, _POINTER, _POINTER, *[ctypes.c_char_p] * 3]
 
+_AGAIN_PARAMETERS: list[Any] = [_POINTER, _POINTER, _POINTER, ctypes.c_char_p, _SIZE]
+
 
 class NoKernel(Exception):
     """There is no library for this system, or it is of another version."""
@@ -72,6 +76,8 @@ class Library:
                 setattr(self, name.removeprefix("kernel_"), function)
             self.event: Any = slow.kernel_event
             self.event.restype, self.event.argtypes = _SIZE, _EVENT_PARAMETERS
+            self.again: Any = slow.kernel_again
+            self.again.restype, self.again.argtypes = _SIZE, _AGAIN_PARAMETERS
             self._cffi: Any = importlib.import_module("cffi").FFI()
         except (OSError, AttributeError, ImportError) as problem:
             raise NoKernel(str(problem)) from problem
@@ -88,6 +94,16 @@ class Library:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Events that came to their cores: how many, and of the last one core and post digest."""
+
+    count: int
+    prev: bytes
+    post: bytes
+    packets: bytes  # for `packets_of`
 
 
 class Recipe:
@@ -190,15 +206,54 @@ class Kernel:
                 self._machine, recipe.address, self._given_at, eid, attrs, given
             )
             if self._problem is not None:
-                problem, self._problem = self._problem, None
-                if not isinstance(problem, Exception):
-                    raise problem  # somebody interrupts; all others Python meets again
+                self._raise_interrupt()
             return ctypes.string_at(self._words[_OUT_WORD], count) if count else None
         except struct.error:  # a number that has no room there: Python takes any
             return None
         finally:
             self._read = None
             self._lock.release()
+
+    def again(
+        self,
+        recipe: Recipe,
+        read: Read,
+        fuel_limit: int,
+        seq: int,
+        prev: bytes,
+        pre: bytes,
+        rows: Sequence[bytes],
+    ) -> Again | None:
+        """Runs recorded events of one kind, as far as each comes to its core.
+
+        Rows are what `again_row` makes; the first one has this `seq`, `prev` and `pre`.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            self._read = read
+            _GIVEN.pack_into(
+                *(self._given, 0, fuel_limit, 0, seq, True, 0, 0, 0, prev, pre, bytes(32), 0),
+            )
+            data = b"".join(rows)
+            count = self.library.again(
+                self._machine, recipe.address, self._given_at, data, len(data)
+            )
+            self._raise_interrupt()
+            if not count:
+                return None
+            size = self.library.many_bytes(self._machine)
+            *_, prev, post, _, out = _GIVEN.unpack(self._given)
+            return Again(count, prev, post, ctypes.string_at(out, size))
+        finally:
+            self._read = None
+            self._lock.release()
+
+    def _raise_interrupt(self) -> None:
+        """Raises what somebody interrupted with; all other problems Python meets again."""
+        problem, self._problem = self._problem, None
+        if problem is not None and not isinstance(problem, Exception):
+            raise problem
 
     def _bring(self, digest: Any, is_node: int) -> int:
         """Gives a block that the machine asks for; 0 when it cannot be had."""
@@ -209,6 +264,27 @@ class Kernel:
         except BaseException as problem:
             self._problem = problem
             return 0
+
+
+_ROW_HEAD = struct.Struct("<q32s4I")
+_WORD = struct.Struct("<I")
+
+
+def again_row(
+    time_ms: int, seed: bytes, eid: bytes, attrs: bytes, given: bytes, core: bytes
+) -> bytes:
+    """A recorded event, as the kernel runs it again."""
+    sizes = _ROW_HEAD.pack(time_ms, seed, len(eid), len(attrs), len(given), len(core))
+    return b"".join((sizes, eid, attrs, given, core))
+
+
+def packets_of(data: bytes) -> Iterator[bytes]:
+    """The packets of `Again`."""
+    at = 0
+    while at < len(data):
+        end = at + 4 + _WORD.unpack_from(data, at)[0]
+        yield data[at + 4 : end]
+        at = end
 
 
 def library_path(system: str, machine: str) -> Path:
