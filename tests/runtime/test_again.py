@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 
 from picomesh.engine import Engine
@@ -20,7 +21,16 @@ from picomesh.engine.model import Sending
 from picomesh.engine.rerun import Rerun, rerun
 from picomesh.engine.sources import Source, each_receipt
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
-from picomesh.ledger.receipt import Write, decode_core, decode_envelope, encode_core, seal
+from picomesh.ledger.receipt import (
+    Sender,
+    Write,
+    decode_core,
+    decode_envelope,
+    encode_core,
+    envelope_message,
+    seal,
+    seal_batch,
+)
 from picomesh.ledger.signature import Signer
 from picomesh.store.errors import DamagedStore
 from picomesh.store.store import Store, StoredReceipt
@@ -69,6 +79,15 @@ class Counting:
             return fuel
 
         monkeypatch.setattr(Again, "run", counted)
+        together = getattr(Again, "run_together", None)
+        if together is not None:
+
+            def all_counted(again: Again, rows: Iterable[StoredReceipt]) -> list[int]:
+                fuels: list[int] = together(again, rows) if self.is_on else []
+                self.count += len(fuels)
+                return fuels
+
+            monkeypatch.setattr(Again, "run_together", all_counted)
 
 
 @pytest.fixture
@@ -242,6 +261,42 @@ def test_a_changed_pack_is_found_both_ways(
         except DamagedStore:
             return
         assert not done.is_equal and done.receipts < EVENTS + 3
+
+
+@pytest.mark.parametrize("time_ms", [0, 2**62, 2**63, 2**64 - 1])
+def test_any_time_that_an_engine_signs_is_run_both_ways(
+    counting: Counting, engine: Engine, tmp_path: Path, time_ms: int
+) -> None:
+    """In a pack and under one signature, as an engine would have written it."""
+    pico, store = engine.find("me"), engine.store
+    prev, cores = None, []
+    for row in store.receipts(pico):
+        core = replace(decode_core(row.core), prev=prev)
+        cores.append(replace(core, time=time_ms) if row.seq == 4 else core)
+        prev = cid_of_block(encode_core(cores[-1]))
+    sender = Sender.of(engine.public_key, "cranelift", {"python": "3.11"})
+    names = [cid_of_block(encode_core(core)).raw for core in cores]
+    messages = [envelope_message(name, sender, 0, 0, None) for name in names]
+    envelopes = seal_batch(sender, messages, engine.signer)
+    packed = [
+        [pico, core.seq, encode_core(core), envelope, [0, 0, 0, 0], *map(store.block, links)]
+        for core, envelope in zip(cores[2:-1], envelopes[2:-1], strict=True)
+        if (links := (core.event, core.outbox))
+    ]
+    with closing(sqlite3.connect(tmp_path / "home.sqlite3")) as database:
+        store._database.backup(database)
+        data = zlib.compress(cbor2.dumps([packed, []]))
+        database.execute("UPDATE pack SET data = ?", (data,))
+        for seq in (0, 1, len(cores) - 1):
+            values = encode_core(cores[seq]), envelopes[seq], seq
+            database.execute("UPDATE receipt SET core = ?, envelope = ? WHERE seq = ?", values)
+        database.commit()
+    with closing(Store.reader(tmp_path / "home.sqlite3")) as other:
+        done = both_ways(counting, engine, other, engine.public_key, pico)
+    if time_ms:
+        assert done.is_equal and done.receipts == len(cores)
+    else:
+        assert done.receipts == 4, "a short time makes a short message, which costs less"
 
 
 def test_receipts_behind_a_gap_are_not_left_out(engine: Engine) -> None:
