@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import struct
 import zlib
 from contextlib import closing
 from dataclasses import replace
@@ -80,12 +81,15 @@ def check(plain: bytes, engine: bytes) -> int:
     assert mine.blocks == theirs.blocks and mine.beside == theirs.beside
     seen = [row for row in mine.receipts.values() if isinstance(row, SeenReceipt)]
     for row in seen:
-        key, fuel, time_ms, seed, block, *event = row.sight[4:]
+        key, fuel, time_ms, seed, block, *event, again = row.sight[4:]
         envelope = decode_envelope(row.envelope)
         assert envelope.core == cid_of_block(row.core), "it is well formed and of this core"
         is_believed = envelope.engine == engine and is_envelope_signed(envelope)
         assert Seals(engine).holds(key) == is_believed
         assert encoded(decode_input(block)) == encoded(Event(*event))
+        parts = (event[4].encode(), event[3], block, row.core)
+        sizes = struct.pack("<q32s4I", time_ms, seed, *map(len, parts))
+        assert again == sizes + b"".join(parts), "as the kernel runs it again"
         try:
             core = decode_core(row.core)
         except CodecError:

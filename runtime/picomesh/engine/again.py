@@ -17,7 +17,7 @@ from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import CheckedBlocks, decode_tape, perform_recorded
 from picomesh.kernel.library import Again as RanAgain
-from picomesh.kernel.library import again_row, packets_of
+from picomesh.kernel.library import packets_of
 from picomesh.kernel.packet import Packet
 from picomesh.ledger.cid import (
     CID_BYTES,
@@ -165,7 +165,7 @@ class Again:
                 sight = getattr(row, "sight", None)  # one that was made of another row has none
             if sight is not None and self._seals.holds(sight[4]):
                 signed: bytes | None = None  # it was seen to be of this core
-                _, _, _, _, _, fuel, time_ms, seed, data, *event = sight
+                _, _, _, _, _, fuel, time_ms, seed, data, *event, _ = sight
                 work = self._work(Event(*event), data, time_ms, seed)
             else:
                 signed, fuel, work = self._search(core, row.envelope)
@@ -195,13 +195,10 @@ class Again:
         sights = self._alike(rows)
         if len(sights) < TOGETHER_MIN:
             return []
-        _, _, _, _, _, _, time_ms, seed, data, *event = sights[0]
+        _, _, _, _, _, _, time_ms, seed, data, *event, _ = sights[0]
         work = self._work(Event(*event), data, time_ms, seed)
         try:
-            recorded = [
-                again_row(sight[6], sight[7], sight[13].encode(), sight[12], sight[8], row.core)
-                for sight, row in zip(sights, rows, strict=False)
-            ]
+            recorded = [sight[15] for sight in sights]
             done = self._programs.native.again(self._programs, self._made, work, recorded)
         except EngineFault:
             raise

@@ -201,7 +201,7 @@ class Native:
     ) -> Again | None:
         """Runs recorded events, as far as each comes to its core.
 
-        `work` is that of the first one. All are of its kind, and rows of `again_row`.
+        `work` is that of the first one. All are of its kind, and rows of `kernel.opener`.
         """
         loop, given = self._loop, work.given
         if loop is None or loop.clock is not None or work.prev is None or type(given) is not Event:

@@ -226,7 +226,7 @@ class Kernel:
     ) -> Again | None:
         """Runs recorded events of one kind, as far as each comes to its core.
 
-        Rows are what `again_row` makes; the first one has this `seq`, `prev` and `pre`.
+        Rows are what past.zig makes; the first one has this `seq`, `prev` and `pre`.
         """
         if not self._lock.acquire(blocking=False):
             return None
@@ -266,16 +266,7 @@ class Kernel:
             return 0
 
 
-_ROW_HEAD = struct.Struct("<q32s4I")
 _WORD = struct.Struct("<I")
-
-
-def again_row(
-    time_ms: int, seed: bytes, eid: bytes, attrs: bytes, given: bytes, core: bytes
-) -> bytes:
-    """A recorded event, as the kernel runs it again."""
-    sizes = _ROW_HEAD.pack(time_ms, seed, len(eid), len(attrs), len(given), len(core))
-    return b"".join((sizes, eid, attrs, given, core))
 
 
 def packets_of(data: bytes) -> Iterator[bytes]:

@@ -26,10 +26,11 @@ class OpenedPack:
         self._blocks_at = _HEAD.size + receipts_bytes
 
     def receipts(self) -> list[list[Any]]:
-        """Rows of 4, pico, seq, core and envelope, or of 15, with what a replay needs.
+        """Rows of 4, pico, seq, core and envelope, or of 16, with what a replay needs.
 
         That is: what the signature has to hold for (engine, signature, size, root), fuel, time,
-        seed, the input's block, and of the event eci, domain, name, attributes, eid and host.
+        seed, the input's block, of the event eci, domain, name, attributes, eid and host, and all
+        of this as `Kernel.again` takes it.
         """
         rows: list[list[Any]] = marshal.loads(self._data[_HEAD.size : self._blocks_at])
         return rows

@@ -185,12 +185,28 @@ pub const Opener = struct {
         };
         const out = &self.out;
         try out.addByte('[');
-        try out.addWord(if (key == null) 4 else 15);
+        try out.addWord(if (key == null) 4 else 16);
         try addText(out, pico);
         try addNumber(out, seq);
         try addOctets(out, self.core.items());
         try addOctets(out, self.envelope.items());
-        if (key) |*found| try addSight(out, found, &sight);
+        if (key) |*found| {
+            try addSight(out, found, &sight);
+            try addRow(out, self.core.items(), &sight);
+        }
+    }
+
+    /// What `event.zig` takes to run it again.
+    fn addRow(out: *Buffer, core: []const u8, sight: *const Sight) bytes.Error!void {
+        const parts = [_][]const u8{ sight.eid, sight.attrs, sight.input, core };
+        var size: usize = 8 + sight.seed.len + 4 * parts.len;
+        for (parts) |part| size += part.len;
+        try out.addByte('s');
+        try out.addWord(size);
+        std.mem.writeInt(u64, (try out.extend(8))[0..8], sight.time_ms, .little);
+        try out.add(sight.seed);
+        for (parts) |part| try out.addWord(part.len);
+        for (parts) |part| try out.add(part);
     }
 
     fn addSight(out: *Buffer, key: []const u8, sight: *const Sight) bytes.Error!void {
