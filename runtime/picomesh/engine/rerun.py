@@ -7,6 +7,7 @@ engine does not survive a fork.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import tempfile
 import time
@@ -167,6 +168,7 @@ def run_job(job: Job) -> Rerun:
     cache = None if job.cache is None else Path(job.cache)
     programs = Programs(open_sandbox(BackendOptions(job.backend), cache))
     first = histories.start(job.pico, job.first)
+    gc.freeze()  # what is loaded stays
     return rerun(histories, histories.engine, programs, job.pico, first, job.last, _count)
 
 
