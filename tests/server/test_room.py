@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from picomesh.engine import engine as engines
+from picomesh.engine import room
 from picomesh.engine.errors import Overloaded
 from picomesh.engine.library import compile_krl
 from picomesh.engine.options import Options
@@ -46,14 +46,14 @@ def accept(engine: Service, pico: str) -> None:
 def test_a_pico_whose_inbox_is_full_refuses_and_others_do_not(
     engine: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "PICO_EVENTS_MAX", 5)
+    monkeypatch.setattr(room, "PICO_EVENTS_MAX", 5)
     for _ in range(5):
         accept(engine, "me")
     with pytest.raises(Overloaded, match="this pico"):
         accept(engine, "me")
     accept(engine, "you")
     engine.accept("me", "t", "by the operator")
-    monkeypatch.setattr(engines, "WAITING_EVENTS_MAX", 7)
+    monkeypatch.setattr(room, "WAITING_EVENTS_MAX", 7)
     with pytest.raises(Overloaded, match="this engine"):
         accept(engine, "you")
     engine.settle()
@@ -63,13 +63,13 @@ def test_a_pico_whose_inbox_is_full_refuses_and_others_do_not(
 def test_a_pico_that_multiplies_its_own_events_ends_at_the_limit_of_memory(
     engine: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "PICO_BYTES_MAX", 200_000)
+    monkeypatch.setattr(room, "PICO_BYTES_MAX", 200_000)
     engine.install_module("me", compile_krl(TWINS))
     engine.send("me", "t", "double", {"text": "x" * 5_000})
     for _ in range(3):
         engine.settle(200)
     assert engine.store.waiting_bytes() < 250_000
-    assert engine.dropped > 100
+    assert engine.room.dropped > 100
     assert engine.send("you", "t", "x").transition.outcome == "ok"
     with pytest.raises(Overloaded):
         accept(engine, "me")
@@ -78,7 +78,7 @@ def test_a_pico_that_multiplies_its_own_events_ends_at_the_limit_of_memory(
 def test_a_full_inbox_is_a_503_over_http_and_says_when_to_come_back(
     run: Run, internet: Internet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "PICO_EVENTS_MAX", 3)
+    monkeypatch.setattr(room, "PICO_EVENTS_MAX", 3)
 
     async def test(client: Client) -> None:
         waiting = asyncio.create_task(client.event("slow"))

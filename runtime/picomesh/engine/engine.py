@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from picomesh import transition
 from picomesh.engine.commit import NOTHING, Batch, Done, follow_up, indices_of
-from picomesh.engine.errors import Conflict, NotFound, OperatorError, Overloaded
+from picomesh.engine.errors import Conflict, NotFound, OperatorError
 from picomesh.engine.inputs import (
     Create,
     Event,
@@ -36,6 +36,7 @@ from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs, admit_module
 from picomesh.engine.questions import Questions
 from picomesh.engine.records import Layered
+from picomesh.engine.room import Room
 from picomesh.engine.schedules import Due, Schedules
 from picomesh.engine.sealing import Sealer
 from picomesh.engine.upgrades import run_first, upgrades_of, with_first
@@ -54,10 +55,6 @@ from picomesh.transition import NeedsAnswer, TapeDiverged
 if TYPE_CHECKING:
     from picomesh.engine.workers import Workers
 
-WAITING_EVENTS_MAX = 100_000  # accepted and not run yet, of all picos
-PICO_EVENTS_MAX = 10_000  # of one pico; a sender outside has to come back later
-WAITING_BYTES_MAX = 512 * 1024 * 1024
-PICO_BYTES_MAX = 64 * 1024 * 1024  # of one pico; past it, also what picos send it is dropped
 SETTLE_EVENTS_MAX = 1_000  # that picos send each other behind one event
 
 
@@ -80,7 +77,7 @@ class Engine(Questions):
         self._home = home
         self._schedules = Schedules()
         self.workers: Workers | None = None
-        self.dropped = 0  # events between picos that there was no room for
+        self.room = Room(store)
 
     @classmethod
     def ephemeral(cls, options: Options | None = None) -> Self:
@@ -247,7 +244,7 @@ class Engine(Questions):
         self._check_policy(pico, eci, "event", domain, name, sender)
         event = self._event(eci, domain, name, attrs, eid)
         if sender is not None:
-            self._check_room(pico)
+            self.room.check(pico)
         sent = self._sent(pico, event)
         arrival = self.store.accept(sent, key, event.eid)
         self._expect([sent])
@@ -271,30 +268,6 @@ class Engine(Questions):
                 if item is not None:
                     self.workers.expect(item, self.options.fuel_limit)
             self.workers.start()
-
-    def _check_room(self, pico: str) -> None:
-        """Raises Overloaded when so much waits that a sender has to come back later."""
-        store = self.store
-        if store.waiting_count(pico) >= PICO_EVENTS_MAX or self._is_full(pico):
-            raise Overloaded("too many events wait for this pico", "send it again later")
-        if store.waiting_count() >= WAITING_EVENTS_MAX:
-            raise Overloaded("too many events wait for this engine", "send it again later")
-
-    def _is_full(self, pico: str) -> bool:
-        """Whether no memory is left for what waits."""
-        total = self.store.waiting_bytes()
-        if total < PICO_BYTES_MAX:
-            return False
-        return total >= WAITING_BYTES_MAX or self.store.waiting_bytes(pico) >= PICO_BYTES_MAX
-
-    def _with_room(self, sent: list[Sent]) -> list[Sent]:
-        """What picos send each other, but for what a full inbox has no room for.
-
-        A pico that multiplies its own events would otherwise fill the memory of all.
-        """
-        kept = [item for item in sent if not self._is_full(item.pico)]
-        self.dropped += len(sent) - len(kept)
-        return kept
 
     def _sent(self, pico: str, event: Event) -> Sent:
         return Sent(pico, encode_input(event), self._world.now_ms(), self._seed(), event)
@@ -585,7 +558,7 @@ class Engine(Questions):
             rows,
             new,
             arrival,
-            self._with_room(batch.sent) if batch.sent else batch.sent,
+            self.room.fitting(batch.sent) if batch.sent else batch.sent,
             batch.outgoing,
             indices.channels,
             indices.timed,

@@ -1,9 +1,9 @@
 //! One guest by direct calls of libwasmtime: in, out, and the host functions that most events need.
 //!
 //! What the boundary means is said in `picomesh.sandbox.boundary`. Here stand the same checks, in
-//! the same order, and only the way of a guest that keeps to them: whatever else happens (a trap, no
-//! fuel, an import that is not here, an effect of another kind) ends the run as `Left`, and Python
-//! runs the event again and decides what it comes to.
+//! the same order, and only the way of a guest that keeps to them: whatever else happens (a trap,
+//! no fuel, an import that is not here, an effect of another kind) ends the run as `Left`, and
+//! Python runs the event again and decides what it comes to.
 
 const std = @import("std");
 const bytes = @import("bytes.zig");

@@ -1,5 +1,5 @@
-//! Packs of receipts and their blocks (history.md §2) as `picomesh.store.packing` makes them, before
-//! they are compressed. Every receipt comes with the packet that its event left.
+//! Packs of receipts and their blocks (history.md §2) as `picomesh.store.packing` makes them,
+//! before they are compressed. Every receipt comes with the packet that its event left.
 
 const std = @import("std");
 const bytes = @import("bytes.zig");

@@ -44,7 +44,7 @@ class Counts:
             *_metric("picomesh_waiting_deliveries", "gauge", {"": len(engine.store.outgoing())}),
             *_metric("picomesh_waiting_bytes", "gauge", {"": engine.store.waiting_bytes()}),
             *_metric("picomesh_picos_in_trouble", "gauge", {"": len(engine.troubles())}),
-            *_metric("picomesh_dropped_events_total", "counter", {"": engine.dropped}),
+            *_metric("picomesh_dropped_events_total", "counter", {"": engine.room.dropped}),
             *_metric("picomesh_transitions_total", "counter", _labelled("outcome", self.outcomes)),
             *_metric("picomesh_fuel_total", "counter", {"": self.fuel}),
             *_metric("picomesh_queries_total", "counter", {"": self.queries}),
