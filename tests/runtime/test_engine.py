@@ -469,7 +469,7 @@ def test_a_failing_store_loses_nothing_and_records_nothing(tmp_path: Path) -> No
 
 
 def test_the_kill_switch_writes_no_receipt_and_the_event_waits() -> None:
-    options = Options(kill_after_ms=30, fuel_limit=10**15)
+    options = Options(kill_after_ms=200, fuel_limit=10**15)
     with Engine.ephemeral(options) as engine:
         engine.create("me")
         install(engine, Guest(handle="(loop $again (br $again))"))
