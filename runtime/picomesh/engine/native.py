@@ -99,10 +99,11 @@ class FromKernel(Performed):
 
     __slots__ = ("_eid", "_packet", "_rids", "is_plain", "packet")
 
-    def __init__(self, packet: Packet, recipe: Recipe, eid: str) -> None:
+    def __init__(self, packet: Packet, rids: Sequence[str], eid: str) -> None:
+        """`rids` are those of the recipe, `eid` that of the event."""
         self._packet = packet
         self.packet = packet.data
-        self._rids = recipe.rids
+        self._rids = rids
         self._eid = eid
         self._core = None
         self.core_bytes = packet.core
@@ -110,6 +111,10 @@ class FromKernel(Performed):
         self.post = block_cid_of_digest(packet.post)
         self.cid = block_cid_of_digest(packet.core_digest)
         self.others = {}
+
+    def parts(self) -> tuple[bytes, list[str], str]:
+        """What it can be made of again."""
+        return self.packet, list(self._rids), self._eid
 
     @property
     def outcome(self) -> str:
@@ -143,7 +148,7 @@ class FromKernel(Performed):
         return object.__getattribute__(self, name)
 
 
-def transition_of(packet: Packet, rids: list[str], eid: str) -> Transition:
+def transition_of(packet: Packet, rids: Sequence[str], eid: str) -> Transition:
     """What the run came to."""
     effects: list[Effect] = []
     logs: list[LogLine] = []
@@ -192,7 +197,7 @@ class Native:
         packet = Packet(data)
         if not packet.is_whole:
             return transition_of(packet, recipe.rids, given.eid)
-        done = FromKernel(packet, recipe, given.eid)
+        done = FromKernel(packet, recipe.rids, given.eid)
         programs.views.follow(work.pre, done.post)
         return done
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 import marshal
 from typing import Any, cast
 
+from picomesh.engine.native import FromKernel
 from picomesh.engine.performed import Performed
+from picomesh.kernel.packet import Packet
 from picomesh.ledger.cid import Cid, trusted_cid
 from picomesh.transition import Effect, LogLine, Transition
 
+_KERNEL_PARTS = 3  # of a transition that the kernel performed
+
 
 def pack(performed: Performed) -> bytes:
+    if isinstance(performed, FromKernel):
+        return marshal.dumps(performed.parts())
     done = performed.transition
     return marshal.dumps(
         (
@@ -35,9 +41,11 @@ def pack(performed: Performed) -> bytes:
 
 
 def unpack(data: bytes) -> Performed:
-    core, post, others, record, values, removed, nodes, replaced, run, effects, logs, rest = cast(
-        "tuple[Any, ...]", marshal.loads(data)
-    )
+    parts = cast("tuple[Any, ...]", marshal.loads(data))
+    if len(parts) == _KERNEL_PARTS:
+        packet, rids, eid = parts
+        return FromKernel(Packet(packet), rids, eid)
+    core, post, others, record, values, removed, nodes, replaced, run, effects, logs, rest = parts
     outcome, fuel, writes = run
     rules, answer, message = rest
     done = Transition(

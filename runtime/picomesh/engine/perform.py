@@ -60,7 +60,10 @@ def perform(programs: Programs, blocks: Blocks, work: Work) -> Performed:
     """Runs one transition. Raises NeedsAnswer, EngineFault, ModuleNotAdmitted."""
     known = programs.ahead.take(work) if programs.ahead else None
     if known is not None:
-        programs.views.advance(work.pre, known.post, known.transition.writes)
+        if known.is_plain:
+            programs.views.follow(work.pre, known.post)
+        else:
+            programs.views.advance(work.pre, known.post, known.transition.writes)
         return known
     layered = Layered(blocks)
     ran = programs.native.perform(programs, layered, work)
