@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,7 @@ def _one(histories: Histories, pico: str, first: int, last: int | None, progress
 
     source = histories.source
     start = source.start(pico, first) if isinstance(source, ExportedHistories) else first
+    gc.freeze()  # what is loaded stays: Python need not look for garbage in it again and again
     return rerun(source, histories.engine, histories.programs, pico, start, last, progress)
 
 

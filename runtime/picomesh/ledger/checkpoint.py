@@ -73,8 +73,7 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
 def decode_checkpoint(data: bytes) -> Checkpoint:
     """Reads a checkpoint and checks its signature. Raises CodecError."""
     fields = Fields(data, _FIELDS)
-    if fields.any("v") != VERSION:
-        raise FieldError("v", f"version {fields.any('v')!r}, this code reads {VERSION}")
+    fields.version(VERSION)
     checkpoint = Checkpoint(
         pico=fields.text("pico"),
         size=fields.natural("size"),

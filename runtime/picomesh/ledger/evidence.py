@@ -86,8 +86,7 @@ def _read_root(data: bytes) -> tuple[Links, Links]:
     fields = Fields(data, _FIELDS)
     if fields.text("kind") != KIND:
         raise FieldError("kind", f"{fields.text('kind')!r} is not evidence")
-    if fields.any("v") != VERSION:
-        raise FieldError("v", f"version {fields.any('v')!r}, this code reads {VERSION}")
+    fields.version(VERSION)
     rows = fields.any("receipts")
     if not isinstance(rows, list) or len(rows) != 2:
         raise FieldError("receipts", "not two")

@@ -65,8 +65,7 @@ def decode_export(data: bytes) -> Export:
     fields = Fields(data, _FIELDS)
     if fields.text("kind") != KIND:
         raise FieldError("kind", f"{fields.text('kind')!r} is not a history")
-    if fields.any("v") != VERSION:
-        raise FieldError("v", f"version {fields.any('v')!r}, this code reads {VERSION}")
+    fields.version(VERSION)
     rows = fields.any("picos")
     if not isinstance(rows, list):
         raise FieldError("picos", "not a list")

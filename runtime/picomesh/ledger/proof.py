@@ -69,8 +69,7 @@ def decode_proof(data: bytes) -> Proof:
     fields = Fields(data, _FIELDS)
     if fields.text("kind") != KIND:
         raise FieldError("kind", f"{fields.text('kind')!r} is not a proof")
-    if fields.any("v") != VERSION:
-        raise FieldError("v", f"version {fields.any('v')!r}, this code reads {VERSION}")
+    fields.version(VERSION)
     before = fields.any("before")
     return Proof(
         receipt=read_links(fields.any("receipt"), "receipt"),

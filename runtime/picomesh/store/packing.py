@@ -11,16 +11,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import Any, Protocol
-
-import cbor2
+from typing import Protocol
 
 from picomesh.kernel.group import Group
-from picomesh.ledger.cid import CID_BYTES, Cid, raw_cid_of_block, raw_cid_of_bytes
+from picomesh.ledger.cid import CID_BYTES, Cid, raw_cid_of_block
 from picomesh.ledger.pieces import head, known_text, number, octets
 from picomesh.ledger.receipt import Receipt
-from picomesh.store.errors import DamagedStore
 
 PACK_RECEIPTS_MIN = 16  # fewer lie in rows of their own
 PACK_RECEIPTS_MAX = 256  # reading one receipt reads its whole pack
@@ -108,14 +104,6 @@ class Pack:
     data: bytes
     nodes: bytes
     runs: list[tuple[str, int, int]]  # pico, first seq, number of receipts
-
-
-@dataclass(slots=True)
-class Opened:
-    """What lies in a pack; each block has the name that its bytes give."""
-
-    receipts: dict[tuple[str, int], StoredReceipt] = field(default_factory=dict)
-    blocks: dict[bytes, bytes] = field(default_factory=dict)
 
 
 def staying(receipts: Iterable[NewReceipt]) -> set[bytes]:
@@ -242,79 +230,6 @@ def _cut(data: bytes, names: list[bytes]) -> tuple[bytes, bytes]:
             places.append(b"\x00")
     rest.append(data[at:])
     return b"".join(rest), b"".join(places)
-
-
-def _mend(data: bytes, names: Iterable[bytes], places: Iterable[int]) -> bytes:
-    """What `_cut` was given."""
-    for place, name in sorted(zip(places, names, strict=True)):
-        if place:
-            data = data[:place] + name + data[place:]
-    return data
-
-
-def open_pack(pack: int, data: object, nodes: object) -> Opened:
-    """Reads a pack. Raises DamagedStore."""
-    opened = Opened()
-    try:
-        if not isinstance(data, bytes) or not isinstance(nodes, bytes):
-            raise ValueError("not bytes")
-        inflate = zlib.decompressobj()
-        plain = inflate.decompress(data, _OPENED_BYTES_MAX)
-        if not inflate.eof or inflate.unused_data:
-            raise ValueError("not one whole stream")
-        match _list(plain):
-            case [[*receipts], [*packed]]:
-                for block in (*packed, *_list(nodes)):
-                    opened.blocks[raw_cid_of_block(block)] = block
-                _open_receipts(receipts, opened)
-            case _:
-                raise ValueError("not receipts and nodes")
-    except (ValueError, TypeError, zlib.error, cbor2.CBORDecodeError) as problem:
-        raise DamagedStore(f"pack {pack} is damaged", "bring the home back") from problem
-    return opened
-
-
-def _list(data: bytes) -> list[Any]:
-    stream = BytesIO(data)
-    items = cbor2.load(stream)
-    if not isinstance(items, list) or stream.read(1):
-        raise ValueError("not one list")
-    return items
-
-
-def _open_receipts(items: list[Any], opened: Opened) -> None:
-    """Each receipt with its blocks; the names that were cut out follow from what is there."""
-    before: dict[str, bytes] = {}
-    for item in items:
-        match item:
-            case [str(pico), int(seq), bytes(core), bytes(envelope), [int(place), *places], *made]:
-                names = [before.get(pico, _NO_NAME)]
-                for block in made:
-                    if isinstance(block, bytes):
-                        names.append(raw_cid_of_block(block))
-                        opened.blocks[names[-1]] = block
-                    else:
-                        (value,) = block
-                        opened.blocks[raw_cid_of_bytes(value)] = value
-                core = _mend(core, names, places)
-                name = before[pico] = raw_cid_of_block(core)
-                envelope = _mend(envelope, [name], [place])
-                opened.receipts[pico, seq] = StoredReceipt(pico, seq, core, envelope)
-            case _:
-                raise ValueError("not a receipt with its blocks")
-
-
-def names_of(opened: Opened) -> list[bytes]:
-    """The column `names` of a pack, name by name and in no order."""
-    return sorted(raw[_NAME] for raw in opened.blocks)
-
-
-def runs_of(opened: Opened) -> list[tuple[str, int, int]]:
-    """The rows of `packed` that lead to a pack."""
-    runs: dict[str, list[int]] = {}
-    for pico, seq in sorted(opened.receipts):
-        runs.setdefault(pico, [seq, 0])[1] += 1
-    return [(pico, first, count) for pico, (first, count) in runs.items()]
 
 
 def name_in_pack(cid: Cid) -> bytes:
