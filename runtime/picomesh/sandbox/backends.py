@@ -117,7 +117,7 @@ def _set_common(config: wasmtime.Config, options: BackendOptions) -> None:
 def _set_pool(config: wasmtime.Config) -> None:
     """Memory for instances, mapped once; a slot costs address space, and memory once used.
 
-    A guest's stack and data lie at low addresses (docs/performance.md §3): what is below
+    A guest's stack and data lie at low addresses (docs/performance.md §4): what is below
     POOL_RESIDENT_BYTES is overwritten for the next instance, the rest is given back to the
     system, which costs two microseconds for each page when it is used again.
     """

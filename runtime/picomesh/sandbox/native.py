@@ -1,4 +1,4 @@
-"""The C functions of libwasmtime that an event needs, called directly (docs/performance.md §2).
+"""The C functions of libwasmtime that an event needs, called directly (docs/performance.md §3).
 
 wasmtime-py rebuilds types and wraps every export at each call, which takes ten times as long as
 the work itself. These are the same functions of the same library through a second handle, with
