@@ -45,6 +45,7 @@ KILL_AFTER_MS = 60_000
     show_default=True,
     help="Processes that run transitions of many picos side by side.",
 )
+@click.option("--no-kernel", is_flag=True, help="Run every event in Python: slower, same receipts.")
 @home_option
 @backend_option
 def engine(
@@ -56,6 +57,7 @@ def engine(
     kill_after_ms: int,
     compile_ms_max: int | None,
     workers: int,
+    no_kernel: bool,
     home: Path | None,
     backend: str,
 ) -> None:
@@ -79,6 +81,7 @@ def engine(
         kill_after_ms=kill_after_ms,
         compile_ms_max=compile_ms_max,
         workers=workers,
+        kernel=not no_kernel,
     )
     address = Address(host, port, admin_from_anywhere)
     serve(home or default_home(), options, address, lambda port, token: _say(host, port, token))

@@ -131,7 +131,7 @@ class Engine(Questions):
             str(home.database),
             str(home.cache),
             options.backend,
-            "plain" if options.plain else "",
+            "plain" if options.plain else "kernel" if options.kernel else "",
             *("" if number is None else str(number) for number in numbers),
         ]
         try:

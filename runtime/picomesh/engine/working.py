@@ -104,14 +104,14 @@ class WorkerProcess:
 
 def main(arguments: list[str]) -> int:
     """Orders from standard input, results to standard output, until the input ends."""
-    database, cache, backend, plain, kill_after_ms, compile_ms_max = arguments
+    database, cache, backend, way, kill_after_ms, compile_ms_max = arguments
     options = BackendOptions(
         backend,
         int(kill_after_ms) if kill_after_ms else None,
-        plain == "plain",
+        way == "plain",
         int(compile_ms_max) if compile_ms_max else None,
     )
-    programs = Programs(open_sandbox(options, Path(cache)))
+    programs = Programs(open_sandbox(options, Path(cache)), kernel=way == "kernel")
     with closing(Store.reader(Path(database))) as store:
         worker = WorkerProcess(store, programs, sys.stdout.buffer)
         source = sys.stdin.buffer
