@@ -104,6 +104,67 @@ def test_a_guest_that_breaks_a_rule_is_left_to_python(name: str) -> None:
         assert receipt.core.outcome != "ok" and receipt.core.writes == ()
 
 
+def asking() -> dict[str, Guest]:
+    """Guests that do in a query what only an event may do, or what the kernel leaves to Python."""
+    made: dict[str, Guest] = {}
+    for name, fields in {
+        "writes": "(call $put {path} {path})",
+        "removes": "(call $delete {path})",
+        "directs": "(call $emit {directive})",
+        "logs": "(call $emit {log})",
+        "throws": "(call $emit {throw})",
+        "traps": "(unreachable)",
+        "never ends": "(loop $again (br $again))",
+        "reads outside": "(call $get (i32.const -16) (i32.const 100) (i32.const 200))",
+        "scans": "(call $scan {path} {path} (i32.const 5) (i32.const 200))",
+    }.items():
+        guest = made[name] = Guest(
+            rid="t", manifest={"shares": [{"name": "n", "kind": "function", "args": []}]}
+        )
+        guest.query = fields.format(
+            path=guest.data(b"ent/n"),
+            directive=guest.message(kind="directive", name="x", options={}, rule="r"),
+            log=guest.message(kind="log", level="info", message="", value=1, rule="r"),
+            throw=guest.message(kind="throw", message="no"),
+        )
+    return made
+
+
+@pytest.mark.parametrize("name", asking())
+def test_a_query_that_does_more_than_read_is_left_to_python(name: str) -> None:
+    engine, pico = engine_with(asking()[name], fuel_limit=FUEL_LIMIT)
+    other, _ = engine_with(asking()[name], fuel_limit=FUEL_LIMIT, kernel=False)
+    with engine, other:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernel_of(engine).library, "query", never_more(engine))
+            mine = engine.run_query(pico, "t", "n")
+        theirs = other.run_query(pico, "t", "n")
+        assert mine == theirs
+
+
+def never_more(engine: Engine) -> Any:
+    """The kernel's query, which must give up."""
+    real = kernel_of(engine).library.query
+
+    def query(*arguments: Any) -> int:
+        assert real(*arguments) == 0
+        return 0
+
+    return query
+
+
+def test_a_query_is_answered_alike_and_costs_the_same() -> None:
+    engine, pico = engine_with(counter())
+    other, _ = engine_with(counter(), kernel=False)
+    with engine, other:
+        for _ in range(3):
+            mine, theirs = (it.run_query(pico, "t", "n") for it in (engine, other))
+            assert mine == theirs and mine.outcome == "ok"
+            engine.send(pico, "a", "b")
+            other.send(pico, "a", "b")
+        assert engine.query(pico, "t", "n") == 3
+
+
 def test_the_fuel_of_an_event_ends_at_the_same_unit() -> None:
     """One unit less than it takes, and it is Python that says so."""
     engine, pico = engine_with(counter())

@@ -17,15 +17,15 @@ from picomesh.engine.records import Layered
 from picomesh.kernel.library import Again, Read
 from picomesh.kernel.library import Recipe as KernelRecipe
 from picomesh.kernel.packet import Packet, wanted_of
-from picomesh.ledger.cid import block_cid_of_digest, bytes_cid_of_digest
+from picomesh.ledger.cid import Cid, block_cid_of_digest, bytes_cid_of_digest
 from picomesh.ledger.receipt import same_for_cores
 from picomesh.ledger.value import decode_plain, utf8
 from picomesh.sandbox.direct import DirectProgram, DirectSandbox
 from picomesh.sandbox.interface import Sandbox
-from picomesh.transition import Effect, LogLine, Ruleset, Transition
+from picomesh.transition import Circumstances, Effect, LogLine, Query, Ruleset, Transition
 from picomesh.transition.attempt import DISPATCH_FUEL, START_FUEL, rules_of
 from picomesh.transition.calls import log_line
-from picomesh.transition.messages import same_for_events
+from picomesh.transition.messages import entry_seed, question_message, same_for_events
 
 if TYPE_CHECKING:
     from picomesh.engine.programs import Programs
@@ -36,6 +36,7 @@ Sees: TypeAlias = "Sequence[Ruleset]"  # the rulesets that an event concerns, in
 
 RECIPES_MAX = 16  # of one view: who sends events chooses their names
 KINDS_MAX = 64  # of one recipe: and so does a ruleset with what it raises
+_CORE_AND_INPUT_PARTS = 7  # of a recipe
 _PAUSE_MAX = 64  # events of a kind between two tries
 
 
@@ -56,6 +57,17 @@ class Recipe:
         parts = map(_part, (first, code, second, last, *inputs))
         kind = self._kind(work.pico, given, sees)
         self.kernel = KernelRecipe(loop.kernel.library, b"".join((*parts, kind)))
+
+    @classmethod
+    def of_query(cls, loop: Loop, ruleset: Ruleset) -> Recipe:
+        """One for queries, which have no event and come to no core."""
+        made = cls.__new__(cls)
+        made._loop, made._rulesets, made.rids = loop, [ruleset], [ruleset.rid]
+        made.kinds, made.pause, made.tries = 1, 0, 1
+        nothing, none = _part(b""), _word(0)
+        row = _word(1) + made._row(ruleset) + 2 * nothing + none
+        made.kernel = KernelRecipe(loop.kernel.library, _CORE_AND_INPUT_PARTS * nothing + row)
+        return made
 
     def add(self, pico: str, raised: Event, sees: Sees) -> None:
         """A kind of event that rules of it raise."""
@@ -89,6 +101,10 @@ class Recipe:
         address = self._loop.prepare(ruleset.program).to_bytes(8, "little")
         rid, spaces = ruleset.rid.encode(), ruleset.spaces
         return address + b"".join(map(_part, (rid, spaces[b"ent/"], spaces[b"select/"])))
+
+    @property
+    def first(self) -> Ruleset:
+        return self._rulesets[0]
 
     def gave_up(self) -> None:
         self.pause = self.tries = min(2 * self.tries, _PAUSE_MAX)
@@ -200,6 +216,45 @@ class Native:
         done = FromKernel(packet, recipe.rids, given.eid)
         programs.views.follow(work.pre, done.post)
         return done
+
+    def ask(
+        self,
+        programs: Programs,
+        blocks: Blocks,
+        root: Cid,
+        query: Query,
+        given: Circumstances,
+    ) -> Transition | None:
+        """A query that only reads; or nothing."""
+        loop = self._loop
+        if loop is None or given.tape:
+            return None
+        layered = Layered(blocks)
+        view = programs.views.at(root)
+        recipe = view.recipes.get(("query", query.rid))
+        if recipe is None:
+            installed = programs.installed(programs.state(layered, root), layered)
+            ruleset = next((item for item in installed if item.rid == query.rid), None)
+            if ruleset is None:
+                return None
+            if len(view.recipes) >= RECIPES_MAX:
+                view.recipes.clear()
+            recipe = view.recipes["query", query.rid] = Recipe.of_query(loop, ruleset)
+        if recipe.pause:
+            recipe.pause -= 1
+            return None
+        if loop.clock is not None:
+            loop.clock.need()
+        message = question_message(query, recipe.first, given, entry_seed(given.seed, 1))
+        found = loop.kernel.query(
+            recipe.kernel, _reader(layered), given.fuel_limit, root.digest, message
+        )
+        if found is None:
+            recipe.gave_up()
+            return None
+        recipe.tries = 1
+        fuel, answer = found
+        return Transition("ok", fuel, answer=answer)
 
     def again(
         self, programs: Programs, blocks: Blocks, work: Work, rows: Sequence[bytes]

@@ -24,7 +24,7 @@ from picomesh.engine.options import Options
 from picomesh.engine.perform import acts_of
 from picomesh.engine.performed import Work
 from picomesh.engine.programs import Programs
-from picomesh.engine.records import Layered
+from picomesh.engine.records import Layered, PicoState
 from picomesh.ledger.cid import cid_of_bytes
 from picomesh.ledger.signature import SEED_BYTES
 from picomesh.ledger.tree import EMPTY_ROOT
@@ -99,7 +99,6 @@ class Questions(Lookup):
         pico = self.find(pico)
         state = self.state(pico)
         blocks = Layered(self.store)
-        rulesets = [self.programs.ruleset(record, blocks) for record in state.rulesets()]
         eci = eci or self.eci(pico)
         self._check_policy(pico, eci, "query", rid, name, sender)
         given_args = encode_given(args, "the arguments")
@@ -112,21 +111,13 @@ class Questions(Lookup):
         else:
             asker.begin()
         query = transition.Query(eci, rid, name, given_args, self.new_eid())
-        asked = Event(eci, rid, name, given_args, query.eid, self.host)
         tape = asker.tape if nested is None else []
         began_us = self._world.elapsed_us()
         while True:
-            given = Circumstances(
-                pico,
-                self.host,
-                *moment,
-                self.options.fuel_limit if nested is None else nested.fuel_left,
-                STACK_WORDS_MAX,
-                tape,
-                acts_of(self.programs, blocks, self._work(pico, asked, *moment)),
-            )
+            fuel = self.options.fuel_limit if nested is None else nested.fuel_left
+            given = Circumstances(pico, self.host, *moment, fuel, STACK_WORDS_MAX, tape)
             try:
-                done = transition.ask(self.programs.sandbox, state, query, rulesets, given)
+                done = self._ask(state, blocks, query, given)
             except NeedsAnswer as need:
                 answer = self._answer(asker, pico, need, nested is None)
                 tape.append(transition.Answer(need.question, answer))
@@ -136,6 +127,20 @@ class Questions(Lookup):
                     nested.fuel_left -= done.fuel
                 self.query_lines.add(pico, moment[0], done)
                 return done
+
+    def _ask(
+        self, state: PicoState, blocks: Layered, query: transition.Query, given: Circumstances
+    ) -> Transition:
+        """Raises NeedsAnswer."""
+        programs = self.programs
+        found = programs.native.ask(programs, blocks, state.root, query, given)
+        if found is not None:
+            return found
+        asked = Event(query.eci, query.rid, query.name, query.args, query.eid, given.host)
+        work = self._work(given.pico, asked, given.time_ms, given.seed)
+        given.acts = acts_of(programs, blocks, work)
+        installed = programs.installed(state, blocks)
+        return transition.ask(programs.sandbox, state, query, installed, given)
 
     # -- answers
 

@@ -260,6 +260,39 @@ pub const Machine = struct {
         try self.many.add(self.out.items());
     }
 
+    /// Asks the recipe's one ruleset. The length of fuel and answer in `out`, or 0.
+    pub fn query(
+        self: *Machine,
+        recipe: *const Recipe,
+        given: *Given,
+        message: []const u8,
+    ) usize {
+        self.ask(recipe, given, message) catch return 0;
+        given.out = @intFromPtr(self.out.data.ptr);
+        return self.out.len;
+    }
+
+    fn ask(
+        self: *Machine,
+        recipe: *const Recipe,
+        given: *const Given,
+        message: []const u8,
+    ) guest.Left!void {
+        self.forest.tidy();
+        self.run.begin(&given.pre, given.fuel_limit, true);
+        const store = try self.run.open();
+        defer self.run.close(store);
+        try self.run.charge(self.limits.dispatch_fuel);
+        try self.run.turnTo(&recipe.rulesets.items[0], 0);
+        self.run.message.reset();
+        try self.run.message.add(message);
+        const said = try self.run.enter();
+        const fuel = given.fuel_limit - self.run.fuel;
+        self.out.reset();
+        std.mem.writeInt(i64, (try self.out.extend(8))[0..8], fuel, .little);
+        try self.out.add(self.run.bytesOf(said));
+    }
+
     const Texts = struct { eid: []const u8, attrs: []const u8, input: []const u8 };
 
     fn perform(
@@ -269,7 +302,7 @@ pub const Machine = struct {
         texts: *const Texts,
     ) guest.Left!void {
         self.forest.tidy();
-        self.run.begin(&given.pre, given.fuel_limit);
+        self.run.begin(&given.pre, given.fuel_limit, false);
         if (!try self.enterAll(recipe, given, texts)) return;
         try self.findWrites();
         var post = given.pre;

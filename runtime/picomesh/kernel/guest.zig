@@ -75,6 +75,7 @@ pub const Limits = extern struct {
     effect_bytes_max: u64,
     effects_max: u64,
     event_bytes_max: u64,
+    request_bytes_max: u64,
     answer_bytes_max: u64,
     stack_words_max: i64,
     dispatch_fuel: i64,
@@ -113,7 +114,7 @@ const Guest = struct {
     realloc: Extern,
     fuel: Extern,
     stack: Extern,
-    handle: Extern,
+    enter: Extern, // `handle`, or `query`
 };
 
 const guests_max = 64; // of one event, and so on: more are left to Python
@@ -139,11 +140,13 @@ pub const Run = struct {
     guest_count: usize = 0,
     ruleset: *const Ruleset = undefined,
     guest: *Guest = undefined, // that runs now
+    is_query: bool = false, // then it may change nothing
     is_allocating: bool = false,
     has_left: bool = false,
 
-    pub fn begin(self: *Run, root: *const Digest, fuel_limit: i64) void {
+    pub fn begin(self: *Run, root: *const Digest, fuel_limit: i64, is_query: bool) void {
         self.root = root.*;
+        self.is_query = is_query;
         self.fuel = fuel_limit;
         self.kept.reset();
         self.write_count = 0;
@@ -192,13 +195,15 @@ pub const Run = struct {
     /// It is given the message; where its answer lies in `kept`.
     pub fn enter(self: *Run) Left!Kept {
         const count: i64 = @intCast(self.message.len);
-        if (self.message.len > self.limits.event_bytes_max) return error.Left;
+        const limits = self.limits;
+        const bytes_max = if (self.is_query) limits.request_bytes_max else limits.event_bytes_max;
+        if (self.message.len > bytes_max) return error.Left;
         try self.charge(count * self.limits.message_byte_fuel);
         self.giveMeter();
         var values: [2]Raw = undefined;
         values[0] = .{ .i32 = @bitCast(try self.give(self.message.items())) };
         values[1] = .{ .i32 = @intCast(self.message.len) };
-        try self.call(&self.guest.handle.of.func, &values);
+        try self.call(&self.guest.enter.of.func, &values);
         self.fuel = self.fuelLeft();
         if (self.fuel < 0) return error.Left;
         return self.lift(@bitCast(values[0].i32));
@@ -214,7 +219,8 @@ pub const Run = struct {
         try self.find(&instance, "cabi_realloc", &self.guest.realloc);
         try self.find(&instance, "pico-1:fuel", &self.guest.fuel);
         try self.find(&instance, "pico-1:stack", &self.guest.stack);
-        try self.find(&instance, "handle", &self.guest.handle);
+        const name = if (self.is_query) "query" else "handle";
+        try self.find(&instance, name, &self.guest.enter);
     }
 
     fn find(self: *Run, instance: *const Instance, name: []const u8, into: *Extern) Left!void {
@@ -378,6 +384,7 @@ pub const Run = struct {
     }
 
     fn keepWrite(self: *Run, write: Written) Left!void {
+        if (self.is_query) return error.Left;
         if (self.written(self.path(&write))) |before| {
             before.* = write;
             return;
@@ -397,6 +404,7 @@ pub const Run = struct {
     }
 
     fn emit(self: *Run, values: [*]Raw) Left!void {
+        if (self.is_query) return error.Left;
         const data = try self.slice(
             @bitCast(values[0].i32),
             @bitCast(values[1].i32),

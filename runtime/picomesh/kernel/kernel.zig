@@ -14,7 +14,7 @@ const tree = @import("tree.zig");
 const value = @import("value.zig");
 
 /// Python counts up with every change of what crosses here.
-const interface = 2;
+const interface = 3;
 
 export fn kernel_interface() u32 {
     return interface;
@@ -88,6 +88,16 @@ export fn kernel_again(
     count: usize,
 ) usize {
     return machine.again(recipe, given, rows[0..count]);
+}
+
+export fn kernel_query(
+    machine: *event.Machine,
+    recipe: *const event.Recipe,
+    given: *event.Given,
+    message: [*]const u8,
+    count: usize,
+) usize {
+    return machine.query(recipe, given, message[0..count]);
 }
 
 export fn kernel_many_bytes(machine: *const event.Machine) usize {

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INTERFACE = 2  # of kernel.zig
+INTERFACE = 3  # of kernel.zig
 HOST_FUNCTIONS = ("get", "put", "emit", "delete")  # those it has, by their numbers
 _OTHER = len(HOST_FUNCTIONS)
 _GIVEN = struct.Struct("<qqQQQQQ32s32s32sQ")  # event.zig: Given
@@ -76,6 +76,8 @@ class Library:
                 setattr(self, name.removeprefix("kernel_"), function)
             self.event: Any = slow.kernel_event
             self.event.restype, self.event.argtypes = _SIZE, _EVENT_PARAMETERS
+            self.query: Any = slow.kernel_query
+            self.query.restype, self.query.argtypes = _SIZE, _AGAIN_PARAMETERS
             self.again: Any = slow.kernel_again
             self.again.restype, self.again.argtypes = _SIZE, _AGAIN_PARAMETERS
             self._cffi: Any = importlib.import_module("cffi").FFI()
@@ -214,6 +216,32 @@ class Kernel:
             self._read = None
             self._lock.release()
 
+    def query(
+        self, recipe: Recipe, read: Read, fuel_limit: int, pre: bytes, message: bytes
+    ) -> tuple[int, bytes] | None:
+        """Fuel and answer of a query to the recipe's ruleset; None when Python has to run it."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            self._read = read
+            none = bytes(32)
+            _GIVEN.pack_into(
+                *(self._given, 0, fuel_limit, 0, 0, False, 0, 0, 0, none, pre, none, 0)
+            )
+            count = self.library.query(
+                self._machine, recipe.address, self._given_at, message, len(message)
+            )
+            self._raise_interrupt()
+            if not count:
+                return None
+            data = ctypes.string_at(self._words[_OUT_WORD], count)
+            return int(_FUEL.unpack_from(data)[0]), data[_FUEL.size :]
+        except struct.error:  # as in `event`
+            return None
+        finally:
+            self._read = None
+            self._lock.release()
+
     def again(
         self,
         recipe: Recipe,
@@ -267,6 +295,7 @@ class Kernel:
 
 
 _WORD = struct.Struct("<I")
+_FUEL = struct.Struct("<q")
 
 
 def packets_of(data: bytes) -> Iterator[bytes]:

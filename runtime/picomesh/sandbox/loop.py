@@ -55,7 +55,8 @@ class Loop:
         """`event_prices`: fuel for each event offered to a ruleset, and for each instance."""
         numbers = (
             *(limits.PATH_BYTES_MAX, limits.VALUE_BYTES_MAX, limits.EFFECT_BYTES_MAX),
-            *(limits.EFFECTS_MAX, limits.EVENT_BYTES_MAX, limits.ANSWER_BYTES_MAX),
+            *(limits.EFFECTS_MAX, limits.EVENT_BYTES_MAX),
+            *(limits.REQUEST_BYTES_MAX, limits.ANSWER_BYTES_MAX),
             *(STACK_WORDS_MAX, *event_prices, MESSAGE_BYTE_FUEL, GET.result_byte_price),
             0 if clock is None else DEADLINE,
         )

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from pico_abi.limits import CALL_DEPTH_MAX
-from picomesh.ledger.cid import digest_of
 from picomesh.ledger.errors import CodecError
 from picomesh.ledger.value import Value, decode_value, encode_value
 from picomesh.sandbox.interface import (
@@ -22,7 +21,12 @@ from picomesh.sandbox.interface import (
     Thrown,
 )
 from picomesh.transition.calls import Calls
-from picomesh.transition.messages import event_message, query_message
+from picomesh.transition.messages import (
+    entry_seed,
+    event_message,
+    query_message,
+    question_message,
+)
 from picomesh.transition.model import (
     Circumstances,
     Effect,
@@ -237,24 +241,13 @@ class Attempt:
         return next((item for item in self.rulesets if item.rid == rid), None)
 
     def _query_message(self, ruleset: Ruleset, eci: str, name: str, args: bytes) -> bytes:
-        return query_message(
-            eci=eci,
-            txn=self.eid,
-            url=ruleset.url,
-            host=self.given.host,
-            kind=None,
-            name=name,
-            pico=self.given.pico,
-            seed=self._next_seed(),
-            time_ms=self.given.time_ms,
-            args=args,
-            config=ruleset.config_bytes,
-        )
+        query = Query(eci, ruleset.rid, name, args, self.eid)
+        return question_message(query, ruleset, self.given, self._next_seed())
 
     def _next_seed(self) -> bytes:
         """Each entry into a guest gets a seed of its own."""
         self._entered += 1
-        return digest_of(self.given.seed + self._entered.to_bytes(8, "big"))
+        return entry_seed(self.given.seed, self._entered)
 
     def guest(self, ruleset: Ruleset, caller: Calls | None, use: str = "") -> Guest:
         """The instance of a ruleset; each use of it as a module has an instance of its own."""

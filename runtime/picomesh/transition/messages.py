@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from picomesh.ledger.cid import digest_of
 from picomesh.ledger.pieces import head, key, number, octets
 from picomesh.ledger.value import utf8
-from picomesh.transition.model import Circumstances, Event, Ruleset
+from picomesh.transition.model import Circumstances, Event, Query, Ruleset
 
 _ECI, _EID, _TXN, _URL = key("eci"), key("eid"), key("txn"), key("url")
 _HOST, _NAME, _PICO, _SEED, _TIME = (key(name) for name in ("host", "name", "pico", "seed", "time"))
@@ -87,3 +88,25 @@ def query_message(
     ]
     count = 9 + (eci is not None) + (kind is not None)
     return bytes((0xA0 | count,)) + b"".join(fields)
+
+
+def question_message(query: Query, ruleset: Ruleset, given: Circumstances, seed: bytes) -> bytes:
+    """What `query` is given for a question from outside."""
+    return query_message(
+        eci=query.eci,
+        txn=query.eid,
+        url=ruleset.url,
+        host=given.host,
+        kind=None,
+        name=query.name,
+        pico=given.pico,
+        seed=seed,
+        time_ms=given.time_ms,
+        args=query.args,
+        config=ruleset.config_bytes,
+    )
+
+
+def entry_seed(seed: bytes, entered: int) -> bytes:
+    """The seed of the n-th entry into a guest, the first being 1."""
+    return digest_of(seed + entered.to_bytes(8, "big"))
