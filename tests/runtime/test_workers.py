@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from picomesh.engine import Engine, Options
+from picomesh.engine import Engine, Options, workers
 from picomesh.engine.errors import OperatorError
 from picomesh.engine.hands import Hand
 from picomesh.engine.history import verify_home
@@ -29,6 +29,12 @@ from wat_guests import Guest, counter, thrower
 
 PICOS = ("a", "b", "c", "d")
 Cores = dict[str, list[bytes]]
+
+
+@pytest.fixture(autouse=True)
+def worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events of these guests take little, and are run by workers all the same."""
+    monkeypatch.setattr(workers, "WORTH_FUEL", 0)
 
 
 def bad() -> Guest:
@@ -268,3 +274,27 @@ def test_a_reader_sees_what_is_durable_and_writes_nothing(tmp_path: Path) -> Non
         with pytest.raises(Exception, match="readonly"):
             reader.set_engine_key(b"k")
         reader.close()
+
+
+def test_events_that_take_little_are_left_to_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker would take of it costs as much to get back."""
+    monkeypatch.setattr(workers, "WORTH_FUEL", 300_000)
+    long = Guest("long", (("a", "long"),), handle="(call $count (i32.const 100000))")
+    long.functions = """(func $count (param $left i32)
+      (loop $next
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br_if $next (local.get $left))))"""
+    with Engine.open(tmp_path / "home", Options(workers=1)) as engine:
+        for name, guest in (("short", counter()), ("long", long)):
+            engine.create(name)
+            engine.install_module(name, guest.build())
+        assert engine.workers is not None
+        taken: dict[str, int] = {}
+        for name, event in (("short", "b"), ("long", "long")):
+            engine.send(name, "a", event)
+            before = engine.workers.taken
+            engine.send_many([Sending(name, "a", event)] * 20)
+            taken[name] = engine.workers.taken - before
+        assert taken["short"] == 0 and taken["long"] >= 15

@@ -333,18 +333,18 @@ class Engine(Questions):
         known = sent.given if sent is not None and sent.pico == pico else None
         if sent is None or not isinstance(known, Event) or known.eci != eci:
             event = self._event(eci, item.domain, item.name, item.attrs, item.eid)
-            return self._run_event(pico, event)
-        return self._run_up_to(pico, self.store.accept(sent))
+            return self._run_event(pico, event, self._world.now_ms(), self._seed())
+        return self._run_event(pico, known, sent.time_ms, sent.seed)
 
-    def _run_event(self, pico: str, event: Event) -> Response:
+    def _run_event(self, pico: str, event: Event, time_ms: int, seed: bytes) -> Response:
         """Runs an event behind all that waits for its pico.
 
         If that is nothing it is run without waiting itself, unless it has to: for an answer, or
         because this machine failed.
         """
-        time_ms, seed = self._world.now_ms(), self._seed()
         problem: BaseException | None = None
-        if self.workers is None and not self.store.waiting_count(pico):
+        is_expected = self.workers is not None and self.workers.expects(pico)
+        if not is_expected and not self.store.waiting_count(pico):
             try:
                 return self._commit(self._work(pico, event, time_ms, seed))
             except NeedsAnswer:
@@ -577,6 +577,8 @@ class Engine(Questions):
 
     def _after(self, done: Done, receipts: list[Receipt], batch: Batch) -> None:
         """Transitions have receipts now, which become durable with their group."""
+        if self.workers is not None:
+            self.workers.note(done)
 
     def commit_together(self, works: Sequence[Work]) -> list[Receipt]:
         """Transitions of several picos that happen all, or none."""

@@ -137,6 +137,10 @@ class FromKernel(Performed):
         return "ok"  # the kernel leaves all others to Python
 
     @property
+    def fuel(self) -> int:
+        return int(self._packet.fuel)
+
+    @property
     def message(self) -> str:
         return ""
 

@@ -73,6 +73,10 @@ class Performed:
         return self.transition.outcome
 
     @property
+    def fuel(self) -> int:
+        return self.transition.fuel
+
+    @property
     def message(self) -> str:
         """Why it did not end well, for people."""
         return self.transition.message

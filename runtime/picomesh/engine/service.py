@@ -66,6 +66,7 @@ class Service(Engine):
         self._troubles = None
 
     def _after(self, done: Done, receipts: list[Receipt], batch: Batch) -> None:
+        super()._after(done, receipts, batch)
         if batch.outgoing:
             self.has_sent_out = True
         for work, performed, _ in done:

@@ -23,6 +23,7 @@ from picomesh.ledger.cid import Cid
 from picomesh.store.held import Sent
 
 if TYPE_CHECKING:
+    from picomesh.engine.commit import Done
     from picomesh.engine.lookup import Head
     from picomesh.engine.performed import Performed, Work
 
@@ -32,6 +33,8 @@ BUSY = 96  # results to come with which a worker has enough to do
 EXPECTED_MAX = 10_000  # events of one pico; what comes behind is run by the engine
 PAYS = 4  # events that a worker must have run of a chain before it may begin again
 TOGETHER_MIN = 2  # an event that is alone is run faster by the engine
+WORTH_FUEL = 300_000  # of an event: with less, to take it from a worker takes as long as to run it
+FUELS_MAX = 100_000  # picos of which it is remembered
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class Workers:
         self._head_of = head_of
         self._chains: dict[str, Chain] = {}
         self._homes: dict[str, int] = {}
+        self._fuels: dict[str, int] = {}  # of a pico's events, about
         self._count = 0
         self.taken = 0  # transitions that were run by workers
 
@@ -85,6 +89,8 @@ class Workers:
         """An event that will be run as it stands here, behind what is expected already."""
         if not isinstance(sent.given, Event):
             return
+        if self._fuels.get(sent.pico, WORTH_FUEL) < WORTH_FUEL:
+            return
         chain = self._chains.get(sent.pico)
         if chain is None:
             chain = self._chains[sent.pico] = self._chain(sent.pico, fuel_limit)
@@ -92,6 +98,21 @@ class Workers:
             expected = Expected(chain, sent)
             chain.waiting.append(expected)
             self._backlogs[chain.hand].append(expected)
+
+    def note(self, done: Done) -> None:
+        """What events of a pico took: whose events take little are left to the engine."""
+        fuels = self._fuels
+        for work, performed, _ in done:
+            if isinstance(work.given, Event):
+                before = fuels.get(work.pico)
+                if before is None and len(fuels) >= FUELS_MAX:
+                    fuels.clear()
+                fuel = performed.fuel
+                fuels[work.pico] = fuel if before is None else (3 * before + fuel) // 4
+
+    def expects(self, pico: str) -> bool:
+        """Whether a worker runs events of a pico, or will."""
+        return pico in self._chains
 
     def _chain(self, pico: str, fuel_limit: int) -> Chain:
         home = self._homes.get(pico)

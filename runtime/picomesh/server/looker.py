@@ -12,13 +12,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from picomesh.engine.errors import NotFound, Overloaded
 from picomesh.engine.programs import Programs
-from picomesh.engine.prove import prove
-from picomesh.engine.rerun import rerun
-from picomesh.engine.rules import RuleTeller
 from picomesh.engine.selects import selects_of
 from picomesh.engine.service import Service
 from picomesh.ledger.cid import Cid
@@ -29,6 +26,9 @@ from picomesh.sandbox.machine import WasmtimeSandbox
 from picomesh.server.given import BadRequest
 from picomesh.server.worker import Worker
 from picomesh.store.store import StoredReceipt
+
+if TYPE_CHECKING:
+    from picomesh.engine.rules import RuleTeller
 
 BLOCK_BYTES_MAX = 64 * 1024 * 1024  # of blocks that are kept ready
 KILL_AFTER_MS = 60_000
@@ -134,7 +134,11 @@ class Looker:
         except EngineFault:  # it does not know this processor
             return self._made(self._worker.engine.options.backend)
 
+    # What only these need is imported here: an engine starts sooner without it.
+
     def _replay(self, pico: str, seq: int, backend: str) -> dict[str, Any]:
+        from picomesh.engine.rerun import rerun
+
         self._receipt(pico, seq)
         programs, engine = self._made(backend), self._worker.engine
         started = time.perf_counter()
@@ -158,10 +162,14 @@ class Looker:
         }
 
     def _prove(self, pico: str, seq: int, has_modules: bool) -> bytes:
+        from picomesh.engine.prove import prove
+
         self._receipt(pico, seq)
         return prove(self._source, self._quick(), pico, seq, has_modules=has_modules)
 
     def _rules(self, pico: str, seq: int) -> dict[str, Any]:
+        from picomesh.engine.rules import RuleTeller
+
         row = self._receipt(pico, seq)
         if self._teller is None:
             self._teller = RuleTeller(self._quick())

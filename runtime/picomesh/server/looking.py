@@ -16,7 +16,6 @@ from picomesh.engine.entities import ENTITIES, read_entities
 from picomesh.engine.errors import NotFound
 from picomesh.engine.family import children_of, parent_of
 from picomesh.engine.records import PicoState, RulesetRecord
-from picomesh.engine.rules import rules_of
 from picomesh.engine.sealing import read_receipt
 from picomesh.engine.service import Service
 from picomesh.engine.summary import summary_of
@@ -234,6 +233,8 @@ def _shared(item: Shared) -> dict[str, object]:
 
 
 def _rules(manifest: Manifest) -> list[dict[str, object]]:
+    from picomesh.engine.rules import rules_of  # an engine starts sooner without it
+
     return [
         {"name": name, "events": None if events is None else sorted(map(list, events))}
         for name, events in rules_of(manifest)
