@@ -64,6 +64,8 @@ class Worker:
         """In memory, or with everything on: a home on disk, synchronous=FULL."""
         engine = Engine.ephemeral(Options()) if folder is None else Engine.open(Path(folder))
         self.engine, self.picos = engine, []
+        gc.collect()
+        gc.freeze()  # what is loaded stays, as in the process of `picomesh engine`
         return {}
 
     def create(self, count: int) -> dict[str, Any]:
