@@ -53,6 +53,10 @@ RULESETS = (
     send_directive("many", {"i": i})
     always { raise event ("a:" + (i < 3 => "count" | "say")) attributes {"v": i}
       raise other event "thing" ent:many := i } }
+  rule mail { select when a mail
+    if event:attrs{"k"} == "k" then
+      event:send({"eci": meta:eci, "domain": "a", "type": "count", "attrs": {"v": 2}})
+    always { ent:mails := ent:mails + 1 } }
   rule endless { select when a endless always { raise a event "endless" } }
   rule both { select when a both before a count always { ent:both := ent:both + 1 } }
 }""",
@@ -66,14 +70,39 @@ RULESETS = (
 )
 NAMES = (
     *("count", "count", "count", "put", "put", "fill", "clear", "say", "wide"),
-    *("again", "fib", "wrong", "later", "both", "nothing", "told", "many", "many", "endless"),
+    *(
+        "again",
+        "fib",
+        "wrong",
+        "later",
+        "both",
+        "nothing",
+        "told",
+        "many",
+        "many",
+        "endless",
+        "mail",
+    ),
 )
 KEYS = st.sampled_from(["k", "f1", "f39", "10", "/", "ö", "a/b", ""])
 VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [0, 1, 3, 24, 1.5, "", "x" * 300, None, True, [], {"b": 1, "a": []}]
 )
 EVENTS = st.tuples(st.sampled_from(NAMES), KEYS, VALUES, st.integers(0, 1))
-GROUPS = st.lists(st.lists(EVENTS, min_size=1, max_size=40), min_size=1, max_size=4)
+RUNS = st.tuples(EVENTS, st.integers(1, 6), st.lists(VALUES, min_size=6, max_size=6))
+GROUPS = st.lists(
+    st.lists(RUNS, min_size=1, max_size=12).map(
+        lambda runs: [one for run in runs for one in alike(run)]
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def alike(run: tuple[tuple[Any, ...], int, list[Any]]) -> list[tuple[Any, ...]]:
+    """Events of one kind behind each other, which run in one call of the kernel."""
+    (name, key, _, at), count, values = run
+    return [(name, key, value, at) for value in values[:count]]
 
 
 def test_there_is_a_kernel_for_this_system() -> None:

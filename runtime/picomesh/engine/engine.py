@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from picomesh import transition
+from picomesh.engine.alike import groups_of, send_alike
 from picomesh.engine.commit import NOTHING, Batch, Done, follow_up, indices_of
 from picomesh.engine.errors import Conflict, NotFound, OperatorError
 from picomesh.engine.inputs import (
@@ -33,7 +34,7 @@ from picomesh.engine.model import encode_given
 from picomesh.engine.options import Options
 from picomesh.engine.perform import perform
 from picomesh.engine.performed import Performed, Work
-from picomesh.engine.programs import Programs, admit_module
+from picomesh.engine.programs import Programs
 from picomesh.engine.questions import Questions
 from picomesh.engine.records import Layered
 from picomesh.engine.room import Room
@@ -109,38 +110,15 @@ class Engine(Questions):
             signer = load_signer(home, known is None, options.world.random_bytes(SEED_BYTES))
             _check_key(store, known, signer)
             engine = cls(store, signer, options.programs(home.cache), options, home)
-            engine._hire(home)
+            if options.workers:
+                from picomesh.engine.workers import hire  # few engines have some
+
+                engine.workers = hire(home, options, engine._head)
+                engine.programs.ahead.elsewhere = engine.workers
             return engine
         except BaseException:
             store.close()
             raise
-
-    def _hire(self, home: Home) -> None:
-        """Starts the worker processes that the options ask for."""
-        options = self.options
-        if not options.workers:
-            return
-        from picomesh.engine.workers import WORKERS_MAX, Workers  # few engines have some
-
-        if options.gate is not admit_module:
-            raise OperatorError("workers have the gate of profile pico-1", "do without workers")
-        if not 0 < options.workers <= WORKERS_MAX:
-            raise OperatorError(f"{options.workers} workers", f"there can be 1 to {WORKERS_MAX}")
-        numbers = [options.kill_after_ms, options.compile_ms_max]
-        arguments = [
-            str(home.database),
-            str(home.cache),
-            options.backend,
-            "plain" if options.plain else "kernel" if options.kernel else "",
-            *("" if number is None else str(number) for number in numbers),
-        ]
-        try:
-            self.workers = Workers(options.workers, arguments, self._head)
-        except OSError as problem:
-            raise OperatorError(
-                f"worker processes cannot be started: {problem}", "do without workers"
-            ) from problem
-        self.programs.ahead.elsewhere = self.workers
 
     def close(self) -> None:
         if self.workers is not None:
@@ -287,7 +265,7 @@ class Engine(Questions):
         What picos of this engine send each other in turn is run as well.
         """
         with self.together():
-            response = self._send_one(Sending(pico, domain, name, attrs, eci, eid), None)
+            response = self.send_one(Sending(pico, domain, name, attrs, eci, eid), None)
         self.settle()
         return response
 
@@ -298,11 +276,8 @@ class Engine(Questions):
         """
         results: list[Response | Exception] = []
         with self.together():
-            for item, sent in self._look_ahead(sendings):
-                try:
-                    results.append(self._send_one(item, sent))
-                except (OperatorError, EngineFault) as problem:
-                    results.append(problem)
+            for alike in groups_of(self._look_ahead(sendings)):
+                results += send_alike(self, alike)
             self.settle()
         return results
 
@@ -323,20 +298,29 @@ class Engine(Questions):
         self._expect(sent for _, sent in ready)
         return ready
 
-    def _send_one(self, item: Sending, sent: Sent | None) -> Response:
+    def send_one(self, item: Sending, sent: Sent | None) -> Response:
         """`sent` is the event as it was made ahead; what came before may have made it another."""
+        pico, eci = self.way_of(item)
+        known = sent.given if sent is not None and sent.pico == pico else None
+        if sent is None or not isinstance(known, Event) or known.eci != eci:
+            return self.run_event(pico, *self.draw(item, eci))
+        return self.run_event(pico, known, sent.time_ms, sent.seed)
+
+    def way_of(self, item: Sending) -> tuple[str, str]:
+        """The pico and the channel that an event goes to. Raises OperatorError if it may not."""
         pico = self.find(item.pico)
         view = self._view(pico)
         eci = item.eci or view.first_eci or self.eci(pico)
         if not view.allows((eci, "event", item.domain, item.name, None)):
             self._check_policy(pico, eci, "event", item.domain, item.name, None)
-        known = sent.given if sent is not None and sent.pico == pico else None
-        if sent is None or not isinstance(known, Event) or known.eci != eci:
-            event = self._event(eci, item.domain, item.name, item.attrs, item.eid)
-            return self._run_event(pico, event, self._world.now_ms(), self._seed())
-        return self._run_event(pico, known, sent.time_ms, sent.seed)
+        return pico, eci
 
-    def _run_event(self, pico: str, event: Event, time_ms: int, seed: bytes) -> Response:
+    def draw(self, item: Sending, eci: str) -> tuple[Event, int, bytes]:
+        """The event, with its time and seed. Raises OperatorError."""
+        event = self._event(eci, item.domain, item.name, item.attrs, item.eid)
+        return event, self._world.now_ms(), self._seed()
+
+    def run_event(self, pico: str, event: Event, time_ms: int, seed: bytes) -> Response:
         """Runs an event behind all that waits for its pico.
 
         If that is nothing it is run without waiting itself, unless it has to: for an answer, or
@@ -511,13 +495,25 @@ class Engine(Questions):
         layered.new.update(blocks or {})
         started_us = self._world.elapsed_us()
         performed = perform(self.programs, layered, work)
+        elapsed_us = self._world.elapsed_us() - started_us
+        return self.commit_performed(work, layered, performed, elapsed_us, arrival, name)
+
+    def commit_performed(
+        self,
+        work: Work,
+        layered: Layered,
+        performed: Performed,
+        elapsed_us: int,
+        arrival: int | None = None,
+        name: str | None = None,
+    ) -> Response:
+        """Signs a transition, and makes it durable with what follows from it."""
         if performed.is_plain:
-            return self._commit_plain(work, performed, started_us, arrival)
+            return self._commit_plain(work, performed, elapsed_us, arrival)
         batch = follow_up(self, layered, work, performed)
         upgraded = list(upgrades_of(self.programs, layered, work, performed, self.host))
         if upgraded:
             batch = with_first(batch, upgraded)
-        elapsed_us = self._world.elapsed_us() - started_us
         done = [(work, performed, elapsed_us), *((*member, 0) for member in batch.members)]
         receipts = self._keep(done, layered, batch, arrival, name)
         if upgraded:
@@ -526,10 +522,9 @@ class Engine(Questions):
         return Response(work.pico, eid, receipts[0], performed)
 
     def _commit_plain(
-        self, work: Work, performed: Performed, started_us: int, arrival: int | None
+        self, work: Work, performed: Performed, elapsed_us: int, arrival: int | None
     ) -> Response:
         """The same for a transition of which nothing follows but its receipt."""
-        elapsed_us = self._world.elapsed_us() - started_us
         row = self._sealer.add(work, performed, elapsed_us)
         self.store.commit_receipt(row, arrival)
         self._heads[work.pico] = Head(work.seq, performed.cid, performed.post)

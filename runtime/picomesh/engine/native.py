@@ -8,13 +8,14 @@ asked of it again only now and then.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from picomesh.engine.inputs import Event, same_for_inputs
 from picomesh.engine.performed import Performed, Work
 from picomesh.engine.records import Layered
-from picomesh.kernel.library import Again, Read
+from picomesh.kernel.library import Again, Read, packets_of
 from picomesh.kernel.library import Recipe as KernelRecipe
 from picomesh.kernel.packet import Packet, wanted_of
 from picomesh.ledger.cid import Cid, block_cid_of_digest, bytes_cid_of_digest
@@ -37,6 +38,7 @@ Sees: TypeAlias = "Sequence[Ruleset]"  # the rulesets that an event concerns, in
 RECIPES_MAX = 16  # of one view: who sends events chooses their names
 KINDS_MAX = 64  # of one recipe: and so does a ruleset with what it raises
 _CORE_AND_INPUT_PARTS = 7  # of a recipe
+_LIVE_ROW = struct.Struct("<q32s4I")  # time, seed, and the lengths of what follows
 _PAUSE_MAX = 64  # events of a kind between two tries
 
 
@@ -260,6 +262,34 @@ class Native:
         fuel, answer = found
         return Transition("ok", fuel, answer=answer)
 
+    def many(
+        self,
+        programs: Programs,
+        layered: Layered,
+        work: Work,
+        given: Sequence[tuple[Event, int, bytes]],
+    ) -> list[FromKernel]:
+        """The first of these events, as `perform` would perform them one behind the other.
+
+        They are of one kind, each with its time and seed, and `work` is that of the first. The
+        last one that comes back may have to be followed up before another one runs.
+        """
+        loop = self._loop
+        if loop is None or not isinstance(work.given, Event):
+            return []
+        try:
+            rows = [_live_row(*one) for one in given]
+        except UnicodeEncodeError:  # as in `_run`
+            return []
+        rids = self._recipe(programs, loop, layered, work, work.given).rids
+        found = self.again(programs, layered, work, rows)
+        if found is None:
+            return []
+        return [
+            FromKernel(Packet(data), rids, event.eid)
+            for data, (event, _, _) in zip(packets_of(found.packets), given, strict=False)
+        ]
+
     def again(
         self, programs: Programs, blocks: Blocks, work: Work, rows: Sequence[bytes]
     ) -> Again | None:
@@ -339,6 +369,13 @@ class Native:
             domain, name = wanted
             raised = Event(given.eci, domain, name, b"", given.eid, given.host)
             recipe.add(work.pico, raised, installed.selecting(domain, name))
+
+
+def _live_row(event: Event, time_ms: int, seed: bytes) -> bytes:
+    """An event for `Kernel.again` that has no core yet."""
+    eid = event.eid.encode()
+    sizes = (len(eid), len(event.attrs), 0, 0)
+    return b"".join((_LIVE_ROW.pack(time_ms, seed, *sizes), eid, event.attrs))
 
 
 def _reader(layered: Layered) -> Read:

@@ -15,9 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from picomesh.engine.errors import OperatorError
 from picomesh.engine.hands import COMMAND, Hand
 from picomesh.engine.inputs import Event
 from picomesh.engine.parcels import unpack
+from picomesh.engine.programs import admit_module
 from picomesh.engine.working import Row
 from picomesh.ledger.cid import Cid
 from picomesh.store.held import Sent
@@ -25,7 +27,9 @@ from picomesh.store.held import Sent
 if TYPE_CHECKING:
     from picomesh.engine.commit import Done
     from picomesh.engine.lookup import Head
+    from picomesh.engine.options import Options
     from picomesh.engine.performed import Performed, Work
+    from picomesh.store.home import Home
 
 WORKERS_MAX = 64
 ORDER_MAX = 64  # events that are ordered at once
@@ -35,6 +39,28 @@ PAYS = 4  # events that a worker must have run of a chain before it may begin ag
 TOGETHER_MIN = 2  # an event that is alone is run faster by the engine
 WORTH_FUEL = 300_000  # of an event: with less, to take it from a worker takes as long as to run it
 FUELS_MAX = 100_000  # picos of which it is remembered
+
+
+def hire(home: Home, options: Options, head_of: Callable[[str], Head | None]) -> Workers:
+    """Starts the worker processes that the options ask for. Raises OperatorError."""
+    if options.gate is not admit_module:
+        raise OperatorError("workers have the gate of profile pico-1", "do without workers")
+    if not 0 < options.workers <= WORKERS_MAX:
+        raise OperatorError(f"{options.workers} workers", f"there can be 1 to {WORKERS_MAX}")
+    numbers = [options.kill_after_ms, options.compile_ms_max]
+    arguments = [
+        str(home.database),
+        str(home.cache),
+        options.backend,
+        "plain" if options.plain else "kernel" if options.kernel else "",
+        *("" if number is None else str(number) for number in numbers),
+    ]
+    try:
+        return Workers(options.workers, arguments, head_of)
+    except OSError as problem:
+        raise OperatorError(
+            f"worker processes cannot be started: {problem}", "do without workers"
+        ) from problem
 
 
 @dataclass(slots=True)
