@@ -77,7 +77,7 @@ class Recipe:
         self.kernel.add(self._kind(pico, raised, sees))
 
     def _kind(self, pico: str, given: Event, sees: Sees) -> bytes:
-        """What stands in a recipe for a kind of event (event.zig: Recipe)."""
+        """What stands in a recipe for a kind of event (recipe.zig)."""
         known = len(self.rids)
         entries: list[bytes] = []
         for ruleset in sees:

@@ -6,8 +6,9 @@ bytes to the core's. It knows no other way: whatever it meets besides (a trap, a
 not, a path that is new), it gives up, having changed nothing, and Python runs the event. So it
 decides nothing, and tests/kernel compares what both come to.
 
-Order of the files: bytes.zig, value.zig, tree.zig, guest.zig, event.zig for an event; seal.zig,
-pack.zig at the end of a group; past.zig for reading what was packed; kernel.zig, what is exported.
+Order of the files: bytes.zig, value.zig, tree.zig, guest.zig, recipe.zig, event.zig for an event;
+seal.zig, pack.zig at the end of a group; past.zig for reading what was packed; kernel.zig, what is
+exported.
 Then library.py, which loads it and runs events, with packet.py for what comes out; group.py;
 opener.py. `build.py` makes the library with the compiler that makes the guest library. Where there
 is none for a system, everything takes Python's way.

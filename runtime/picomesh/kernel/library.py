@@ -109,7 +109,7 @@ class Again:
 
 
 class Recipe:
-    """What is the same for the events of one kind (event.zig: Recipe).
+    """What is the same for the events of one kind (recipe.zig).
 
     Who makes it keeps what its addresses lead to as long as it.
     """
