@@ -7,11 +7,9 @@ not, a path that is new), it gives up, having changed nothing, and Python runs t
 decides nothing, and tests/kernel compares what both come to.
 
 Order of the files: bytes.zig, value.zig, tree.zig, guest.zig, recipe.zig, event.zig for an event;
-seal.zig, pack.zig at the end of a group; past.zig for reading what was packed; kernel.zig, what is
-exported.
-Then library.py, which loads it and runs events, with packet.py for what comes out; group.py;
-opener.py. `build.py` makes the library with the compiler that makes the guest library. Where there
-is none for a system, everything takes Python's way.
-
-past.zig and opener.py stand beside it: packs opened again, for whoever replays a history.
+seal.zig, pack.zig at the end of a group; past.zig for packs that are opened again, by whoever
+replays a history; kernel.zig, what is exported. Then library.py, which loads it and runs events,
+with packet.py for what comes out; group.py; opener.py. `build.py` makes the library with the
+compiler that makes the guest library. Where there is none for a system, everything takes Python's
+way.
 """
