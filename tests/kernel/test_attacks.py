@@ -23,7 +23,7 @@ from wat_guests import Guest, counter
 
 OUTSIDE = "(i32.const -16)"  # the last bytes of the address space
 FUEL_LIMIT = 2_000_000
-RAISED_MAX = 1024  # of guest.zig
+RAISED_MAX, WRITES_MAX = 1024, 256  # of guest.zig
 
 
 def engine_with(*guests: Guest, **options: Any) -> tuple[Engine, str]:
@@ -319,6 +319,25 @@ def test_names_that_a_ruleset_makes_up_fill_no_memory(extra: int) -> None:
         found = run(engine, work_for(engine, pico))
         assert isinstance(found, FromKernel) is (extra == 0)
         assert engine.send(pico, "a", "b").transition.outcome == "ok"
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_guest_that_writes_very_many_paths_is_left_to_python(extra: int) -> None:
+    """Each path is compared with all before it."""
+    guest = Guest()
+    address = guest.data(b"ent/0000").split(" (")[0]
+    guest.functions = f"""(func $put_many (param $left i32)
+      (loop $next
+        (i32.store offset=4 {address} (i32.add (i32.const 0x30303030) (local.get $left)))
+        (call $put {address} (i32.const 8) {address} (i32.const 1))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br_if $next (local.get $left))))"""
+    guest.handle = f"(call $put_many (i32.const {WRITES_MAX + extra}))"
+    engine, pico = engine_with(guest)
+    with engine:
+        assert (run(engine, work_for(engine, pico)) is None) is (extra == 1)
+        done = engine.send(pico, "a", "b").transition
+        assert done.outcome == "ok" and len(done.writes) == WRITES_MAX + extra
 
 
 @pytest.mark.parametrize("extra", [0, 1])

@@ -281,12 +281,12 @@ class Native:
             rows = [_live_row(*one) for one in given]
         except UnicodeEncodeError:  # as in `_run`
             return []
-        rids = self._recipe(programs, loop, layered, work, work.given).rids
-        found = self.again(programs, layered, work, rows)
+        recipe = self._recipe(programs, loop, layered, work, work.given)
+        found = None if recipe.pause else self.again(programs, layered, work, rows)
         if found is None:
             return []
         return [
-            FromKernel(Packet(data), rids, event.eid)
+            FromKernel(Packet(data), recipe.rids, event.eid)
             for data, (event, _, _) in zip(packets_of(found.packets), given, strict=False)
         ]
 

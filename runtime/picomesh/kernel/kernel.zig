@@ -109,11 +109,6 @@ export fn kernel_forget(machine: *event.Machine) void {
     machine.forest.clear();
 }
 
-/// How much memory blocks take, about.
-export fn kernel_held_bytes(machine: *const event.Machine) u64 {
-    return machine.forest.held_bytes;
-}
-
 /// What is kept between the groups of one store.
 const Group = struct {
     sealing: seal.Sealing = .{},

@@ -39,7 +39,6 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "kernel_recipe_delete": (None, [_POINTER]),
     "kernel_forget": (None, [_POINTER]),
     "kernel_many_bytes": (_SIZE, [_POINTER]),
-    "kernel_held_bytes": (ctypes.c_uint64, [_POINTER]),
     "kernel_group_new": (_POINTER, [_POINTER]),
     "kernel_group_delete": (None, [_POINTER]),
     "kernel_group_out": (_POINTER, [_POINTER]),
@@ -169,10 +168,6 @@ class Kernel:
         """The address of a host function by its name in the contract."""
         number = HOST_FUNCTIONS.index(name) if name in HOST_FUNCTIONS else _OTHER
         return int(self.library.host_function(number))
-
-    def held_bytes(self) -> int:
-        """How much memory the nodes and values take that it remembers, about."""
-        return int(self.library.held_bytes(self._machine))
 
     def forget(self) -> None:
         """Drops the nodes and values that it remembers."""

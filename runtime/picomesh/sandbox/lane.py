@@ -15,11 +15,10 @@ from typing import Any
 import wasmtime
 
 from pico_abi import contract
-from pico_abi.wasm.module import I32
 from picomesh.sandbox.boundary import ACTIONS, Action
 from picomesh.sandbox.direct_calls import DIRECT, INSIDE, Callback
 from picomesh.sandbox.direct_guest import DirectGuest
-from picomesh.sandbox.interface import EngineFault, GuestTrap
+from picomesh.sandbox.interface import GuestTrap
 from picomesh.sandbox.native import (
     EXTERN_BYTES,
     EXTERN_ITEM,
@@ -28,8 +27,7 @@ from picomesh.sandbox.native import (
     Library,
     MemoryAt,
     WordsAt,
-    address_of,
-    take_problem,
+    define_host_function,
 )
 
 _ARGUMENTS_MAX = 6
@@ -118,23 +116,8 @@ class Lane:
             function = direct(self)
         callback, spare = self.library.host_function(function, self.lost)
         self._callbacks.append((callback, spare))  # C holds only the address
-        assert all(kind == I32 for kind in host.params), "the contract has addresses and lengths"
-        kinds = [wasmtime.ValType.i32()] * len(host.params)
-        kind = wasmtime.FuncType(kinds, [])
-        module, name = host.module.encode(), host.name.encode()
-        error = self.library.linker_define_func_unchecked(
-            address_of(self.linker.ptr()),
-            module,
-            len(module),
-            name,
-            len(name),
-            address_of(kind.ptr()),
-            self.library.address_of_function(callback),
-            None,
-            None,
-        )
-        if error:
-            raise EngineFault(str(take_problem(error, None)))
+        address = self.library.address_of_function(callback)
+        define_host_function(self.library, self.linker, host, address)
 
     def fail(self, problem: BaseException) -> int:
         """Keeps what a host function raised, and gives the trap that stops the guest."""

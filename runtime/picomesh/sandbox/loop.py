@@ -15,9 +15,8 @@ from pico_abi.stack_words import STACK_WORDS_MAX
 from picomesh.kernel.library import Kernel
 from picomesh.kernel.library import Library as KernelLibrary
 from picomesh.sandbox.boundary import GET, MESSAGE_BYTE_FUEL
-from picomesh.sandbox.interface import EngineFault
 from picomesh.sandbox.killing import DEADLINE, Clock
-from picomesh.sandbox.native import Library, address_of, take_problem
+from picomesh.sandbox.native import Library, address_of, define_host_function
 
 if TYPE_CHECKING:
     from picomesh.sandbox.direct import DirectProgram
@@ -66,25 +65,8 @@ class Loop:
         self.kernel = Kernel(kernel_library, address_of(engine.ptr()), functions, numbers)
         self.linker = wasmtime.Linker(engine)
         for host in contract.HOST_FUNCTIONS:
-            self._define(library, host)
-
-    def _define(self, library: Library, host: contract.HostFunction) -> None:
-        function = self.kernel.host_function(host.name)
-        kind = wasmtime.FuncType([wasmtime.ValType.i32()] * len(host.params), [])
-        module, name = host.module.encode(), host.name.encode()
-        error = library.linker_define_func_unchecked(
-            address_of(self.linker.ptr()),
-            module,
-            len(module),
-            name,
-            len(name),
-            address_of(kind.ptr()),
-            function,
-            self.kernel.environment,
-            None,
-        )
-        if error:
-            raise EngineFault(str(take_problem(error, None)))
+            function = self.kernel.host_function(host.name)
+            define_host_function(library, self.linker, host, function, self.kernel.environment)
 
     def prepare(self, program: DirectProgram) -> int:
         """The address of a prepared instance of a program, which lives as long as the program."""

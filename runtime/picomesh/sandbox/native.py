@@ -17,7 +17,10 @@ from typing import Any
 import wasmtime
 from wasmtime import _ffi as ffi
 
+from pico_abi import contract
+from pico_abi.wasm.module import I32
 from picomesh.sandbox.backends import WASMTIME_VERSION
+from picomesh.sandbox.interface import EngineFault
 
 RELEASE = "50.0."
 EXTERN_BYTES = 32
@@ -148,6 +151,32 @@ def address_of(pointer: Any) -> int:
     address = ctypes.cast(pointer, _POINTER).value
     assert address is not None, "wasmtime-py holds no null pointers"
     return address
+
+
+def define_host_function(
+    library: Library,
+    linker: wasmtime.Linker,
+    host: contract.HostFunction,
+    function_at: int,
+    environment: int | None = None,
+) -> None:
+    """Gives a linker a host function of the contract by its address. Raises EngineFault."""
+    assert all(kind == I32 for kind in host.params), "the contract has addresses and lengths"
+    kind = wasmtime.FuncType([wasmtime.ValType.i32()] * len(host.params), [])
+    module, name = host.module.encode(), host.name.encode()
+    error = library.linker_define_func_unchecked(
+        address_of(linker.ptr()),
+        module,
+        len(module),
+        name,
+        len(name),
+        address_of(kind.ptr()),
+        function_at,
+        environment,
+        None,
+    )
+    if error:
+        raise EngineFault(str(take_problem(error, None)))
 
 
 def take_problem(error: int | None, trap: int | None) -> BaseException:
