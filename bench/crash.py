@@ -60,7 +60,10 @@ ruleset crash {
   }
   rule second {
     select when t copy
-    fired { ent:seen{event:attrs{"n"}} := ent:seen{event:attrs{"n"}}.defaultsTo(0) + 1 }
+    fired {
+      ent:seen{event:attrs{"n"}} := ent:seen{event:attrs{"n"}}.defaultsTo(0) + 1;
+      log info "copied"
+    }
   }
 }
 """

@@ -44,14 +44,16 @@ from picomesh.store.store import Store
 
 CUTS, CUTS_SMALL = 400, 12
 SECTOR_BYTES = 512
-EVENTS = 12
+EVENTS = 30
+BURST = 20  # the last ones; more than PACK_RECEIPTS_MIN
 NAME = "home.sqlite3"
 RULESET = """
 ruleset cut {
   meta { shares seen }
   global { seen = function() { ent:seen.defaultsTo({}) } }
   rule add { select when t add
-    fired { ent:seen{event:attrs{"n"}} := ent:seen{event:attrs{"n"}}.defaultsTo(0) + 1 } }
+    fired { ent:seen{event:attrs{"n"}} := ent:seen{event:attrs{"n"}}.defaultsTo(0) + 1;
+      log info "added " + event:attrs{"n"} } }
 }
 """
 
@@ -271,8 +273,10 @@ class Bench:
             if disk.is_dead:
                 raise PowerCut
             acknowledged.append(f"n{number}")
-            if self.chance.random() < 0.6:
+            is_in_burst = number >= EVENTS - BURST  # run together, and kept as a pack
+            if not is_in_burst and self.chance.random() < 0.6:
                 engine.settle()
+        engine.settle()
         database.close()
 
     def cut(self, cut_at: int, folder: Path, found: Found) -> None:

@@ -68,7 +68,8 @@ ruleset sim {
   rule take { select when t take
     fired {
       ent:got{event:attrs{"n"}} := ent:got{event:attrs{"n"}}.defaultsTo(0) + 1;
-      ent:order := ent:order.defaultsTo([]).append(event:attrs{"from"} + " " + event:attrs{"n"})
+      ent:order := ent:order.defaultsTo([]).append(event:attrs{"from"} + " " + event:attrs{"n"});
+      log info "took " + event:attrs{"n"}
     } }
   rule later { select when t later
     fired { schedule t event "take" at time:add(time:now(), {"seconds": 30})

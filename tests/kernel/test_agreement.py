@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from krl.compiler import compile_source
@@ -28,6 +28,7 @@ from picomesh.kernel.library import find_library
 from picomesh.ledger.receipt import decode_core
 from picomesh.scenario.world import VirtualWorld
 from picomesh.store.held import Held
+from picomesh.store.packing import PACK_RECEIPTS_MIN
 
 HISTORIES = sorted((Path(__file__).parent.parent / "histories").glob("*.car"))
 FUEL_LIMIT = 3_000_000
@@ -167,6 +168,7 @@ def as_data(item: Any) -> Any:
 
 
 @given(GROUPS)
+@example([[("count", "k", 0, 0)], [("say", "k", 0, 0)] * PACK_RECEIPTS_MIN])
 @settings(max_examples=40, deadline=None)
 def test_whatever_an_event_does_comes_to_the_same_receipts_and_blocks(
     groups: list[list[tuple[Any, ...]]],

@@ -34,7 +34,8 @@ SENDER = Sender.of(SIGNER.public_key, "cranelift", {"b": "1", "a": "2", "longer"
 KRL = """ruleset a {
   rule put { select when a put foreach event:attrs{"keys"} setting(key)
     send_directive("put", {"key": key})
-    always { ent:m{key} := event:attrs{"v"} ent:v := event:attrs{"v"} } }
+    always { ent:m{key} := event:attrs{"v"} ent:v := event:attrs{"v"}
+      log info "put " + key if key == "k" || event:attrs{"v"} == 1 } }
 }"""
 
 

@@ -68,15 +68,16 @@ class Group:
         return list(_parts(self._out(count)))
 
     def packs(
-        self, receipts: Iterable[tuple[str, int, bytes, bytes]], rest: Iterable[bytes]
+        self, receipts: Iterable[tuple[str, int, bytes, bytes, bytes]], rest: Iterable[bytes]
     ) -> tuple[list[tuple[bytes, bytes]], list[Packed]]:
         """The blocks that stay in rows, and packs of receipts with what they left.
 
-        A receipt is pico, seq, envelope and packet; `rest` are CIDs of blocks that have rows.
+        A receipt is pico, seq, envelope, packet, and the digest and bytes of its logs or nothing;
+        `rest` are CIDs of blocks that have rows.
         """
         picos: dict[str, int] = {}
         given: list[bytes] = []
-        for pico, seq, envelope, packet in receipts:
+        for pico, seq, envelope, packet, logs in receipts:
             number = picos.get(pico)
             if number is None:
                 number = picos[pico] = len(picos)
@@ -84,7 +85,7 @@ class Group:
             else:
                 given.append(_WORD.pack(number))
             given += (_RECEIPT.pack(seq), _WORD.pack(len(envelope)), envelope)
-            given += (_WORD.pack(len(packet)), packet)
+            given += (_WORD.pack(len(packet)), packet, _WORD.pack(len(logs)), logs)
         data, known = b"".join(given), b"".join(rest)
         count = self._library.pack(self._group, data, len(data), known, len(known))
         return _read_packs(self._out(count), list(picos))

@@ -23,6 +23,7 @@ const Receipt = struct {
     seq: u64,
     envelope: []const u8,
     packet: []const u8,
+    logs: []const u8, // digest and bytes of their block, or nothing
 
     fn section(self: *const Receipt, place: usize) struct { reader: Reader, count: usize } {
         var header: Reader = .{ .data = self.packet, .at = place };
@@ -137,6 +138,7 @@ pub const Packer = struct {
                 .seq = reader.long(),
                 .envelope = reader.part(),
                 .packet = reader.part(),
+                .logs = reader.part(),
             });
         }
     }
@@ -279,11 +281,10 @@ pub const Packer = struct {
         var record = receipt.section(event.At.record);
         for (0..record.count) |_| {
             const digest = record.reader.take(32)[0..32];
-            const data = record.reader.part();
-            if (!try self.add(block_mark, digest)) continue;
-            try self.blocks.addOctets(data);
-            try cut.addPlace(digest, &self.places);
-            block_count += 1;
+            block_count += try self.addBlock(digest, record.reader.part(), &cut);
+        }
+        if (receipt.logs.len != 0) {
+            block_count += try self.addBlock(receipt.logs[0..32], receipt.logs[32..], &cut);
         }
         const known_count = 1 + block_count;
         block_count += try self.addValues(receipt);
@@ -310,6 +311,19 @@ pub const Packer = struct {
         try self.items.addHead(4, 1 + known_count);
         try self.items.add(self.places.items()[start..]);
         try self.items.add(self.places.items()[0..start]);
+    }
+
+    /// A block that only the receipt needs; how many that adds.
+    fn addBlock(
+        self: *Packer,
+        digest: *const Digest,
+        data: []const u8,
+        cut: *Cut,
+    ) bytes.Error!usize {
+        if (!try self.add(block_mark, digest)) return 0;
+        try self.blocks.addOctets(data);
+        try cut.addPlace(digest, &self.places);
+        return 1;
     }
 
     fn addValues(self: *Packer, receipt: *const Receipt) bytes.Error!usize {
@@ -368,7 +382,7 @@ fn addRow(
 }
 
 fn sizeOf(receipt: *const Receipt) usize {
-    var size = receipt.core().len;
+    var size = receipt.core().len + receipt.logs.len -| 32;
     var record = receipt.section(event.At.record);
     for (0..record.count) |_| {
         _ = record.reader.take(32);

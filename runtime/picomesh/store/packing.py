@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from picomesh.kernel.group import Group
-from picomesh.ledger.cid import CID_BYTES, Cid, raw_cid_of_block
+from picomesh.ledger.cid import CID_BYTES, DIGEST_BYTES, Cid, raw_cid_of_block
 from picomesh.ledger.pieces import head, known_text, number, octets
 from picomesh.ledger.receipt import Receipt
 
@@ -137,10 +137,19 @@ def packs_of_packets(
     For receipts that all have packets.
     """
     given = (
-        (item.pico, item.seq, item.receipt.envelope_bytes, item.made.packet) for item in receipts
+        (item.pico, item.seq, item.receipt.envelope_bytes, item.made.packet, _logs_of(item))
+        for item in receipts
     )
     rows, packs = group.packs(given, rest)
     return rows, [Pack(it.names, compressed(it.data), it.nodes, it.runs) for it in packs]
+
+
+def _logs_of(item: NewReceipt) -> bytes:
+    """Digest and bytes of the logs, as the kernel wants them, or nothing."""
+    if item.logs is None:
+        return b""
+    cid, data = item.logs
+    return cid.raw[-DIGEST_BYTES:] + data
 
 
 def make_packs(receipts: Sequence[NewReceipt], rest: set[bytes]) -> list[Pack]:
