@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
 import cbor2
 import pytest
+from blake3 import blake3
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +31,15 @@ def library() -> Library:
 
 
 KERNEL = library()
+
+
+def test_digests_are_those_of_the_library() -> None:
+    """Every length around what the kernel hashes itself, up to one chunk, and beyond."""
+    out = ctypes.create_string_buffer(32)
+    for count in [*range(1_100), 2_048, 2_049, 100_000]:
+        data = bytes((7 * at + count) % 251 for at in range(count))
+        KERNEL.digest(data, count, ctypes.addressof(out))
+        assert out.raw == blake3(data).digest(), count
 
 
 def believed(read: Callable[[bytes], Any], data: bytes) -> bool:

@@ -1,6 +1,7 @@
 //! Bytes that grow, CBOR's heads, and the one hash: what every other file here writes with.
 
 const std = @import("std");
+const hash = @import("hash.zig");
 
 pub const gpa = std.heap.c_allocator;
 pub const Digest = [32]u8;
@@ -96,7 +97,7 @@ pub const Buffer = struct {
 
 pub fn digestOf(data: []const u8) Digest {
     var out: Digest = undefined;
-    std.crypto.hash.Blake3.hash(data, &out, .{});
+    hash.digest(data, &out);
     return out;
 }
 

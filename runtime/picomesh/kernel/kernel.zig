@@ -7,6 +7,7 @@ const std = @import("std");
 const bytes = @import("bytes.zig");
 const event = @import("event.zig");
 const guest = @import("guest.zig");
+const hash = @import("hash.zig");
 const pack = @import("pack.zig");
 const past = @import("past.zig");
 const seal = @import("seal.zig");
@@ -170,7 +171,7 @@ export fn kernel_pack(
     return group.out.len;
 }
 
-// What the readers believe, for the tests that compare them with Python's.
+// Hashes, and what the readers believe, for the tests that compare them with Python's.
 
 export fn kernel_is_message(data: [*]const u8, count: usize) u8 {
     _ = value.readMessage(data[0..count]) catch return 0;
@@ -179,6 +180,10 @@ export fn kernel_is_message(data: [*]const u8, count: usize) u8 {
 
 export fn kernel_is_list_of_rules(data: [*]const u8, count: usize) u8 {
     return @intFromBool(value.isListOfRules(data[0..count]));
+}
+
+export fn kernel_digest(data: [*]const u8, count: usize, out: *[32]u8) void {
+    hash.digest(data[0..count], out);
 }
 
 export fn kernel_is_node(data: [*]const u8, count: usize) u8 {

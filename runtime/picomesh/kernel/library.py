@@ -10,7 +10,7 @@ import importlib
 import platform
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "kernel_seal_finish": (_SIZE, [_POINTER, ctypes.c_char_p, _SIZE]),
     "kernel_is_message": (ctypes.c_uint8, [ctypes.c_char_p, _SIZE]),
     "kernel_is_list_of_rules": (ctypes.c_uint8, [ctypes.c_char_p, _SIZE]),
+    "kernel_digest": (None, [ctypes.c_char_p, _SIZE, _POINTER]),
     "kernel_is_node": (ctypes.c_uint8, [ctypes.c_char_p, _SIZE]),
     "kernel_opener_new": (_POINTER, []),
     "kernel_opener_out": (_POINTER, [_POINTER]),
@@ -104,7 +105,7 @@ class Again:
     count: int
     prev: bytes
     post: bytes
-    packets: bytes  # for `packets_of`
+    packets: bytes  # parts (picomesh.kernel.parts)
 
 
 class Recipe:
@@ -289,17 +290,7 @@ class Kernel:
             return 0
 
 
-_WORD = struct.Struct("<I")
 _FUEL = struct.Struct("<q")
-
-
-def packets_of(data: bytes) -> Iterator[bytes]:
-    """The packets of `Again`."""
-    at = 0
-    while at < len(data):
-        end = at + 4 + _WORD.unpack_from(data, at)[0]
-        yield data[at + 4 : end]
-        at = end
 
 
 def library_path(system: str, machine: str) -> Path:
