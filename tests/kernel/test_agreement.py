@@ -19,7 +19,8 @@ from picomesh.engine import Engine, Options
 from picomesh.engine.export import ExportedHistories
 from picomesh.engine.history import verify_home
 from picomesh.engine.model import Sending
-from picomesh.engine.native import FromKernel, Native
+from picomesh.engine.native import Native
+from picomesh.engine.packets import FromKernel
 from picomesh.engine.perform import perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import work_of

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from picomesh.engine import Engine, Options
-from picomesh.engine.native import KINDS_MAX, RECIPES_MAX, FromKernel
+from picomesh.engine.native import KINDS_MAX, RECIPES_MAX
+from picomesh.engine.packets import FromKernel
 from picomesh.engine.perform import perform
 from picomesh.engine.performed import Work
 from picomesh.engine.programs import Programs

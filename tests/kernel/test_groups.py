@@ -14,6 +14,7 @@ from krl.diagnostic import Source
 from picomesh.engine import Engine, Options
 from picomesh.engine.model import Sending
 from picomesh.kernel.group import BATCH_MAX, NO_LOGS, Group, open_group, pack_row
+from picomesh.kernel.parts import parts_of
 from picomesh.ledger.cid import block_cid_of_digest, raw_cid_of_block, raw_cid_of_bytes
 from picomesh.ledger.receipt import (
     BATCH_DOMAIN,
@@ -27,7 +28,15 @@ from picomesh.ledger.receipt import (
 from picomesh.ledger.signature import Signer
 from picomesh.scenario.world import VirtualWorld
 from picomesh.store import held
-from picomesh.store.packing import LIMITS, NewReceipt, make_packs, packs_of_packets, staying
+from picomesh.store.packing import (
+    LIMITS,
+    NewReceipt,
+    NewRun,
+    each_of,
+    make_packs,
+    packs_of_packets,
+    staying,
+)
 
 SIGNER = Signer(bytes(32))
 SENDER = Sender.of(SIGNER.public_key, "cranelift", {"b": "1", "a": "2", "longer": "3"})
@@ -57,7 +66,8 @@ _rows = st.tuples(
 @settings(max_examples=150, deadline=None)
 def test_envelopes_are_the_same_bytes_and_hold(rows: list[tuple[bytes, int, int, bytes]]) -> None:
     domain = DOMAIN if len(rows) == 1 else BATCH_DOMAIN
-    made = GROUP.envelopes([pack_row(*row) for row in rows], lambda it: SIGNER.sign(domain, it))
+    rows_given = [pack_row(*row) for row in rows]
+    made = list(parts_of(GROUP.envelopes(rows_given, lambda it: SIGNER.sign(domain, it))))
     messages = [
         envelope_message(
             block_cid_of_digest(core).raw,
@@ -79,15 +89,15 @@ def test_more_envelopes_than_a_signature_covers_are_refused() -> None:
             GROUP.envelopes([row] * count, lambda _: bytes(64))
 
 
-def receipts_of(events: list[tuple[int, list[str], Any]]) -> list[NewReceipt]:
+def held_of(events: list[tuple[int, list[str], Any]]) -> list[NewReceipt | NewRun]:
     """What a group holds when it is written; picos have `k` to `n` already."""
     module = compile_source(Source("a.krl", KRL)).module
     assert module is not None
-    kept: list[list[NewReceipt]] = []
+    kept: list[list[NewReceipt | NewRun]] = []
     real = held.Held.write
 
     def keeping(self: held.Held, database: Any) -> None:
-        kept.append(list(self.receipts))
+        kept.append(list(self.items))
         real(self, database)
 
     with Engine.ephemeral(Options(world=VirtualWorld())) as engine:
@@ -118,11 +128,12 @@ _events = st.tuples(
 def test_packs_hold_the_same_and_the_same_stays(
     events: list[tuple[int, list[str], Any]], receipts_max: int
 ) -> None:
-    receipts = receipts_of(events)
+    items = held_of(events)
+    receipts = list(each_of(items))
     assert all(item.made.packet for item in receipts)
     rest = {block_cid_of_digest(bytes(32)).raw}
     group = group_of((receipts_max, *LIMITS[1:]))
-    rows, packs = packs_of_packets(group, receipts, rest)
+    rows, packs = packs_of_packets(group, items, rest)
     stay = staying(receipts)
     assert {raw for raw, _ in rows} == stay and len(rows) == len(stay)
     if receipts_max == LIMITS[0]:
@@ -135,7 +146,7 @@ def test_packs_hold_the_same_and_the_same_stays(
 
 def test_a_value_that_has_the_bytes_of_a_block_is_kept_beside_it() -> None:
     """The empty list is a value, and the block of most tapes: one hash, two names."""
-    receipts = receipts_of([(0, ["k"], []), (0, ["l"], 1)])
+    receipts = list(each_of(held_of([(0, ["k"], []), (0, ["l"], 1)])))
     rows, _ = packs_of_packets(GROUP, receipts[:1], {raw_cid_of_block(b"\x80")})
     assert raw_cid_of_bytes(b"\x80") in {raw for raw, _ in rows}
 

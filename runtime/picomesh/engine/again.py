@@ -17,8 +17,8 @@ from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import CheckedBlocks, decode_tape, perform_recorded
 from picomesh.kernel.library import Again as RanAgain
-from picomesh.kernel.library import packets_of
 from picomesh.kernel.packet import Packet
+from picomesh.kernel.parts import parts_of
 from picomesh.ledger.cid import (
     CID_BYTES,
     DAG_CBOR,
@@ -91,7 +91,7 @@ class Made:
     def _sort_in(self) -> None:
         for done in self._waiting:
             if isinstance(done, RanAgain):
-                for data in packets_of(done.packets):
+                for data in parts_of(done.packets):
                     self._take_packet(Packet(data))
             elif self._keeps_all:
                 self._blocks.update((cid.raw, data) for cid, data in done.blocks.items())

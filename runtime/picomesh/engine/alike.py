@@ -7,13 +7,17 @@ the kernel gives up, or an event has to be followed up, the rest goes on one by 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 from picomesh.engine.errors import OperatorError
 from picomesh.engine.inputs import Event
-from picomesh.engine.model import Response, Sending
+from picomesh.engine.model import EID_BYTES, Response, Sending, encode_given
 from picomesh.engine.records import Layered
+from picomesh.engine.runs import Drawn
+from picomesh.engine.world import World
+from picomesh.ledger.signature import SEED_BYTES
 from picomesh.sandbox.interface import EngineFault
 from picomesh.store.held import Sent
 
@@ -23,7 +27,6 @@ if TYPE_CHECKING:
 ALIKE_MIN = 2
 ALIKE_MAX = 64  # in one call
 Looked: TypeAlias = "tuple[Sending, Sent | None]"  # an event, and as a worker may have got it
-Given: TypeAlias = "tuple[Event, int, bytes]"  # with its time and seed
 
 
 def groups_of(items: Iterable[Looked]) -> Iterator[list[Looked]]:
@@ -63,27 +66,58 @@ def _together(engine: Engine, items: Sequence[Sending]) -> list[Response | Excep
         pico, eci = engine.way_of(first)
         if engine.store.waiting_count(pico):
             return []
-        given = [engine.draw(item, eci) for item in items]
+        given = _draw(engine.options.world, items)
     except OperatorError:  # of which each is told by itself
         return []
-    results = _run(engine, pico, given)
-    for event, time_ms, seed in given[len(results) :]:
+
+    def event(one: Drawn) -> Event:
+        return Event(eci, first.domain, first.name, one.attrs, one.eid, engine.host)
+
+    results = _run(engine, pico, event(given[0]), given)
+    for one in given[len(results) :]:
         try:
-            results.append(engine.run_event(pico, event, time_ms, seed))
+            results.append(engine.run_event(pico, event(one), one.time_ms, one.seed))
         except (OperatorError, EngineFault) as problem:
             results.append(problem)
     return results
 
 
-def _run(engine: Engine, pico: str, given: Sequence[Given]) -> list[Response | Exception]:
+def _draw(world: World, items: Sequence[Sending]) -> list[Drawn]:
+    """What is each event's own. Raises OperatorError."""
+    attrs = [encode_given(item.attrs, "the attributes") for item in items]
+    time_ms = world.now_ms()
+    eids = world.random_bytes(EID_BYTES * len(items)).hex()
+    seeds = world.random_bytes(SEED_BYTES * len(items))
+    return [
+        Drawn(
+            item.eid or eids[at * 2 * EID_BYTES : (at + 1) * 2 * EID_BYTES],
+            data,
+            time_ms,
+            seeds[at * SEED_BYTES : (at + 1) * SEED_BYTES],
+        )
+        for at, (item, data) in enumerate(zip(items, attrs, strict=True))
+    ]
+
+
+def _run(
+    engine: Engine, pico: str, first: Event, given: Sequence[Drawn]
+) -> list[Response | Exception]:
     """Those that the kernel runs together."""
     world, layered = engine.options.world, Layered(engine.store)
     started_us = world.elapsed_us()
-    first = engine.next_work(pico, *given[0])
-    done = engine.programs.native.many(engine.programs, layered, first, given)
-    each_us = (world.elapsed_us() - started_us) // max(len(done), 1)
+    work = engine.next_work(pico, first, given[0].time_ms, given[0].seed)
+    run = engine.programs.native.many(engine.programs, layered, work, given)
+    if run is None:
+        return []
+    each_us = (world.elapsed_us() - started_us) // run.count
+    last = run.performed(run.count - 1)
+    plain = run if last.is_plain else run.without_last()
     results: list[Response | Exception] = []
-    for performed, one in zip(done, given, strict=False):
-        work = engine.next_work(pico, *one)
-        results.append(engine.commit_performed(work, layered, performed, each_us))
+    if plain is not None:
+        results += engine.commit_run(plain, each_us)
+    if plain is not run:
+        one = given[run.count - 1]
+        event = replace(first, attrs=one.attrs, eid=one.eid)
+        work = engine.next_work(pico, event, one.time_ms, one.seed)
+        results.append(engine.commit_performed(work, layered, last, each_us))
     return results

@@ -26,18 +26,18 @@ from picomesh.engine.inputs import (
     decode_input,
     encode_input,
 )
-from picomesh.engine.lookup import Head
 from picomesh.engine.model import GIVEN_BYTES_MAX as GIVEN_BYTES_MAX
 from picomesh.engine.model import Response as Response
 from picomesh.engine.model import Sending as Sending
 from picomesh.engine.model import encode_given
 from picomesh.engine.options import Options
 from picomesh.engine.perform import perform
-from picomesh.engine.performed import Performed, Work
+from picomesh.engine.performed import Head, Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.questions import Questions
 from picomesh.engine.records import Layered
 from picomesh.engine.room import Room
+from picomesh.engine.runs import PlainRun
 from picomesh.engine.schedules import Due, Schedules
 from picomesh.engine.sealing import Sealer
 from picomesh.engine.upgrades import run_first, upgrades_of, with_first
@@ -303,7 +303,8 @@ class Engine(Questions):
         pico, eci = self.way_of(item)
         known = sent.given if sent is not None and sent.pico == pico else None
         if sent is None or not isinstance(known, Event) or known.eci != eci:
-            return self.run_event(pico, *self.draw(item, eci))
+            event = self._event(eci, item.domain, item.name, item.attrs, item.eid)
+            return self.run_event(pico, event, self._world.now_ms(), self._seed())
         return self.run_event(pico, known, sent.time_ms, sent.seed)
 
     def way_of(self, item: Sending) -> tuple[str, str]:
@@ -314,11 +315,6 @@ class Engine(Questions):
         if not view.allows((eci, "event", item.domain, item.name, None)):
             self._check_policy(pico, eci, "event", item.domain, item.name, None)
         return pico, eci
-
-    def draw(self, item: Sending, eci: str) -> tuple[Event, int, bytes]:
-        """The event, with its time and seed. Raises OperatorError."""
-        event = self._event(eci, item.domain, item.name, item.attrs, item.eid)
-        return event, self._world.now_ms(), self._seed()
 
     def run_event(self, pico: str, event: Event, time_ms: int, seed: bytes) -> Response:
         """Runs an event behind all that waits for its pico.
@@ -531,6 +527,13 @@ class Engine(Questions):
         self._after(((work, performed, elapsed_us),), [row.receipt], NOTHING)
         assert isinstance(work.given, Event), "the kernel runs nothing else"
         return Response(work.pico, work.given.eid, row.receipt, performed)
+
+    def commit_run(self, run: PlainRun, elapsed_us: int) -> list[Response]:
+        """The same for many of one pico, each of which took so long."""
+        self._sealer.add_run(run, elapsed_us)
+        self.store.commit_run(run)
+        self._heads[run.pico] = run.head()
+        return run.responses()
 
     def _keep(
         self,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from picomesh.channels import Use, family_channel, refusal
 from picomesh.engine.errors import NotAllowed, NotFound, OperatorError
 from picomesh.engine.options import Options
 from picomesh.engine.perform import first_eci
+from picomesh.engine.performed import Head
 from picomesh.engine.picos import find_pico
 from picomesh.engine.programs import Programs
 from picomesh.engine.records import PicoState
 from picomesh.engine.sealing import read_receipt
 from picomesh.engine.system import SYSTEM_RIDS, url_of
 from picomesh.engine.views import View
-from picomesh.ledger.cid import Cid
 from picomesh.ledger.receipt import Receipt, decode_core
 from picomesh.ledger.tree import EMPTY_ROOT
 from picomesh.ledger.value import Value
@@ -22,15 +20,6 @@ from picomesh.manifest import Manifest, find_cycle
 from picomesh.store.store import Store
 
 LIVING_MAX = 100_000  # picos that are remembered by id or name
-
-
-@dataclass(slots=True)
-class Head:
-    """A pico's newest receipt, and what the next one needs of it."""
-
-    seq: int
-    cid: Cid
-    post: Cid
 
 
 class Lookup:

@@ -13,6 +13,7 @@ from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.value import Value, encode_value
 from picomesh.transition import Transition
 
+EID_BYTES = 12  # as hexadecimal digits
 # What a guest is given besides attributes or arguments takes a few hundred bytes.
 _NONE_GIVEN = encode_value({})
 GIVEN_BYTES_MAX = min(limits.EVENT_BYTES_MAX, limits.REQUEST_BYTES_MAX) - 16 * limits.KIB

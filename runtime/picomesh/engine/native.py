@@ -13,19 +13,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from picomesh.engine.inputs import Event, same_for_inputs
+from picomesh.engine.packets import FromKernel, transition_of
 from picomesh.engine.performed import Performed, Work
 from picomesh.engine.records import Layered
-from picomesh.kernel.library import Again, Read, packets_of
+from picomesh.engine.runs import Drawn, PlainRun
+from picomesh.kernel.library import Again, Read
 from picomesh.kernel.library import Recipe as KernelRecipe
 from picomesh.kernel.packet import Packet, wanted_of
+from picomesh.kernel.parts import as_part, word
 from picomesh.ledger.cid import Cid, block_cid_of_digest, bytes_cid_of_digest
 from picomesh.ledger.receipt import same_for_cores
-from picomesh.ledger.value import decode_plain, utf8
+from picomesh.ledger.value import utf8
 from picomesh.sandbox.direct import DirectProgram, DirectSandbox
 from picomesh.sandbox.interface import Sandbox
-from picomesh.transition import Circumstances, Effect, LogLine, Query, Ruleset, Transition
-from picomesh.transition.attempt import DISPATCH_FUEL, START_FUEL, rules_of
-from picomesh.transition.calls import log_line
+from picomesh.transition import Circumstances, Query, Ruleset, Transition
+from picomesh.transition.attempt import DISPATCH_FUEL, START_FUEL
 from picomesh.transition.messages import entry_seed, question_message, same_for_events
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Recipe:
         self.tries = 1  # and how many that will be when it gives up again
         first, second, last = same_for_cores("event", work.pico, "ok", work.fuel_limit)
         inputs = same_for_inputs(given.eci, given.host, given.name, given.domain)
-        parts = map(_part, (first, code, second, last, *inputs))
+        parts = map(as_part, (first, code, second, last, *inputs))
         kind = self._kind(work.pico, given, sees)
         self.kernel = KernelRecipe(loop.kernel.library, b"".join((*parts, kind)))
 
@@ -66,8 +68,8 @@ class Recipe:
         made = cls.__new__(cls)
         made._loop, made._rulesets, made.rids = loop, [ruleset], [ruleset.rid]
         made.kinds, made.pause, made.tries = 1, 0, 1
-        nothing, none = _part(b""), _word(0)
-        row = _word(1) + made._row(ruleset) + 2 * nothing + none
+        nothing, none = as_part(b""), word(0)
+        row = word(1) + made._row(ruleset) + 2 * nothing + none
         made.kernel = KernelRecipe(loop.kernel.library, _CORE_AND_INPUT_PARTS * nothing + row)
         return made
 
@@ -93,16 +95,16 @@ class Recipe:
                 ruleset.config_bytes,
                 given.domain,
             )
-            entries.append(_word(self.rids.index(ruleset.rid)) + b"".join(map(_part, message)))
+            entries.append(word(self.rids.index(ruleset.rid)) + b"".join(map(as_part, message)))
         fresh = [self._row(ruleset) for ruleset in self._rulesets[known:]]
-        names = _part(utf8(given.domain)) + _part(utf8(given.name))
-        return b"".join((_word(len(fresh)), *fresh, names, _word(len(entries)), *entries))
+        names = as_part(utf8(given.domain)) + as_part(utf8(given.name))
+        return b"".join((word(len(fresh)), *fresh, names, word(len(entries)), *entries))
 
     def _row(self, ruleset: Ruleset) -> bytes:
         assert isinstance(ruleset.program, DirectProgram), "the sandbox is a direct one"
         address = self._loop.prepare(ruleset.program).to_bytes(8, "little")
         rid, spaces = ruleset.rid.encode(), ruleset.spaces
-        return address + b"".join(map(_part, (rid, spaces[b"ent/"], spaces[b"select/"])))
+        return address + b"".join(map(as_part, (rid, spaces[b"ent/"], spaces[b"select/"])))
 
     @property
     def first(self) -> Ruleset:
@@ -110,86 +112,6 @@ class Recipe:
 
     def gave_up(self) -> None:
         self.pause = self.tries = min(2 * self.tries, _PAUSE_MAX)
-
-
-class FromKernel(Performed):
-    """A transition that the kernel performed; its packet is taken apart when somebody looks."""
-
-    __slots__ = ("_eid", "_packet", "_rids", "is_plain", "packet")
-
-    def __init__(self, packet: Packet, rids: Sequence[str], eid: str) -> None:
-        """`rids` are those of the recipe, `eid` that of the event."""
-        self._packet = packet
-        self.packet = packet.data
-        self._rids = rids
-        self._eid = eid
-        self._core = None
-        self.core_bytes = packet.core
-        self.is_plain = packet.only_directives
-        self.post = block_cid_of_digest(packet.post)
-        self.cid = block_cid_of_digest(packet.core_digest)
-        self.others = {}
-
-    def parts(self) -> tuple[bytes, list[str], str]:
-        """What it can be made of again."""
-        return self.packet, list(self._rids), self._eid
-
-    @property
-    def outcome(self) -> str:
-        return "ok"  # the kernel leaves all others to Python
-
-    @property
-    def fuel(self) -> int:
-        return int(self._packet.fuel)
-
-    @property
-    def message(self) -> str:
-        return ""
-
-    def __getattr__(self, name: str) -> object:
-        """What was not looked at before."""
-        match name:
-            case "transition":
-                self.transition = transition_of(self._packet, self._rids, self._eid)
-            case "record":
-                record = self._packet.record()
-                self.record = [(block_cid_of_digest(digest), data) for digest, data in record]
-            case "values" | "removed":
-                self.values = [
-                    (path, bytes_cid_of_digest(digest), data)
-                    for path, digest, data in self._packet.writes()
-                    if data is not None
-                ]
-                self.removed = []
-            case "nodes" | "replaced":
-                rows = list(self._packet.nodes())
-                self.nodes = [(block_cid_of_digest(digest), data) for _, digest, data in rows]
-                self.replaced = [block_cid_of_digest(digest) for digest, _, _ in rows]
-            case _:
-                raise AttributeError(name)
-        return object.__getattribute__(self, name)
-
-
-def transition_of(packet: Packet, rids: Sequence[str], eid: str) -> Transition:
-    """What the run came to."""
-    effects: list[Effect] = []
-    logs: list[LogLine] = []
-    for kind, ruleset, message in packet.effects():
-        if kind == "log":
-            logs.append(log_line(rids[ruleset], decode_plain(message)))
-        elif kind == "send":
-            effects.append(Effect("send", rids[ruleset], message))
-        else:
-            effects.append(Effect("directive", rids[ruleset], message, None, eid))
-    rules = [
-        (rids[ruleset], name, fired)
-        for ruleset, ran in packet.answers()
-        for name, fired in rules_of(ran)
-    ]
-    writes = tuple([(path, data) for path, _, data in packet.writes()])
-    return Transition(
-        "ok", packet.fuel, writes, tuple(effects), tuple(logs), (), tuple(rules), b"", ""
-    )
 
 
 class Native:
@@ -267,28 +189,25 @@ class Native:
         programs: Programs,
         layered: Layered,
         work: Work,
-        given: Sequence[tuple[Event, int, bytes]],
-    ) -> list[FromKernel]:
+        given: Sequence[Drawn],
+    ) -> PlainRun | None:
         """The first of these events, as `perform` would perform them one behind the other.
 
-        They are of one kind, each with its time and seed, and `work` is that of the first. The
-        last one that comes back may have to be followed up before another one runs.
+        They are of one kind, and `work` is that of the first. The last one of the run may not be
+        plain: it has to be followed up before another one runs.
         """
         loop = self._loop
         if loop is None or not isinstance(work.given, Event):
-            return []
+            return None
         try:
             rows = [_live_row(*one) for one in given]
         except UnicodeEncodeError:  # as in `_run`
-            return []
+            return None
         recipe = self._recipe(programs, loop, layered, work, work.given)
         found = None if recipe.pause else self.again(programs, layered, work, rows)
         if found is None:
-            return []
-        return [
-            FromKernel(Packet(data), recipe.rids, event.eid)
-            for data, (event, _, _) in zip(packets_of(found.packets), given, strict=False)
-        ]
+            return None
+        return PlainRun(work.pico, work.seq, given, found.packets, recipe.rids)
 
     def again(
         self, programs: Programs, blocks: Blocks, work: Work, rows: Sequence[bytes]
@@ -371,11 +290,10 @@ class Native:
             recipe.add(work.pico, raised, installed.selecting(domain, name))
 
 
-def _live_row(event: Event, time_ms: int, seed: bytes) -> bytes:
+def _live_row(eid: str, attrs: bytes, time_ms: int, seed: bytes) -> bytes:
     """An event for `Kernel.again` that has no core yet."""
-    eid = event.eid.encode()
-    sizes = (len(eid), len(event.attrs), 0, 0)
-    return b"".join((_LIVE_ROW.pack(time_ms, seed, *sizes), eid, event.attrs))
+    name = eid.encode()
+    return _LIVE_ROW.pack(time_ms, seed, len(name), len(attrs), 0, 0) + name + attrs
 
 
 def _reader(layered: Layered) -> Read:
@@ -386,11 +304,3 @@ def _reader(layered: Layered) -> Read:
         return layered.block(cid)
 
     return read
-
-
-def _word(number: int) -> bytes:
-    return number.to_bytes(4, "little")
-
-
-def _part(data: bytes) -> bytes:
-    return _word(len(data)) + data

@@ -9,7 +9,7 @@ from __future__ import annotations
 import marshal
 from typing import Any, cast
 
-from picomesh.engine.native import FromKernel
+from picomesh.engine.packets import FromKernel
 from picomesh.engine.performed import Performed
 from picomesh.kernel.packet import Packet
 from picomesh.ledger.cid import Cid, trusted_cid

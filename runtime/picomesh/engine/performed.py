@@ -1,4 +1,4 @@
-"""What is run, and what came of it: the two records that everything around a transition handles."""
+"""What is run, and what came of it: the records that everything around a transition handles."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ from picomesh.transition import Transition
 
 EMPTY_LIST = encode_block([])
 EMPTY_LIST_CID = cid_of_block(EMPTY_LIST)  # of most tapes; every store has it
+
+
+@dataclass(slots=True)
+class Head:
+    """A pico's newest receipt, and what the next one needs of it."""
+
+    seq: int
+    cid: Cid
+    post: Cid
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from picomesh.engine.inputs import Event, Input, decode_input
 from picomesh.engine.library import Found
 from picomesh.engine.logs import LOGS_MS, QueryLines, Wanted, logs_of
 from picomesh.engine.lookup import Lookup
-from picomesh.engine.model import Response, encode_given
+from picomesh.engine.model import EID_BYTES, Response, encode_given
 from picomesh.engine.naming import cid_of_url, find_named
 from picomesh.engine.options import Options
 from picomesh.engine.perform import acts_of
@@ -34,7 +34,6 @@ from picomesh.transition import Circumstances, NeedsAnswer, Transition
 
 LOG_LINES_MAX = 1_000  # that a rule gets to see
 LOG_RECEIPTS_MAX = 1_000  # that are looked through for them
-_EID_BYTES = 12
 
 
 class Questions(Lookup):
@@ -256,7 +255,7 @@ class Questions(Lookup):
         return self._world.random_bytes(SEED_BYTES)
 
     def new_eid(self) -> str:
-        return self._world.random_bytes(_EID_BYTES).hex()
+        return self._world.random_bytes(EID_BYTES).hex()
 
     def next_work(self, pico: str, given: Input, time_ms: int, seed: bytes) -> Work:
         """The work of a pico's next transition."""

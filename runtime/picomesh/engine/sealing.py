@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 
 import picomesh
 from picomesh.engine.performed import Performed, Work
+from picomesh.engine.runs import PlainRun
 from picomesh.kernel.group import BATCH_MAX, NO_LOGS, open_group, pack_row, unpack_row
+from picomesh.kernel.parts import parts_of
 from picomesh.ledger.cid import Cid, block_cid_of_digest, cid_of_block
 from picomesh.ledger.codec import Block, encode_block
 from picomesh.ledger.receipt import (
@@ -40,7 +43,8 @@ class Sealer:
         self._group = open_group(PACK_LIMITS) if kernel else None
         if self._group is not None:
             self._group.set_sender(self._sender.before, self._sender.between)
-        self._waiting: list[tuple[Receipt, bytes]] = []
+        self._waiting: list[Receipt | PlainRun] = []
+        self._rows: list[bytes] = []  # of all of their envelopes
 
     def add(
         self, work: Work, performed: Performed, elapsed_us: int, name: str | None = None
@@ -55,23 +59,36 @@ class Sealer:
         receipt = Receipt(performed.core_bytes)
         digest = NO_LOGS if logs is None else logs[0].digest
         row = pack_row(performed.cid.digest, work.time_ms, max(elapsed_us, 0), digest)
-        self._waiting.append((receipt, row))
+        self._waiting.append(receipt)
+        self._rows.append(row)
         return NewReceipt(work.pico, work.seq, receipt, performed, name, logs)
 
-    def seal(self) -> None:
-        """Signs what was added since, with one signature."""
-        waiting, self._waiting = self._waiting, []
-        for at in range(0, len(waiting), BATCH_MAX):
-            part = waiting[at : at + BATCH_MAX]
-            rows = [row for _, row in part]
-            envelopes = self._envelopes(rows)
-            for (receipt, _), envelope in zip(part, envelopes, strict=True):
-                receipt.envelope_bytes = envelope
+    def add_run(self, run: PlainRun, elapsed_us: int) -> None:
+        """The same for receipts that follow each other, each of which took so long."""
+        self._waiting.append(run)
+        self._rows += run.rows(max(elapsed_us, 0))
 
-    def _envelopes(self, rows: list[bytes]) -> list[bytes]:
+    def seal(self) -> None:
+        """Signs what was added since, with one signature for BATCH_MAX."""
+        waiting, self._waiting = self._waiting, []
+        rows, self._rows = self._rows, []
+        envelopes: list[bytes] = []
+        for at in range(0, len(rows), BATCH_MAX):
+            envelopes += self._envelopes(rows[at : at + BATCH_MAX])
+        at = 0
+        for item in waiting:
+            if isinstance(item, Receipt):
+                item.envelope_bytes = envelopes[at]
+                at += 1
+            else:
+                item.sign(envelopes[at : at + item.count])
+                at += item.count
+
+    def _envelopes(self, rows: list[bytes]) -> Iterable[bytes]:
         domain = DOMAIN if len(rows) == 1 else BATCH_DOMAIN
         if self._group is not None:
-            return self._group.envelopes(rows, lambda data: self._signer.sign(domain, data))
+            made = self._group.envelopes(rows, lambda data: self._signer.sign(domain, data))
+            return parts_of(made)
         messages = [self._message(*unpack_row(row)) for row in rows]
         return seal_batch(self._sender, messages, self._signer)
 
@@ -85,6 +102,7 @@ class Sealer:
     def forget(self) -> None:
         """What was added did not happen."""
         self._waiting.clear()
+        self._rows.clear()
 
 
 def read_receipt(row: StoredReceipt) -> Receipt:

@@ -21,6 +21,7 @@ from picomesh.engine.inputs import Adopt, Delete, Event, decode_input, encode_in
 from picomesh.engine.options import Options
 from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
+from picomesh.engine.runs import PlainRun
 from picomesh.engine.schedules import FAILED, Due
 from picomesh.engine.trouble import Trouble, trouble_of
 from picomesh.ledger.cid import cid_of_bytes
@@ -77,6 +78,14 @@ class Service(Engine):
             self._note(work, performed)
         if self.watcher is not None:
             self.watcher(receipts)
+
+    def commit_run(self, run: PlainRun, elapsed_us: int) -> list[Response]:
+        responses = super().commit_run(run, elapsed_us)
+        if self._troubles is not None:
+            self._troubles.pop(run.pico, None)
+        if self.watcher is not None:
+            self.watcher([run.receipt(at) for at in range(run.count)])
+        return responses
 
     def _note(self, work: Work, performed: Performed) -> None:
         """Keeps what is known of picos in trouble as it is."""

@@ -26,9 +26,8 @@ from picomesh.store.held import Sent
 
 if TYPE_CHECKING:
     from picomesh.engine.commit import Done
-    from picomesh.engine.lookup import Head
     from picomesh.engine.options import Options
-    from picomesh.engine.performed import Performed, Work
+    from picomesh.engine.performed import Head, Performed, Work
     from picomesh.store.home import Home
 
 WORKERS_MAX = 64

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from picomesh.kernel.library import Library, find_library
+from picomesh.kernel.parts import as_part, part_at, word, word_at
 
 BATCH_MAX = 64  # of seal.zig: an envelope carries the logarithm of it in hashes
 NO_LOGS = bytes(32)
 _ROW = struct.Struct("<32sqQ32s")
-_WORD = struct.Struct("<I")
-_RECEIPT = struct.Struct("<Q")
+_RUN_HEAD = struct.Struct("<QI")
 _RUN = struct.Struct("<IQI")
 _RAW_BYTES = 36
 
@@ -57,58 +57,37 @@ class Group:
         if not self._library.set_sender(self._group, before, len(before), between, len(between)):
             raise MemoryError("no memory for a sender")
 
-    def envelopes(self, rows: Sequence[bytes], sign: Callable[[bytes], bytes]) -> list[bytes]:
-        """Envelopes of at most BATCH_MAX rows of `pack_row`.
+    def envelopes(self, rows: Sequence[bytes], sign: Callable[[bytes], bytes]) -> bytes:
+        """Envelopes, as parts, of at most BATCH_MAX rows of `pack_row`.
 
         `sign` gets what stands behind the domain: the block of a single one, or the batch.
         """
         given = b"".join(rows)
         signature = sign(self._out(self._library.seal_begin(self._group, given, len(given))))
         count = self._library.seal_finish(self._group, signature, len(signature))
-        return list(_parts(self._out(count)))
+        return self._out(count)
 
     def packs(
-        self, receipts: Iterable[tuple[str, int, bytes, bytes, bytes]], rest: Iterable[bytes]
+        self, runs: Iterable[tuple[str, int, int, bytes, bytes, bytes]], rest: Iterable[bytes]
     ) -> tuple[list[tuple[bytes, bytes]], list[Packed]]:
         """The blocks that stay in rows, and packs of receipts with what they left.
 
-        A receipt is pico, seq, envelope, packet, and the digest and bytes of its logs or nothing;
-        `rest` are CIDs of blocks that have rows.
+        A run is pico, first seq, number of receipts, their envelopes and packets as parts, and if
+        it is one with logs their digest and bytes; `rest` are CIDs of blocks that have rows.
         """
         picos: dict[str, int] = {}
         given: list[bytes] = []
-        for pico, seq, envelope, packet, logs in receipts:
+        for pico, seq, count, envelopes, packets, logs in runs:
             number = picos.get(pico)
             if number is None:
                 number = picos[pico] = len(picos)
-                given += (_WORD.pack(number), _long_part(pico.encode()))
+                given += (word(number), as_part(pico.encode()))
             else:
-                given.append(_WORD.pack(number))
-            given += (_RECEIPT.pack(seq), _WORD.pack(len(envelope)), envelope)
-            given += (_WORD.pack(len(packet)), packet, _WORD.pack(len(logs)), logs)
+                given.append(word(number))
+            given += (_RUN_HEAD.pack(seq, count), as_part(logs), envelopes, packets)
         data, known = b"".join(given), b"".join(rest)
         count = self._library.pack(self._group, data, len(data), known, len(known))
         return _read_packs(self._out(count), list(picos))
-
-
-def _long_part(data: bytes) -> bytes:
-    return _WORD.pack(len(data)) + data
-
-
-def _word(data: bytes, at: int) -> int:
-    return int(_WORD.unpack_from(data, at)[0])
-
-
-def _part(data: bytes, at: int) -> tuple[bytes, int]:
-    end = at + 4 + _word(data, at)
-    return data[at + 4 : end], end
-
-
-def _parts(data: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(data):
-        part, at = _part(data, at)
-        yield part
 
 
 def _read_packs(
@@ -117,19 +96,19 @@ def _read_packs(
     """What pack.zig has written: rows, then packs."""
     rows: list[tuple[bytes, bytes]] = []
     at = 4
-    for _ in range(_word(data, 0)):
+    for _ in range(word_at(data, 0)):
         raw = data[at : at + _RAW_BYTES]
-        block, at = _part(data, at + _RAW_BYTES)
+        block, at = part_at(data, at + _RAW_BYTES)
         rows.append((raw, block))
     packs: list[Packed] = []
-    count = _word(data, at)
+    count = word_at(data, at)
     at += 4
     for _ in range(count):
-        names, at = _part(data, at)
-        body, at = _part(data, at)
-        nodes, at = _part(data, at)
+        names, at = part_at(data, at)
+        body, at = part_at(data, at)
+        nodes, at = part_at(data, at)
         runs: list[tuple[str, int, int]] = []
-        run_count = _word(data, at)
+        run_count = word_at(data, at)
         at += 4
         for _ in range(run_count):
             pico, seq, length = _RUN.unpack_from(data, at)

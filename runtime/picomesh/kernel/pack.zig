@@ -133,12 +133,17 @@ pub const Packer = struct {
             if (pico == self.picos.items.len) {
                 try self.picos.append(gpa, .{ .name = reader.part() });
             }
-            try self.receipts.append(gpa, .{
+            const seq = reader.long();
+            const count = reader.word();
+            const logs = reader.part();
+            var envelopes = reader;
+            for (0..count) |_| _ = reader.part();
+            for (0..count) |at| try self.receipts.append(gpa, .{
                 .pico = pico,
-                .seq = reader.long(),
-                .envelope = reader.part(),
+                .seq = seq + at,
+                .envelope = envelopes.part(),
                 .packet = reader.part(),
-                .logs = reader.part(),
+                .logs = logs,
             });
         }
     }

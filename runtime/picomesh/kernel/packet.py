@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from picomesh.kernel.parts import WORD_BYTES, part_at, word_at
+
 # The first number; the third one: only the run is there, the tree and the core are Python's.
 WHOLE, _WANTED = 2, 3
 _HEADER = struct.Struct("<IIq32s32sII")
+_CORE_DIGEST = 48
 _RECORD, _WRITES, _NODES, _EFFECTS, _ANSWERS = 88, 96, 104, 112, 120  # event.zig: At
-_WORD = struct.Struct("<I")
 _TWO = struct.Struct("<II")
 EFFECTS = ("directive", "log", "send")
 DIGEST_BYTES = 32
@@ -20,8 +22,14 @@ def wanted_of(data: bytes) -> tuple[str, str] | None:
     """The domain and name of a kind of event that the recipe has not; None: it is a packet."""
     if data[0] != _WANTED:
         return None
-    (count,) = _WORD.unpack_from(data, 4)
-    return data[8 : 8 + count].decode(), data[12 + count :].decode()
+    domain, at = part_at(data, WORD_BYTES)
+    name, _ = part_at(data, at)
+    return domain.decode(), name.decode()
+
+
+def core_digest_at(data: bytes, start: int) -> bytes:
+    """The name of the core of the packet that begins there."""
+    return data[start + _CORE_DIGEST : start + _CORE_DIGEST + DIGEST_BYTES]
 
 
 class Packet:
@@ -41,17 +49,11 @@ class Packet:
         at, count = _TWO.unpack_from(self.data, place)
         return int(at), int(count)
 
-    def _part(self, at: int) -> tuple[bytes, int]:
-        """Bytes behind their length, and what is behind them."""
-        (count,) = _WORD.unpack_from(self.data, at)
-        end = at + 4 + count
-        return self.data[at + 4 : end], end
-
     def record(self) -> Iterator[tuple[bytes, bytes]]:
         """Digest and bytes of the blocks that the core links to and no state does."""
         at, count = self._section(_RECORD)
         for _ in range(count):
-            block, end = self._part(at + DIGEST_BYTES)
+            block, end = part_at(self.data, at + DIGEST_BYTES)
             yield self.data[at : at + DIGEST_BYTES], block
             at = end
 
@@ -62,14 +64,14 @@ class Packet:
         """
         at, count = self._section(_WRITES)
         for _ in range(count):
-            path, at = self._part(at)
+            path, at = part_at(self.data, at)
             end = at + DIGEST_BYTES
             digest = self.data[at:end]
-            if _WORD.unpack_from(self.data, end)[0] == _NOTHING:
+            if word_at(self.data, end) == _NOTHING:
                 yield path, digest, None
-                at = end + _WORD.size
+                at = end + WORD_BYTES
             else:
-                value, at = self._part(end)
+                value, at = part_at(self.data, end)
                 yield path, digest, value
 
     def nodes(self) -> Iterator[tuple[bytes, bytes, bytes]]:
@@ -77,7 +79,7 @@ class Packet:
         at, count = self._section(_NODES)
         for _ in range(count):
             own = at + DIGEST_BYTES
-            block, end = self._part(own + DIGEST_BYTES)
+            block, end = part_at(self.data, own + DIGEST_BYTES)
             yield self.data[at:own], self.data[own : own + DIGEST_BYTES], block
             at = end
 
@@ -86,13 +88,13 @@ class Packet:
         at, count = self._section(_EFFECTS)
         for _ in range(count):
             kind, ruleset = _TWO.unpack_from(self.data, at)
-            message, at = self._part(at + 8)
+            message, at = part_at(self.data, at + 8)
             yield EFFECTS[kind], ruleset, message
 
     def answers(self) -> Iterator[tuple[int, bytes]]:
         """What `handle` returned, each time a ruleset was given an event."""
         at, count = self._section(_ANSWERS)
         for _ in range(count):
-            (ruleset,) = _WORD.unpack_from(self.data, at)
-            answer, at = self._part(at + _WORD.size)
+            ruleset = word_at(self.data, at)
+            answer, at = part_at(self.data, at + WORD_BYTES)
             yield ruleset, answer

@@ -17,6 +17,8 @@ from picomesh.ledger.codec import encode_block
 from picomesh.store.packing import (
     PACK_RECEIPTS_MIN,
     NewReceipt,
+    NewRun,
+    each_of,
     make_packs,
     packs_of_packets,
     staying,
@@ -46,24 +48,31 @@ class Held:
 
     group: Group | None = None  # the kernel's, if there is one
     blocks: dict[bytes, bytes] = field(default_factory=dict)  # for rows of their own
-    receipts: list[NewReceipt] = field(default_factory=list)
+    items: list[NewReceipt | NewRun] = field(default_factory=list)
+    count: int = 0  # of the receipts
     made: dict[bytes, bytes] = field(default_factory=dict)  # of states, as far as looked at
-    packets: list[NewReceipt] = field(default_factory=list)  # not looked at
+    packets: list[NewReceipt | NewRun] = field(default_factory=list)  # not looked at
     inbox: dict[int, Sent] = field(default_factory=dict)
     removed: list[int] = field(default_factory=list)
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.receipts or self.blocks or self.inbox or self.removed or self.seen)
+        return bool(self.items or self.blocks or self.inbox or self.removed or self.seen)
 
     def hold(self, receipts: Iterable[NewReceipt]) -> None:
         """Receipts with their own blocks."""
         for item in receipts:
-            self.receipts.append(item)
+            self.items.append(item)
+            self.count += 1
             if not item.made.packet:
                 self._look_at(item)
             else:
                 self.packets.append(item)
+
+    def hold_run(self, run: NewRun) -> None:
+        self.items.append(run)
+        self.count += run.count
+        self.packets.append(run)
 
     def _look_at(self, item: NewReceipt) -> None:
         """Makes known by name what a receipt's state is made of."""
@@ -74,7 +83,7 @@ class Held:
 
     def look(self) -> dict[bytes, bytes]:
         """What all states here are made of."""
-        for item in self.packets:
+        for item in each_of(self.packets):
             self._look_at(item)
         self.packets.clear()
         return self.made
@@ -99,7 +108,7 @@ class Held:
     def write(self, database: sqlite3.Connection) -> None:
         """Writes everything; the envelopes are signed by now."""
         many = database.executemany
-        if self.receipts:
+        if self.items:
             self._write_receipts(database)
         if self.blocks:
             many("INSERT OR IGNORE INTO block VALUES (?, ?)", self.blocks.items())
@@ -115,37 +124,42 @@ class Held:
 
     def _write_receipts(self, database: sqlite3.Connection) -> None:
         self.blocks[_EMPTY_NAME] = _EMPTY
-        names = [(item.pico, item.name) for item in self.receipts if item.name is not None]
+        names = [
+            (item.pico, item.name)
+            for item in self.items
+            if isinstance(item, NewReceipt) and item.name is not None
+        ]
         if names:
             database.executemany("INSERT INTO pico VALUES (?, ?, 0)", names)
-        if len(self.receipts) < PACK_RECEIPTS_MIN:
+        if self.count < PACK_RECEIPTS_MIN:
             self._write_rows(database)
         else:
             self._write_packs(database)
-        heads = {item.pico: item.seq for item in self.receipts}
+        heads = {item.pico: _last_seq(item) for item in self.items}
         rows_of_heads = [(seq, pico) for pico, seq in heads.items()]
         database.executemany("UPDATE pico SET head = ? WHERE pico = ?", rows_of_heads)
 
     def _write_rows(self, database: sqlite3.Connection) -> None:
+        receipts = list(each_of(self.items))
         rows = [
             (item.pico, item.seq, item.receipt.core_bytes, item.receipt.envelope_bytes)
-            for item in self.receipts
+            for item in receipts
         ]
         database.executemany("INSERT INTO receipt VALUES (?, ?, ?, ?)", rows)
         self.blocks.update(self.look())
-        for item in self.receipts:
+        for item in receipts:
             for cid, data in item.record:
                 self.blocks[cid.raw] = data
 
     def _write_packs(self, database: sqlite3.Connection) -> None:
         """What the states at the end are made of goes into rows, all before it into packs."""
-        if self.group is not None and all(item.made.packet for item in self.receipts):
-            stay, packs = packs_of_packets(self.group, self.receipts, self.blocks)
+        if self.group is not None and all(map(_has_packet, self.items)):
+            stay, packs = packs_of_packets(self.group, self.items, self.blocks)
             self.blocks.update(stay)
         else:
-            made = self.look()
-            self.blocks.update((raw, made[raw]) for raw in staying(self.receipts))
-            packs = make_packs(self.receipts, set(self.blocks))
+            made, receipts = self.look(), list(each_of(self.items))
+            self.blocks.update((raw, made[raw]) for raw in staying(receipts))
+            packs = make_packs(receipts, set(self.blocks))
         for pack in packs:
             statement = "INSERT INTO pack (names, data, nodes) VALUES (?, ?, ?)"
             place = database.execute(statement, (pack.names, pack.data, pack.nodes)).lastrowid
@@ -156,6 +170,14 @@ class Held:
         for arrival, sent in self.inbox.items():
             row = (arrival, sent.pico, sent.event, sent.time_ms, sent.seed)
             yield (*row, row_hash(*row))
+
+
+def _has_packet(item: NewReceipt | NewRun) -> bool:
+    return not isinstance(item, NewReceipt) or bool(item.made.packet)
+
+
+def _last_seq(item: NewReceipt | NewRun) -> int:
+    return item.seq if isinstance(item, NewReceipt) else item.seq + item.count - 1
 
 
 def row_hash(*columns: int | str | bytes) -> bytes:

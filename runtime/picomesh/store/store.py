@@ -24,7 +24,7 @@ from picomesh.store.held import Held, Sent, row_hash
 from picomesh.store.inbox import Accepted as Accepted
 from picomesh.store.inbox import Inbox
 from picomesh.store.packing import LIMITS as PACK_LIMITS
-from picomesh.store.packing import NewReceipt
+from picomesh.store.packing import NewReceipt, NewRun
 from picomesh.store.packing import StoredReceipt as StoredReceipt
 from picomesh.store.past import Past
 from picomesh.store.schema import prepare
@@ -322,6 +322,11 @@ class Store:
         self._held.hold((receipt,))
         if arrival is not None:
             self._remove(arrival)
+
+    def commit_run(self, run: NewRun) -> None:
+        """Makes receipts of which nothing else follows durable with the open group."""
+        assert self._is_group, "events that come together make one"
+        self._held.hold_run(run)
 
     def drop(self, arrival: int) -> None:
         """An accepted event that nobody is left to see."""

@@ -1,0 +1,140 @@
+"""Transitions of one pico behind each other of which nothing follows but their receipts.
+
+The kernel leaves them as packets in one piece, and the store keeps them so. What somebody looks at
+is made then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from picomesh.engine.model import Response
+from picomesh.engine.packets import FromKernel
+from picomesh.engine.performed import Head
+from picomesh.kernel.group import NO_LOGS, pack_row
+from picomesh.kernel.packet import Packet, core_digest_at
+from picomesh.kernel.parts import WORD_BYTES, as_parts, places_of
+from picomesh.ledger.receipt import Receipt
+from picomesh.store.packing import NewReceipt
+
+
+class Drawn(NamedTuple):
+    """What is its own of an event among others of its kind."""
+
+    eid: str
+    attrs: bytes
+    time_ms: int
+    seed: bytes
+
+
+class PlainRun:
+    """A run of at least one; `store.packing.NewRun` says what the store wants of it."""
+
+    __slots__ = (
+        "_given",
+        "_places",
+        "_receipts",
+        "_rids",
+        "count",
+        "envelopes",
+        "packets",
+        "pico",
+        "seq",
+    )
+
+    def __init__(
+        self, pico: str, seq: int, given: Sequence[Drawn], packets: bytes, rids: Sequence[str]
+    ) -> None:
+        """`seq` is that of the first, `packets` as the kernel left them, as many as `given`."""
+        self.pico = pico
+        self.seq = seq
+        self.packets = packets
+        self.envelopes = b""  # each behind its length, once they are signed
+        self._places = places_of(packets)
+        self.count = len(self._places)
+        self._given = given
+        self._rids = rids
+        self._receipts: dict[int, Receipt] = {}  # that somebody has looked at
+
+    def without_last(self) -> PlainRun | None:
+        """All but the last one."""
+        if self.count == 1:
+            return None
+        end = self._places[-1][0] - WORD_BYTES
+        return PlainRun(self.pico, self.seq, self._given, self.packets[:end], self._rids)
+
+    def performed(self, at: int) -> FromKernel:
+        start, end = self._places[at]
+        return FromKernel(Packet(self.packets[start:end]), self._rids, self._given[at].eid)
+
+    def receipt(self, at: int) -> Receipt:
+        """One of the receipts, always the same object; signed when the others are."""
+        found = self._receipts.get(at)
+        if found is None:
+            found = self._receipts[at] = Receipt(self.performed(at).core_bytes)
+            if self.envelopes:
+                found.envelope_bytes = self._envelope(at)
+        return found
+
+    def _envelope(self, at: int) -> bytes:
+        start, end = places_of(self.envelopes)[at]
+        return self.envelopes[start:end]
+
+    def head(self) -> Head:
+        """The pico's newest receipt behind the run."""
+        last = self.performed(self.count - 1)
+        return Head(self.seq + self.count - 1, last.cid, last.post)
+
+    def rows(self, elapsed_us: int) -> list[bytes]:
+        """What each envelope is made of (`kernel.group.pack_row`)."""
+        packets = self.packets
+        return [
+            pack_row(core_digest_at(packets, place[0]), one.time_ms, elapsed_us, NO_LOGS)
+            for place, one in zip(self._places, self._given, strict=False)
+        ]
+
+    def sign(self, envelopes: Sequence[bytes]) -> None:
+        """Sets the envelopes, one for each."""
+        self.envelopes = as_parts(envelopes)
+        for at, receipt in self._receipts.items():
+            receipt.envelope_bytes = envelopes[at]
+
+    def receipts(self) -> list[NewReceipt]:
+        """The same one by one."""
+        return [
+            NewReceipt(self.pico, self.seq + at, self.receipt(at), self.performed(at))
+            for at in range(self.count)
+        ]
+
+    def responses(self) -> list[Response]:
+        """What became of each of the events."""
+        return [_InRun(self, at) for at in range(self.count)]
+
+    def eid(self, at: int) -> str:
+        return self._given[at].eid
+
+
+class _InRun(Response):
+    """A response that is made when somebody looks at it."""
+
+    __slots__ = ("_at", "_run")
+
+    def __init__(self, run: PlainRun, at: int) -> None:
+        self._run = run
+        self._at = at
+
+    def __getattr__(self, name: str) -> object:
+        run, at = self._run, self._at
+        match name:
+            case "pico":
+                self.pico = run.pico
+            case "eid":
+                self.eid = run.eid(at)
+            case "receipt":
+                self.receipt = run.receipt(at)
+            case "performed":
+                self.performed = run.performed(at)
+            case _:
+                raise AttributeError(name)
+        return object.__getattribute__(self, name)
