@@ -83,19 +83,16 @@ def _together(engine: Engine, items: Sequence[Sending]) -> list[Response | Excep
 
 
 def _draw(world: World, items: Sequence[Sending]) -> list[Drawn]:
-    """What is each event's own. Raises OperatorError."""
-    attrs = [encode_given(item.attrs, "the attributes") for item in items]
-    time_ms = world.now_ms()
-    eids = world.random_bytes(EID_BYTES * len(items)).hex()
-    seeds = world.random_bytes(SEED_BYTES * len(items))
+    """What is each event's own, drawn as each alone would draw it. Raises OperatorError."""
+    time_ms, draw = world.now_ms(), world.random_bytes
     return [
         Drawn(
-            item.eid or eids[at * 2 * EID_BYTES : (at + 1) * 2 * EID_BYTES],
-            data,
+            item.eid or draw(EID_BYTES).hex(),
+            encode_given(item.attrs, "the attributes"),
             time_ms,
-            seeds[at * SEED_BYTES : (at + 1) * SEED_BYTES],
+            draw(SEED_BYTES),
         )
-        for at, (item, data) in enumerate(zip(items, attrs, strict=True))
+        for item in items
     ]
 
 

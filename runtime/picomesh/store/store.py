@@ -83,7 +83,12 @@ class Store:
 
     @classmethod
     def in_memory(cls, kernel: bool = True) -> Store:
-        return cls(_connect(":memory:"), kernel)
+        """A store that is gone when it is closed: SQLite's temporary database.
+
+        It lies in memory as long as it is small. One that always does (`:memory:`) counts all of
+        its pages with every commit.
+        """
+        return cls(_connect(_TEMPORARY), kernel)
 
     @classmethod
     def at(cls, path: Path, kernel: bool = True) -> Store:
@@ -513,6 +518,7 @@ _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX", "SQLITE_ER
 # How a transaction begins, ends, and is undone: on its own, and within a group.
 _WHOLE = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
 _MEMBER = ("SAVEPOINT member", "RELEASE member", ("ROLLBACK TO member", "RELEASE member"))
+_TEMPORARY = ""  # the name that SQLite has for such a database
 _LIVING = "pico NOT IN (SELECT pico FROM gone)"
 
 
@@ -563,12 +569,13 @@ def _store_error(problem: sqlite3.Error) -> StoreError:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    if path != ":memory:":  # made by us, so that nobody else may read it
+    if path != _TEMPORARY:  # made by us, so that nobody else may read it
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    journal, synchronous = ("MEMORY", "OFF") if path == _TEMPORARY else ("WAL", "FULL")
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"PRAGMA journal_mode = {journal}")
+        database.execute(f"PRAGMA synchronous = {synchronous}")
         database.execute("PRAGMA foreign_keys = ON")
         prepare(database)
     except BaseException:
