@@ -79,16 +79,22 @@ def check(plain: bytes, engine: bytes) -> int:
     assert theirs is not None, "the kernel opens nothing that is damage"
     assert mine.receipts == theirs.receipts and list(mine.receipts) == list(theirs.receipts)
     assert mine.blocks == theirs.blocks and mine.beside == theirs.beside
-    seen = [row for row in mine.receipts.values() if isinstance(row, SeenReceipt)]
+    rows = [row for row in mine.receipts.values() if isinstance(row, SeenReceipt)]
+    assert len(rows) == len(mine.receipts)
+    seen = [row for row in rows if row.span.key]
     for row in seen:
-        key, fuel, time_ms, seed, block, *event, again = row.sight[4:]
+        span, at = row.span, row.seq - row.span.seq
+        assert (row.pico, at) == (span.pico, row.at) and 0 <= at < span.count
+        (fuel,), again = span.fuels(at, 1), span.rows(at, 1)
+        time_ms, seed, eid, attrs, block = span.row(at)
+        event = (span.eci, span.domain, span.name, attrs, eid, span.host)
         envelope = decode_envelope(row.envelope)
         assert envelope.core == cid_of_block(row.core), "it is well formed and of this core"
         is_believed = envelope.engine == engine and is_envelope_signed(envelope)
-        assert Seals(engine).holds(key) == is_believed
+        assert Seals(engine).holds(span.key) == is_believed
         assert encoded(decode_input(block)) == encoded(Event(*event))
         parts = (event[4].encode(), event[3], block, row.core)
-        sizes = struct.pack("<q32s4I", time_ms, seed, *map(len, parts))
+        sizes = struct.pack("<Q32s4I", time_ms, seed, *map(len, parts))
         assert again == sizes + b"".join(parts), "as the kernel runs it again"
         try:
             core = decode_core(row.core)
@@ -165,4 +171,4 @@ def test_a_receipt_is_what_it_is_however_it_was_read(home: tuple[bytes, list[byt
         assert row == other and other == row and hash(row) == hash(other)
         changed = replace(row, envelope=b"another")
         assert row != changed and changed != row and other != changed
-        assert not hasattr(changed, "sight"), "what was seen is not of this one"
+        assert not hasattr(changed, "span"), "what was seen is not of this one"

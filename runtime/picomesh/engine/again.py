@@ -9,14 +9,14 @@ two, which say what is wrong, if anything is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+from collections.abc import Sequence
 
 from picomesh.engine.inputs import Event, decode_input
 from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import CheckedBlocks, decode_tape, perform_recorded
 from picomesh.kernel.library import Again as RanAgain
+from picomesh.kernel.opener import Span
 from picomesh.kernel.packet import Packet
 from picomesh.kernel.parts import parts_of
 from picomesh.ledger.cid import (
@@ -38,8 +38,6 @@ from picomesh.store.opening import SeenReceipt
 from picomesh.store.past import Past
 from picomesh.store.store import StoredReceipt
 from picomesh.transition import Answer
-
-Sight: TypeAlias = "list[Any]"  # what `SeenReceipt` has
 
 TOGETHER_MIN = 2
 WAITING_MAX = 16_384  # runs whose blocks are not sorted in yet, 2 KiB each or a little more
@@ -160,13 +158,12 @@ class Again:
         if not self._is_ready or not core.endswith(self._end):
             return None
         try:
-            sight = None
-            if type(row) is SeenReceipt and self._past is not None:
-                sight = getattr(row, "sight", None)  # one that was made of another row has none
-            if sight is not None and self._seals.holds(sight[4]):
+            span = self._span_of(row)
+            if span is not None:
                 signed: bytes | None = None  # it was seen to be of this core
-                _, _, _, _, _, fuel, time_ms, seed, data, *event, _ = sight
-                work = self._work(Event(*event), data, time_ms, seed)
+                at = row.seq - span.seq
+                (fuel,) = span.fuels(at, 1)
+                work = self._seen_work(span, at)
             else:
                 signed, fuel, work = self._search(core, row.envelope)
             done = perform_recorded(self._programs, self._made, work)
@@ -184,7 +181,7 @@ class Again:
         self._prev = done.cid
         return fuel
 
-    def run_together(self, rows: Iterable[StoredReceipt]) -> list[int]:
+    def run_together(self, rows: Sequence[StoredReceipt]) -> list[int]:
         """The fuel of the first of these receipts, as far as they are of one kind and equal.
 
         In one call of the kernel. What it does not come to says nothing.
@@ -192,43 +189,40 @@ class Again:
         if self._alone:  # what the kernel has given up on, and the others that were with it
             self._alone -= 1
             return []
-        sights = self._alike(rows)
-        if len(sights) < TOGETHER_MIN:
+        span = self._span_of(rows[0]) if self._is_ready else None
+        if span is None:
             return []
-        _, _, _, _, _, _, time_ms, seed, data, *event, _ = sights[0]
-        work = self._work(Event(*event), data, time_ms, seed)
+        at = rows[0].seq - span.seq
+        count = sum(type(row) is SeenReceipt and row.span is span for row in rows)
+        if count < TOGETHER_MIN:
+            return []
         try:
-            recorded = [sight[15] for sight in sights]
+            work, recorded = self._seen_work(span, at), span.rows(at, count)
             done = self._programs.native.again(self._programs, self._made, work, recorded)
         except EngineFault:
             raise
         except Exception:  # as in `run`
             return []
         if done is None:
-            self._alone = len(sights) - 1
+            self._alone = count - 1
             return []
         self._made.keep(done)
         self._seq += done.count
         self._pre = block_cid_of_digest(done.post)
         self._prev = block_cid_of_digest(done.prev)
-        return [sight[5] for sight in sights[: done.count]]
+        return span.fuels(at, done.count)
 
-    def _alike(self, rows: Iterable[StoredReceipt]) -> list[Sight]:
-        """What was seen of the first receipts whose events are all of one kind."""
-        found: list[Sight] = []
-        if not self._is_ready or self._past is None:
-            return found
-        kind: tuple[object, ...] | None = None
-        for row in rows:
-            sight = getattr(row, "sight", None) if type(row) is SeenReceipt else None
-            if sight is None or not row.core.endswith(self._end) or sight[5] > self._fuel_limit:
-                break
-            own = (sight[9], sight[10], sight[11], sight[14])
-            if (kind is not None and own != kind) or not self._seals.holds(sight[4]):
-                break
-            kind = own
-            found.append(sight)
-        return found
+    def _span_of(self, row: StoredReceipt) -> Span | None:
+        """What was seen of a receipt and those around it, if the engine has signed it."""
+        if type(row) is not SeenReceipt or self._past is None:
+            return None
+        span: Span | None = getattr(row, "span", None)  # one that was made of another has none
+        return span if span is not None and span.key and self._seals.holds(span.key) else None
+
+    def _seen_work(self, span: Span, at: int) -> Work:
+        row = span.row(at)
+        event = Event(span.eci, span.domain, span.name, row.attrs, row.eid, span.host)
+        return self._work(event, row.given, row.time_ms, row.seed)
 
     def _work(
         self, given: Event, data: bytes, time_ms: int, seed: bytes, tape: tuple[Answer, ...] = ()

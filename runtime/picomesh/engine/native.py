@@ -21,6 +21,7 @@ from picomesh.kernel.library import Again, Read
 from picomesh.kernel.library import Recipe as KernelRecipe
 from picomesh.kernel.packet import Packet, wanted_of
 from picomesh.kernel.parts import as_part, word
+from picomesh.kernel.rows import new_row
 from picomesh.ledger.cid import Cid, block_cid_of_digest, bytes_cid_of_digest
 from picomesh.ledger.receipt import same_for_cores
 from picomesh.ledger.value import utf8
@@ -40,7 +41,6 @@ Sees: TypeAlias = "Sequence[Ruleset]"  # the rulesets that an event concerns, in
 RECIPES_MAX = 16  # of one view: who sends events chooses their names
 KINDS_MAX = 64  # of one recipe: and so does a ruleset with what it raises
 _CORE_AND_INPUT_PARTS = 7  # of a recipe
-_LIVE_ROW = struct.Struct("<q32s4I")  # time, seed, and the lengths of what follows
 _PAUSE_MAX = 64  # events of a kind between two tries
 
 
@@ -200,8 +200,8 @@ class Native:
         if loop is None or not isinstance(work.given, Event):
             return None
         try:
-            rows = [_live_row(*one) for one in given]
-        except UnicodeEncodeError:  # as in `_run`
+            rows = b"".join([new_row(*one) for one in given])
+        except (UnicodeEncodeError, struct.error):  # as in `_run`
             return None
         recipe = self._recipe(programs, loop, layered, work, work.given)
         found = None if recipe.pause else self.again(programs, layered, work, rows)
@@ -209,12 +209,10 @@ class Native:
             return None
         return PlainRun(work.pico, work.seq, given, found.packets, recipe.rids)
 
-    def again(
-        self, programs: Programs, blocks: Blocks, work: Work, rows: Sequence[bytes]
-    ) -> Again | None:
+    def again(self, programs: Programs, blocks: Blocks, work: Work, rows: bytes) -> Again | None:
         """Runs recorded events, as far as each comes to its core.
 
-        `work` is that of the first one. All are of its kind, and rows of `kernel.opener`.
+        `work` is that of the first one. All are of its kind, and rows of `kernel.rows`.
         """
         loop, given = self._loop, work.given
         if loop is None or loop.clock is not None or work.prev is None or type(given) is not Event:
@@ -288,12 +286,6 @@ class Native:
             domain, name = wanted
             raised = Event(given.eci, domain, name, b"", given.eid, given.host)
             recipe.add(work.pico, raised, installed.selecting(domain, name))
-
-
-def _live_row(eid: str, attrs: bytes, time_ms: int, seed: bytes) -> bytes:
-    """An event for `Kernel.again` that has no core yet."""
-    name = eid.encode()
-    return _LIVE_ROW.pack(time_ms, seed, len(name), len(attrs), 0, 0) + name + attrs
 
 
 def _reader(layered: Layered) -> Read:

@@ -35,7 +35,7 @@ from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.direct import open_sandbox
 from picomesh.store.store import Store, StoredReceipt
 
-TOGETHER_MAX = 64  # receipts that are looked at ahead
+TOGETHER_MAX = 128  # receipts that are looked at ahead: a batch, wherever it begins
 Progress = Callable[[int], None]
 _POLL_S = 0.1
 _counter: Any = None  # of a worker process: how many receipts all workers have run

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INTERFACE = 4  # of kernel.zig
+INTERFACE = 5  # of kernel.zig
 HOST_FUNCTIONS = ("get", "put", "emit", "delete")  # those it has, by their numbers
 _OTHER = len(HOST_FUNCTIONS)
 _GIVEN = struct.Struct("<qqQQQQQ32s32s32sQ")  # event.zig: Given
@@ -246,11 +246,11 @@ class Kernel:
         seq: int,
         prev: bytes,
         pre: bytes,
-        rows: Sequence[bytes],
+        rows: bytes,
     ) -> Again | None:
         """Runs recorded events of one kind, as far as each comes to its core.
 
-        Rows are what past.zig makes; the first one has this `seq`, `prev` and `pre`.
+        Rows are those of `rows`; the first one has this `seq`, `prev` and `pre`.
         """
         if not self._lock.acquire(blocking=False):
             return None
@@ -259,9 +259,8 @@ class Kernel:
             _GIVEN.pack_into(
                 *(self._given, 0, fuel_limit, 0, seq, True, 0, 0, 0, prev, pre, bytes(32), 0),
             )
-            data = b"".join(rows)
             count = self.library.again(
-                self._machine, recipe.address, self._given_at, data, len(data)
+                self._machine, recipe.address, self._given_at, rows, len(rows)
             )
             self._raise_interrupt()
             if not count:

@@ -10,9 +10,79 @@ from collections.abc import Iterator
 from typing import Any
 
 from picomesh.kernel.library import Library, find_library
+from picomesh.kernel.rows import Row, read_row
 
 _HEAD = struct.Struct("<3I")
+_PLACE = struct.Struct("<4IQ")  # past.zig: Place
 _BLOCK = struct.Struct("<32s3I")  # past.zig: Block
+
+
+class Span:
+    """Receipts of a pico that follow each other.
+
+    With a key all are of events of one kind, and each is an envelope of its core whose way leads to
+    the root that the key is of; without one it is a single receipt, of which nothing was seen.
+    """
+
+    __slots__ = (
+        "_envelopes",
+        "_places",
+        "_rows",
+        "count",
+        "domain",
+        "eci",
+        "host",
+        "key",
+        "name",
+        "pico",
+        "seq",
+    )
+
+    def __init__(
+        self,
+        pico: str,
+        seq: int,
+        key: bytes,
+        eci: str,
+        domain: str,
+        name: str,
+        host: str,
+        rows: bytes,
+        envelopes: bytes,
+        places: bytes,
+    ) -> None:
+        """`seq` is that of the first; `key` is engine, signature, size of the batch and root."""
+        self.pico = pico
+        self.seq = seq
+        self.key = key
+        self.eci = eci
+        self.domain = domain
+        self.name = name
+        self.host = host
+        self._rows = rows
+        self._envelopes = envelopes
+        self._places: list[tuple[int, ...]] = list(_PLACE.iter_unpack(places))
+        self.count = len(self._places)
+
+    def core(self, at: int) -> bytes:
+        _, start, end, _, _ = self._places[at]
+        return self._rows[start:end]
+
+    def envelope(self, at: int) -> bytes:
+        start = self._places[at - 1][3] if at else 0
+        return self._envelopes[start : self._places[at][3]]
+
+    def row(self, at: int) -> Row:
+        """What the event was given."""
+        return read_row(self._rows, self._places[at][0])
+
+    def rows(self, at: int, count: int) -> bytes:
+        """So many rows, for `Kernel.again`."""
+        return self._rows[self._places[at][0] : self._places[at + count - 1][2]]
+
+    def fuels(self, at: int, count: int) -> list[int]:
+        """What the cores say that they took."""
+        return [place[4] for place in self._places[at : at + count]]
 
 
 class OpenedPack:
@@ -21,19 +91,14 @@ class OpenedPack:
     __slots__ = ("_blocks_at", "_data", "nodes_at")
 
     def __init__(self, data: bytes) -> None:
-        receipts_bytes, _, self.nodes_at = _HEAD.unpack_from(data)
+        spans_bytes, _, self.nodes_at = _HEAD.unpack_from(data)
         self._data = data
-        self._blocks_at = _HEAD.size + receipts_bytes
+        self._blocks_at = _HEAD.size + spans_bytes
 
-    def receipts(self) -> list[list[Any]]:
-        """Rows of 4, pico, seq, core and envelope, or of 16, with what a replay needs.
-
-        That is: what the signature has to hold for (engine, signature, size, root), fuel, time,
-        seed, the input's block, of the event eci, domain, name, attributes, eid and host, and all
-        of this as `Kernel.again` takes it.
-        """
-        rows: list[list[Any]] = marshal.loads(self._data[_HEAD.size : self._blocks_at])
-        return rows
+    def spans(self) -> Iterator[Span]:
+        """All receipts, in order."""
+        found: list[list[Any]] = marshal.loads(self._data[_HEAD.size : self._blocks_at])
+        return (Span(*row) for row in found)
 
     def blocks(self) -> Iterator[tuple[Any, ...]]:
         """The digest, where it lies in the pack, its length, and whether it is a value."""

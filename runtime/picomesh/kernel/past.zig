@@ -35,6 +35,31 @@ const Sight = struct {
     name: []const u8 = "",
     attrs: []const u8 = "",
     domain: []const u8 = "",
+
+    fn isAlike(self: *const Sight, other: *const Sight) bool {
+        return std.mem.eql(u8, self.eci, other.eci) and std.mem.eql(u8, self.host, other.host) and
+            std.mem.eql(u8, self.name, other.name) and std.mem.eql(u8, self.domain, other.domain);
+    }
+};
+
+/// Receipts of a pico that follow each other, of events of one kind and under one signature; or
+/// one of which a replay learns nothing here, which has no key.
+const Span = struct {
+    pico: []const u8 = "",
+    seq: u64 = 0, // of the first
+    count: u64 = 0,
+    key: ?[key_bytes]u8 = null,
+    sight: Sight = .{}, // of the first
+};
+const key_bytes = 136;
+
+/// What is written for each receipt of a span; its core ends its row.
+const Place = extern struct {
+    row: u32,
+    core: u32,
+    row_end: u32,
+    envelope_end: u32, // it begins where the one before it ends
+    fuel: u64,
 };
 
 /// What is written for each block that came with a receipt.
@@ -127,12 +152,17 @@ pub const Opener = struct {
     core: Buffer = .{},
     envelope: Buffer = .{},
     message: Buffer = .{},
+    rows: Buffer = .{}, // of the open span, as are the next three
+    envelopes: Buffer = .{},
+    places: Buffer = .{},
+    span: Span = .{},
+    span_count: usize = 0,
     ways: Ways = .{},
     names: std.ArrayList([cid_bytes]u8) = .empty,
     before: std.StringHashMapUnmanaged([cid_bytes]u8) = .empty,
 
-    /// Writes: the length of the receipts, the number of blocks, where nodes begin in the pack;
-    /// then the receipts as a list of Python's `marshal`, and the blocks.
+    /// Writes: the length of the spans, the number of blocks, where nodes begin in the pack; then
+    /// the spans as a list of Python's `marshal`, and the blocks.
     pub fn open(self: *Opener, pack: []const u8) Failure!void {
         const out = &self.out;
         out.reset();
@@ -145,8 +175,13 @@ pub const Opener = struct {
         for (0..3) |_| try out.addWord(0);
         const start = out.len;
         try out.addByte('[');
-        try out.addWord(count);
+        try out.addWord(0);
+        self.span = .{};
+        try self.endSpan();
+        self.span_count = 0;
         for (0..count) |_| try self.receipt(&cursor);
+        try self.endSpan();
+        out.setWord(start + 1, self.span_count);
         out.setWord(0, out.len - start);
         const nodes_at = cursor.at;
         for (0..try cursor.length(4)) |_| _ = try cursor.string(2);
@@ -179,48 +214,75 @@ pub const Opener = struct {
 
         var sight: Sight = .{};
         const seen = self.see(cursor.data, blocks_at, &name, &sight);
-        const key: ?[136]u8 = seen catch |problem| switch (problem) {
+        const key: ?[key_bytes]u8 = seen catch |problem| switch (problem) {
             error.Damage => null,
             else => |other| return other,
         };
-        const out = &self.out;
-        try out.addByte('[');
-        try out.addWord(if (key == null) 4 else 16);
-        try addText(out, pico);
-        try addNumber(out, seq);
-        try addOctets(out, self.core.items());
-        try addOctets(out, self.envelope.items());
-        if (key) |*found| {
-            try addSight(out, found, &sight);
-            try addRow(out, self.core.items(), &sight);
+        if (key == null) sight = .{};
+        try self.addToSpan(pico, seq, &key, &sight);
+    }
+
+    fn addToSpan(
+        self: *Opener,
+        pico: []const u8,
+        seq: u64,
+        key: *const ?[key_bytes]u8,
+        sight: *const Sight,
+    ) bytes.Error!void {
+        const span = &self.span;
+        if (!(span.count > 0 and span.key != null and key.* != null and
+            std.mem.eql(u8, &span.key.?, &key.*.?) and seq -% span.seq == span.count and
+            std.mem.eql(u8, span.pico, pico) and span.sight.isAlike(sight)))
+        {
+            try self.endSpan();
+            span.* = .{ .pico = pico, .seq = seq, .key = key.*, .sight = sight.* };
         }
+        span.count += 1;
+        var place = std.mem.zeroes(Place);
+        place.row = @intCast(self.rows.len);
+        try self.addRow(sight);
+        place.row_end = @intCast(self.rows.len);
+        place.core = @intCast(self.rows.len - self.core.len);
+        try self.envelopes.add(self.envelope.items());
+        place.envelope_end = @intCast(self.envelopes.len);
+        place.fuel = sight.fuel;
+        try self.places.add(std.mem.asBytes(&place));
+    }
+
+    fn endSpan(self: *Opener) bytes.Error!void {
+        const span = &self.span;
+        if (span.count > 0) {
+            const out = &self.out;
+            const sight = &span.sight;
+            self.span_count += 1;
+            try out.addByte('[');
+            try out.addWord(10);
+            try addText(out, span.pico);
+            try addNumber(out, span.seq);
+            try addOctets(out, if (span.key) |*key| key else "");
+            for ([_][]const u8{ sight.eci, sight.domain, sight.name, sight.host }) |text| {
+                try addText(out, text);
+            }
+            for ([_]*const Buffer{ &self.rows, &self.envelopes, &self.places }) |buffer| {
+                try addOctets(out, buffer.items());
+            }
+        }
+        span.* = .{};
+        self.rows.reset();
+        self.envelopes.reset();
+        self.places.reset();
     }
 
     /// What `event.zig` takes to run it again.
-    fn addRow(out: *Buffer, core: []const u8, sight: *const Sight) bytes.Error!void {
-        const parts = [_][]const u8{ sight.eid, sight.attrs, sight.input, core };
-        var size: usize = 8 + sight.seed.len + 4 * parts.len;
-        for (parts) |part| size += part.len;
-        try out.addByte('s');
-        try out.addWord(size);
+    fn addRow(self: *Opener, sight: *const Sight) bytes.Error!void {
+        const out = &self.rows;
+        const nothing: Digest = @splat(0);
+        const seed = if (sight.seed.len == 32) sight.seed else &nothing;
+        const parts = [_][]const u8{ sight.eid, sight.attrs, sight.input, self.core.items() };
         std.mem.writeInt(u64, (try out.extend(8))[0..8], sight.time_ms, .little);
-        try out.add(sight.seed);
+        try out.add(seed);
         for (parts) |part| try out.addWord(part.len);
         for (parts) |part| try out.add(part);
-    }
-
-    fn addSight(out: *Buffer, key: []const u8, sight: *const Sight) bytes.Error!void {
-        try addOctets(out, key);
-        try addNumber(out, sight.fuel);
-        try addNumber(out, sight.time_ms);
-        try addOctets(out, sight.seed);
-        try addOctets(out, sight.input);
-        try addText(out, sight.eci);
-        try addText(out, sight.domain);
-        try addText(out, sight.name);
-        try addOctets(out, sight.attrs);
-        try addText(out, sight.eid);
-        try addText(out, sight.host);
     }
 
     /// The blocks of a receipt, and the names that can be missing in its core.
@@ -278,7 +340,7 @@ pub const Opener = struct {
         blocks_at: usize,
         name: []const u8,
         sight: *Sight,
-    ) Failure![136]u8 {
+    ) Failure![key_bytes]u8 {
         const input = try self.look(sight);
         for (0..(self.blocks.len - blocks_at) / @sizeOf(Block)) |number| {
             const place = blocks_at + number * @sizeOf(Block);
@@ -292,7 +354,7 @@ pub const Opener = struct {
     }
 
     /// What the signature of an envelope of this core has to hold for, when all else is well.
-    fn seal(self: *Opener, name: []const u8) Failure![136]u8 {
+    fn seal(self: *Opener, name: []const u8) Failure![key_bytes]u8 {
         const envelope = self.envelope.items();
         var cursor: Cursor = .{ .data = envelope };
         try cursor.expect("\xaa\x61v\x01\x64core");
@@ -331,7 +393,7 @@ pub const Opener = struct {
         try self.message.add(envelope[signed_end..]);
         const leaf = bytes.digestOf(self.message.items());
         const root = try self.ways.follow(leaf, index, size, way);
-        var key: [136]u8 = undefined;
+        var key: [key_bytes]u8 = undefined;
         @memcpy(key[0..32], engine);
         @memcpy(key[32..96], signature);
         std.mem.writeInt(u64, key[96..104], size, .big);

@@ -14,7 +14,7 @@ from typing import Any
 import cbor2
 from blake3 import blake3
 
-from picomesh.kernel.opener import OpenedPack, find_opener
+from picomesh.kernel.opener import OpenedPack, Span, find_opener
 from picomesh.ledger.cid import CID_BYTES, DAG_CBOR, raw_cid_of_block, raw_cid_of_bytes
 from picomesh.store.errors import DamagedStore
 from picomesh.store.packing import StoredReceipt
@@ -23,7 +23,6 @@ _OPENED_BYTES_MAX = 1024 * 1024 * 1024  # what a damaged pack may claim to hold
 _NAME = slice(4, 8)  # of a CID: the beginning of its hash
 _NO_NAME = bytes(CID_BYTES)
 _BLOCK = bytes((1, DAG_CBOR, 0x1E, 0x20))
-_PLAIN_ROW = 4  # of the kernel: what there is of every receipt
 _new = object.__new__
 _SET_PICO, _SET_SEQ, _SET_CORE, _SET_ENVELOPE = (
     vars(StoredReceipt)[name].__set__ for name in ("pico", "seq", "core", "envelope")
@@ -31,10 +30,23 @@ _SET_PICO, _SET_SEQ, _SET_CORE, _SET_ENVELOPE = (
 
 
 class SeenReceipt(StoredReceipt):
-    """A receipt of which the kernel saw what a replay needs: a row of `kernel.opener`."""
+    """A receipt that the kernel has opened; its bytes are cut out when somebody looks."""
 
-    __slots__ = ("sight",)
-    sight: list[Any]
+    __slots__ = ("at", "span")
+    span: Span
+    at: int  # its place there
+
+    def __getattr__(self, name: str) -> bytes:
+        match name:
+            case "core":
+                core = self.span.core(self.at)
+                _SET_CORE(self, core)
+                return core
+            case "envelope":
+                envelope = self.span.envelope(self.at)
+                _SET_ENVELOPE(self, envelope)
+                return envelope
+        raise AttributeError(name)  # one that was made of another has no span
 
     def __eq__(self, other: object) -> bool:
         """As a receipt that lies elsewhere is equal: by what it is, and not by what was seen."""
@@ -47,7 +59,7 @@ class SeenReceipt(StoredReceipt):
     __hash__ = StoredReceipt.__hash__
 
 
-_SET_SIGHT = vars(SeenReceipt)["sight"].__set__
+_SET_SPAN, _SET_AT = (vars(SeenReceipt)[name].__set__ for name in ("span", "at"))
 
 
 class Opened:
@@ -137,15 +149,15 @@ class Opened:
     def add_found(self, plain: bytes, found: OpenedPack) -> None:
         """The same from what the kernel found in these bytes."""
         receipts = self.receipts
-        for item in found.receipts():
-            row: StoredReceipt = _new(StoredReceipt if len(item) == _PLAIN_ROW else SeenReceipt)
-            _SET_PICO(row, item[0])
-            _SET_SEQ(row, item[1])
-            _SET_CORE(row, item[2])
-            _SET_ENVELOPE(row, item[3])
-            if len(item) > _PLAIN_ROW:
-                _SET_SIGHT(row, item)
-            receipts[item[0], item[1]] = row
+        for span in found.spans():
+            pico, seq = span.pico, span.seq
+            for at in range(span.count):
+                row: StoredReceipt = _new(SeenReceipt)
+                _SET_PICO(row, pico)
+                _SET_SEQ(row, seq + at)
+                _SET_SPAN(row, span)
+                _SET_AT(row, at)
+                receipts[pico, seq + at] = row
 
         def later() -> None:
             self._nodes += cbor2.loads(plain[found.nodes_at :])
