@@ -9,8 +9,6 @@ two, which say what is wrong, if anything is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from picomesh.engine.inputs import Event, decode_input
 from picomesh.engine.performed import Performed, Work
 from picomesh.engine.programs import Programs
@@ -34,7 +32,7 @@ from picomesh.ledger.seals import Seals
 from picomesh.ledger.tree import Blocks
 from picomesh.ledger.verify import EMPTY_LIST
 from picomesh.sandbox.interface import EngineFault
-from picomesh.store.opening import SeenReceipt
+from picomesh.store.opening import SeenReceipt, Stretch
 from picomesh.store.past import Past
 from picomesh.store.store import StoredReceipt
 from picomesh.transition import Answer
@@ -181,20 +179,16 @@ class Again:
         self._prev = done.cid
         return fuel
 
-    def run_together(self, rows: Sequence[StoredReceipt]) -> list[int]:
-        """The fuel of the first of these receipts, as far as they are of one kind and equal.
+    def run_together(self, stretch: Stretch) -> list[int]:
+        """The fuel of the first of these receipts, as far as they are equal.
 
         In one call of the kernel. What it does not come to says nothing.
         """
         if self._alone:  # what the kernel has given up on, and the others that were with it
             self._alone -= 1
             return []
-        span = self._span_of(rows[0]) if self._is_ready else None
-        if span is None:
-            return []
-        at = rows[0].seq - span.seq
-        count = sum(type(row) is SeenReceipt and row.span is span for row in rows)
-        if count < TOGETHER_MIN:
+        span, at, count = stretch.span, stretch.at, stretch.count
+        if not (self._is_ready and count >= TOGETHER_MIN and self._believes(span)):
             return []
         try:
             work, recorded = self._seen_work(span, at), span.rows(at, count)
@@ -214,10 +208,12 @@ class Again:
 
     def _span_of(self, row: StoredReceipt) -> Span | None:
         """What was seen of a receipt and those around it, if the engine has signed it."""
-        if type(row) is not SeenReceipt or self._past is None:
-            return None
-        span: Span | None = getattr(row, "span", None)  # one that was made of another has none
-        return span if span is not None and span.key and self._seals.holds(span.key) else None
+        # One that was made of another has none.
+        span: Span | None = getattr(row, "span", None) if type(row) is SeenReceipt else None
+        return span if span is not None and self._believes(span) else None
+
+    def _believes(self, span: Span) -> bool:
+        return self._past is not None and bool(span.key) and self._seals.holds(span.key)
 
     def _seen_work(self, span: Span, at: int) -> Work:
         row = span.row(at)

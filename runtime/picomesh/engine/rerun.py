@@ -11,12 +11,10 @@ import gc
 import multiprocessing
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +24,16 @@ from picomesh.engine.makers import check_maker
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import Divergence, Replayer
 from picomesh.engine.sealing import read_receipt
-from picomesh.engine.sources import Source, each_receipt
+from picomesh.engine.sources import Source, each_stretch
 from picomesh.ledger.cid import Cid
 from picomesh.ledger.errors import BrokenHistory
 from picomesh.ledger.receipt import Receipt
 from picomesh.ledger.verify import Chain
 from picomesh.sandbox.backends import BackendOptions
 from picomesh.sandbox.direct import open_sandbox
+from picomesh.store.opening import Stretch
 from picomesh.store.store import Store, StoredReceipt
 
-TOGETHER_MAX = 128  # receipts that are looked at ahead: a batch, wherever it begins
 Progress = Callable[[int], None]
 _POLL_S = 0.1
 _counter: Any = None  # of a worker process: how many receipts all workers have run
@@ -111,40 +109,71 @@ def _checked(
     made: Made,
 ) -> Iterator[int | Divergence]:
     """The fuel of each receipt, or where it parts."""
-    before = source.receipt(pico, first - 1) if first else None
-    head = None if before is None else read_receipt(before)
-    chain = Chain(pico, engine, head, source)
-    replayer = Replayer(programs, made, None if head is None else (head.core, head.cid), made.keep)
-    past = source.past if isinstance(source, Store) else None
-    again = Again(programs, made, past, pico, engine)
+    running = _Running(source, engine, programs, pico, first, made)
     check_maker(source, pico, engine, first)
-    ahead: StoredReceipt | None = None  # the last one, if only `again` has seen it
-    rows = each_receipt(source, pico, first, last)
-    waiting: deque[StoredReceipt] = deque()
-    while True:
-        waiting.extend(islice(rows, TOGETHER_MAX - len(waiting)))
-        if not waiting:
-            return
-        together = again.run_together(waiting)
-        for fuel in together:
-            ahead = waiting.popleft()
-            yield fuel
-        if together:
+    for item in each_stretch(source, pico, first, last):
+        if not isinstance(item, Stretch):
+            yield running.one(item)
             continue
-        row = waiting.popleft()
-        alone = again.run(row)
-        if alone is not None:
-            ahead = row
-            yield alone
-            continue
+        rest: Stretch | None = item
+        while rest is not None:
+            together = running.together(rest)
+            yield from together
+            if not together:
+                yield running.one(rest.receipt())
+            rest = rest.behind(len(together) or 1)
+
+
+class _Running:
+    """The replay of one pico: what is like most goes the quick way, what is not the strict one."""
+
+    def __init__(
+        self,
+        source: Source,
+        engine: bytes,
+        programs: Programs,
+        pico: str,
+        first: int,
+        made: Made,
+    ) -> None:
+        before = source.receipt(pico, first - 1) if first else None
+        head = None if before is None else read_receipt(before)
+        start = None if head is None else (head.core, head.cid)
+        past = source.past if isinstance(source, Store) else None
+        self._pico, self._engine, self._made = pico, engine, made
+        self._chain = Chain(pico, engine, head, source)
+        self._replayer = Replayer(programs, made, start, made.keep)
+        self._again = Again(programs, made, past, pico, engine)
+        # The last ones, if only `again` has seen them.
+        self._ahead: StoredReceipt | Stretch | None = None
+
+    def together(self, stretch: Stretch) -> list[int]:
+        """The fuel of the first ones, as far as one call comes to all of them."""
+        fuels = self._again.run_together(stretch)
+        if fuels:
+            self._ahead = Stretch(stretch.span, stretch.at + len(fuels) - 1, 1)
+        return fuels
+
+    def one(self, row: StoredReceipt) -> int | Divergence:
+        """The fuel of a receipt, or where it parts. Raises BrokenHistory."""
+        fuel = self._again.run(row)
+        if fuel is not None:
+            self._ahead = row
+            return fuel
+        self._catch_up()
+        receipt = self._chain.accept(row.core, row.envelope)
+        replayed = self._replayer.run(receipt.core, row.core)
+        self._again.begin(receipt.core, receipt.cid)
+        return replayed.fuel if replayed.divergence is None else replayed.divergence
+
+    def _catch_up(self) -> None:
+        """Has the strict way go on behind what it has not seen."""
+        ahead, self._ahead = self._ahead, None
         if ahead is not None:
-            head = Receipt(ahead.core, ahead.envelope)
-            chain = Chain(pico, engine, head, made)
-            replayer.last, ahead = (head.core, head.cid), None
-        receipt = chain.accept(row.core, row.envelope)
-        replayed = replayer.run(receipt.core, row.core)
-        again.begin(receipt.core, receipt.cid)
-        yield replayed.fuel if replayed.divergence is None else replayed.divergence
+            row = ahead.receipt() if isinstance(ahead, Stretch) else ahead
+            head = Receipt(row.core, row.envelope)
+            self._chain = Chain(self._pico, self._engine, head, self._made)
+            self._replayer.last = head.core, head.cid
 
 
 # -- several at a time

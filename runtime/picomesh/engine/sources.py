@@ -6,8 +6,8 @@ them works on a home and on a file alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from picomesh.engine.errors import OperatorError
 from picomesh.engine.programs import Programs
@@ -16,9 +16,11 @@ from picomesh.ledger.cid import Cid, cid_of_block
 from picomesh.ledger.errors import MissingBlock
 from picomesh.ledger.receipt import decode_core
 from picomesh.ledger.tree import EMPTY_ROOT
-from picomesh.store.store import StoredReceipt
+from picomesh.store.opening import Stretch
+from picomesh.store.store import Store, StoredReceipt
 
 PAGE_RECEIPTS = 256
+Item = TypeVar("Item")
 
 
 class Source(Protocol):
@@ -45,15 +47,29 @@ def each_receipt(
     source: Source, pico: str, first: int = 0, last: int | None = None
 ) -> Iterator[StoredReceipt]:
     """Receipts in order, some at a time, so that what lies beside them is still at hand."""
+    return _page_by_page(source.receipts, pico, first, last)
+
+
+def each_stretch(
+    source: Source, pico: str, first: int, last: int | None
+) -> Iterator[StoredReceipt | Stretch]:
+    """The same, with those together that a home has together."""
+    read = source.stretches if isinstance(source, Store) else source.receipts
+    return _page_by_page(read, pico, first, last)
+
+
+def _page_by_page(
+    read: Callable[[str, int, int | None], Sequence[Item]], pico: str, first: int, last: int | None
+) -> Iterator[Item]:
     at = first
     while True:
         end = at + PAGE_RECEIPTS - 1 if last is None else min(at + PAGE_RECEIPTS - 1, last)
-        rows = source.receipts(pico, at, end)
+        rows = read(pico, at, end)
         if not rows:
             break
         yield from rows
         at = end + 1
-    yield from source.receipts(pico, at, last)  # there is something only behind a gap
+    yield from read(pico, at, last)  # there is something only behind a gap
 
 
 def cid_of(row: StoredReceipt) -> Cid:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -62,18 +63,64 @@ class SeenReceipt(StoredReceipt):
 _SET_SPAN, _SET_AT = (vars(SeenReceipt)[name].__set__ for name in ("span", "at"))
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Receipts of a span that follow each other; at least one."""
+
+    span: Span
+    at: int  # the place of the first
+    count: int
+
+    @property
+    def seq(self) -> int:
+        return self.span.seq + self.at
+
+    def receipt(self, number: int = 0) -> StoredReceipt:
+        row: StoredReceipt = _new(SeenReceipt)
+        at = self.at + number
+        _SET_PICO(row, self.span.pico)
+        _SET_SEQ(row, self.span.seq + at)
+        _SET_SPAN(row, self.span)
+        _SET_AT(row, at)
+        return row
+
+    def behind(self, count: int) -> Stretch | None:
+        """What is left without the first ones."""
+        rest = self.count - count
+        return Stretch(self.span, self.at + count, rest) if rest else None
+
+
 class Opened:
     """What lies in a pack; each block has the name that its bytes give."""
 
-    __slots__ = ("_beside", "_blocks", "_nodes", "_values", "later", "receipts")
+    __slots__ = ("_beside", "_blocks", "_nodes", "_receipts", "_spans", "_values", "later")
 
     def __init__(self, nodes: list[bytes]) -> None:
-        self.receipts: dict[tuple[str, int], StoredReceipt] = {}
+        self._receipts: dict[tuple[str, int], StoredReceipt] | None = {}
+        self._spans: list[Span] = []
         self.later: Callable[[], None] | None = None  # finds the blocks, if that is left to do
         self._beside: dict[bytes, bytes] = {}
         self._nodes = nodes
         self._values: list[bytes] = []
         self._blocks: dict[bytes, bytes] | None = None
+
+    @property
+    def receipts(self) -> dict[tuple[str, int], StoredReceipt]:
+        """All of them by pico and seq."""
+        if self._receipts is None:
+            whole = [Stretch(span, 0, span.count) for span in self._spans]
+            rows = [it.receipt(number) for it in whole for number in range(it.count)]
+            self._receipts = {(row.pico, row.seq): row for row in rows}
+        return self._receipts
+
+    def stretches(self, pico: str, first: int, last: int) -> list[Stretch]:
+        """Those of a pico from `first` to `last`, in order, if the kernel has opened the pack."""
+        found: list[Stretch] = []
+        for span in self._spans:
+            low, high = max(first - span.seq, 0), min(last - span.seq, span.count - 1)
+            if span.pico == pico and low <= high:
+                found.append(Stretch(span, low, high - low + 1))
+        return found
 
     @property
     def beside(self) -> dict[bytes, bytes]:
@@ -148,16 +195,8 @@ class Opened:
 
     def add_found(self, plain: bytes, found: OpenedPack) -> None:
         """The same from what the kernel found in these bytes."""
-        receipts = self.receipts
-        for span in found.spans():
-            pico, seq = span.pico, span.seq
-            for at in range(span.count):
-                row: StoredReceipt = _new(SeenReceipt)
-                _SET_PICO(row, pico)
-                _SET_SEQ(row, seq + at)
-                _SET_SPAN(row, span)
-                _SET_AT(row, at)
-                receipts[pico, seq + at] = row
+        self._spans = list(found.spans())
+        self._receipts = None
 
         def later() -> None:
             self._nodes += cbor2.loads(plain[found.nodes_at :])

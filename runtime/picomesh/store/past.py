@@ -12,7 +12,7 @@ from typing import Any
 
 from picomesh.ledger.cid import Cid
 from picomesh.store.errors import DamagedStore
-from picomesh.store.opening import Opened, open_pack
+from picomesh.store.opening import Opened, Stretch, open_pack
 from picomesh.store.packing import PACK_RECEIPTS_MAX, StoredReceipt, name_in_pack
 
 OPEN_PACKS_MAX = 16
@@ -66,18 +66,32 @@ class Past:
         end = _SEQ_MAX if last is None else last
         rows = self._rows(f"{_RECEIPTS} AND seq >= ? AND seq <= ? ORDER BY seq", pico, first, end)
         found = [StoredReceipt(*row) for row in rows]
-        low = first - PACK_RECEIPTS_MAX  # no run is longer, so no other one reaches to `first`
-        runs = self._rows(
-            f"{_RUNS} AND seq > ? AND seq <= ? AND seq + count > ?", pico, low, end, first
-        )
-        for begin, count, pack in map(_run, runs):
-            packed = self._opened(pack).receipts
-            for seq in range(max(begin, first), min(begin + count - 1, end) + 1):
-                row = packed.get((pico, seq))
-                found.append(self._packed(pack, pico, seq) if row is None else row)
-        if runs:
-            found.sort(key=lambda row: row.seq)
+        for begin, until, pack in self._runs(pico, first, end):
+            found += [self._packed(pack, pico, seq) for seq in range(begin, until + 1)]
+        found.sort(key=_seq_of)
         return found
+
+    def stretches(self, pico: str, first: int, last: int | None) -> list[StoredReceipt | Stretch]:
+        """The same as `receipts`, with those of a pack that the kernel has opened together."""
+        until = _SEQ_MAX if last is None else last
+        rows = self._rows(f"{_RECEIPTS} AND seq >= ? AND seq <= ? ORDER BY seq", pico, first, until)
+        found: list[StoredReceipt | Stretch] = [StoredReceipt(*row) for row in rows]
+        for begin, end, pack in self._runs(pico, first, until):
+            opened = self._opened(pack)
+            stretches = opened.stretches(pico, begin, end)
+            if sum(it.count for it in stretches) == end - begin + 1:
+                found += stretches
+            else:
+                found += [self._packed(pack, pico, seq) for seq in range(begin, end + 1)]
+        found.sort(key=_seq_of)
+        return found
+
+    def _runs(self, pico: str, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+        """First and last seq of what lies in each pack, as far as wanted, and the pack."""
+        low = first - PACK_RECEIPTS_MAX  # no run is longer, so no other one reaches to `first`
+        statement = f"{_RUNS} AND seq > ? AND seq <= ? AND seq + count > ?"
+        for begin, count, pack in map(_run, self._rows(statement, pico, low, last, first)):
+            yield max(begin, first), min(begin + count - 1, last), pack
 
     def picos(self) -> list[str]:
         """Every pico that has receipts."""
@@ -155,6 +169,10 @@ class Past:
         stored = {tuple(row) for row in self._rows("SELECT pico, seq, count, pack FROM packed")}
         for row in sorted(runs ^ stored, key=repr)[:1]:
             yield row[3], f"it is not where receipt {row[1]} of pico {row[0]} is looked for"
+
+
+def _seq_of(item: StoredReceipt | Stretch) -> int:
+    return item.seq
 
 
 def _run(row: tuple[Any, ...]) -> tuple[int, int, int]:

@@ -23,6 +23,7 @@ from picomesh.store.errors import DamagedStore, StoreError
 from picomesh.store.held import Held, Sent, row_hash
 from picomesh.store.inbox import Accepted as Accepted
 from picomesh.store.inbox import Inbox
+from picomesh.store.opening import Stretch
 from picomesh.store.packing import LIMITS as PACK_LIMITS
 from picomesh.store.packing import NewReceipt, NewRun
 from picomesh.store.packing import StoredReceipt as StoredReceipt
@@ -300,6 +301,11 @@ class Store:
         """The receipts of a pico from `first` to `last`, in order."""
         with self._lock:
             return self.past.receipts(pico, first, last)
+
+    def stretches(self, pico: str, first: int, last: int | None) -> list[StoredReceipt | Stretch]:
+        """The same, with those together of which something is known together."""
+        with self._lock:
+            return self.past.stretches(pico, first, last)
 
     def commit(self, commit: Commit) -> list[int]:
         """Makes transitions durable, with what they sent. Returns the places of what was sent."""
