@@ -94,7 +94,8 @@ def check(plain: bytes, engine: bytes) -> int:
         assert Seals(engine).holds(span.key) == is_believed
         assert encoded(decode_input(block)) == encoded(Event(*event))
         parts = (event[4].encode(), event[3], block, row.core)
-        sizes = struct.pack("<Q32s4I", time_ms, seed, *map(len, parts))
+        digests = (cid_of_block(block).digest, cid_of_block(row.core).digest)
+        sizes = struct.pack("<Q32s32s32s4I", time_ms, seed, *digests, *map(len, parts))
         assert again == sizes + b"".join(parts), "as the kernel runs it again"
         try:
             core = decode_core(row.core)

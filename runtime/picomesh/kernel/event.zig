@@ -135,9 +135,9 @@ pub const Machine = struct {
     /// Runs events of one kind, one behind the other, as long as each comes to its core. One that
     /// has none yet is run for the first time; the last of these may do more than send directives.
     ///
-    /// A row is time, seed, the lengths of what follows, and eid, attributes, input and core. How
-    /// many did; `given` is then what the next one would be given, and `many` has their packets,
-    /// each behind its length.
+    /// A row is time, seed, the digests of input and core, the lengths of what follows, and eid,
+    /// attributes, input and core; who has seen those two has hashed them. How many did; `given` is
+    /// then what the next one would be given, and `many` has their packets, each behind its length.
     pub fn again(self: *Machine, recipe: *const Recipe, given: *Given, rows: []const u8) usize {
         var reader: Reader = .{ .data = rows };
         var count: usize = 0;
@@ -145,13 +145,17 @@ pub const Machine = struct {
         while (reader.at < rows.len) : (count += 1) {
             given.time_ms = @bitCast(reader.long());
             given.seed = reader.take(32)[0..32].*;
+            const digests = [2]*const Digest{ reader.take(32)[0..32], reader.take(32)[0..32] };
             const sizes = [4]usize{ reader.word(), reader.word(), reader.word(), reader.word() };
             const texts: Texts = .{
                 .eid = reader.take(sizes[0]),
                 .attrs = reader.take(sizes[1]),
                 .input = reader.take(sizes[2]),
+                .core = reader.take(sizes[3]),
+                .input_digest = digests[0],
+                .core_digest = digests[1],
             };
-            const core = reader.take(sizes[3]);
+            const core = texts.core;
             self.perform(recipe, given, &texts) catch break;
             var packet: Reader = .{ .data = self.out.items() };
             if (packet.word() != status_whole) break;
@@ -209,7 +213,14 @@ pub const Machine = struct {
         try self.out.add(self.run.bytesOf(said));
     }
 
-    const Texts = struct { eid: []const u8, attrs: []const u8, input: []const u8 };
+    const Texts = struct {
+        eid: []const u8,
+        attrs: []const u8,
+        input: []const u8,
+        core: []const u8 = "", // as it was recorded
+        input_digest: ?*const Digest = null, // of these two, if they are known
+        core_digest: ?*const Digest = null,
+    };
 
     fn perform(
         self: *Machine,
@@ -223,12 +234,12 @@ pub const Machine = struct {
         try self.findWrites();
         var post = given.pre;
         const changed = self.applyWrites(&post) catch |failure| switch (failure) {
-            error.NotHere => return self.putOut(given, status_ran, &post, 0),
+            error.NotHere => return self.putOut(given, texts, status_ran, &post, 0),
             error.OutOfMemory => return error.Left,
         };
         try self.makeRecord(recipe, texts);
         try self.makeCore(recipe, given, &post);
-        try self.putOut(given, status_whole, &post, changed);
+        try self.putOut(given, texts, status_whole, &post, changed);
     }
 
     /// The event and all that is raised, first in first out. False when a kind is wanted.
@@ -328,7 +339,7 @@ pub const Machine = struct {
                 .digest = if (now) |data| bytes.digestOf(data) else @splat(0),
             });
         }
-        std.mem.sort(tree.Write, self.writes.items, {}, isBefore);
+        std.mem.sortUnstable(tree.Write, self.writes.items, {}, isBefore); // no path comes twice
     }
 
     fn applyWrites(self: *Machine, root: *Digest) tree.Failure!usize {
@@ -343,11 +354,14 @@ pub const Machine = struct {
 
     fn makeRecord(self: *Machine, recipe: *const Recipe, texts: *const Texts) guest.Left!void {
         self.record.reset();
-        const input = if (texts.input.len > 0) texts.input else try self.makeInput(recipe, texts);
-        try self.addBlock(&self.record, input);
+        const is_given = texts.input.len > 0;
+        const input = if (is_given) texts.input else try self.makeInput(recipe, texts);
+        const known = if (is_given) texts.input_digest else null;
+        try addBlock(&self.record, if (known) |digest| digest.* else bytes.digestOf(input), input);
         if (self.run.effects.items.len > 0) {
             try self.makeOutbox(recipe);
-            try self.addBlock(&self.record, self.outbox.items());
+            const outbox = self.outbox.items();
+            try addBlock(&self.record, bytes.digestOf(outbox), outbox);
         }
     }
 
@@ -377,8 +391,8 @@ pub const Machine = struct {
         }
     }
 
-    fn addBlock(_: *Machine, out: *Buffer, block: []const u8) guest.Left!void {
-        try out.add(&bytes.digestOf(block));
+    fn addBlock(out: *Buffer, digest: Digest, block: []const u8) guest.Left!void {
+        try out.add(&digest);
         try out.addWord(block.len);
         try out.add(block);
     }
@@ -439,6 +453,7 @@ pub const Machine = struct {
     fn putOut(
         self: *Machine,
         given: *const Given,
+        texts: *const Texts,
         status: u32,
         post: *const Digest,
         changed: usize,
@@ -450,7 +465,7 @@ pub const Machine = struct {
         std.mem.writeInt(i64, out.data[At.fuel..][0..8], given.fuel_limit - self.run.fuel, .little);
         @memcpy(out.data[At.post..][0..32], post);
         if (status == status_whole) {
-            @memcpy(out.data[At.core_digest..][0..32], &bytes.digestOf(self.core.items()));
+            @memcpy(out.data[At.core_digest..][0..32], &self.coreDigest(texts));
             self.section(At.core, self.core.len);
             try out.add(self.core.items());
             self.section(At.record, if (self.run.effects.items.len > 0) 2 else 1);
@@ -463,7 +478,7 @@ pub const Machine = struct {
             at -= 1;
             const node = self.forest.changed[at];
             try out.add(&self.before[at]);
-            try self.addBlock(out, node.block);
+            try addBlock(out, node.digest, node.block);
         }
         try self.putEffects();
         self.section(At.answers, self.answers.items.len);
@@ -472,6 +487,12 @@ pub const Machine = struct {
             try out.addWord(answer.said.len);
             try out.add(self.run.bytesOf(answer.said));
         }
+    }
+
+    fn coreDigest(self: *const Machine, texts: *const Texts) Digest {
+        const core = self.core.items();
+        if (texts.core_digest) |known| if (std.mem.eql(u8, core, texts.core)) return known.*;
+        return bytes.digestOf(core);
     }
 
     /// Notes where a section begins and how many rows or bytes it has.

@@ -29,6 +29,7 @@ const Sight = struct {
     time_ms: u64 = 0,
     seed: []const u8 = "",
     input: []const u8 = "",
+    input_digest: Digest = @splat(0),
     eci: []const u8 = "",
     eid: []const u8 = "",
     host: []const u8 = "",
@@ -219,7 +220,7 @@ pub const Opener = struct {
             else => |other| return other,
         };
         if (key == null) sight = .{};
-        try self.addToSpan(pico, seq, &key, &sight);
+        try self.addToSpan(pico, seq, &key, name[4..], &sight);
     }
 
     fn addToSpan(
@@ -227,6 +228,7 @@ pub const Opener = struct {
         pico: []const u8,
         seq: u64,
         key: *const ?[key_bytes]u8,
+        core_digest: *const Digest,
         sight: *const Sight,
     ) bytes.Error!void {
         const span = &self.span;
@@ -240,7 +242,7 @@ pub const Opener = struct {
         span.count += 1;
         var place = std.mem.zeroes(Place);
         place.row = @intCast(self.rows.len);
-        try self.addRow(sight);
+        try self.addRow(core_digest, sight);
         place.row_end = @intCast(self.rows.len);
         place.core = @intCast(self.rows.len - self.core.len);
         try self.envelopes.add(self.envelope.items());
@@ -274,13 +276,15 @@ pub const Opener = struct {
     }
 
     /// What `event.zig` takes to run it again.
-    fn addRow(self: *Opener, sight: *const Sight) bytes.Error!void {
+    fn addRow(self: *Opener, core_digest: *const Digest, sight: *const Sight) bytes.Error!void {
         const out = &self.rows;
         const nothing: Digest = @splat(0);
         const seed = if (sight.seed.len == 32) sight.seed else &nothing;
         const parts = [_][]const u8{ sight.eid, sight.attrs, sight.input, self.core.items() };
         std.mem.writeInt(u64, (try out.extend(8))[0..8], sight.time_ms, .little);
         try out.add(seed);
+        try out.add(&sight.input_digest);
+        try out.add(core_digest);
         for (parts) |part| try out.addWord(part.len);
         for (parts) |part| try out.add(part);
     }
@@ -347,6 +351,7 @@ pub const Opener = struct {
             const block = std.mem.bytesToValue(Block, self.blocks.data[place..][0..@sizeOf(Block)]);
             if (block.is_value == 1 or !std.mem.eql(u8, &block.digest, input[4..])) continue;
             sight.input = pack[block.at..][0..block.len];
+            sight.input_digest = block.digest;
             try lookAtEvent(sight);
             return self.seal(name);
         }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-_HEAD = struct.Struct("<Q32s4I")  # time, seed, and the lengths of eid, attributes, input and core
+# Time, seed, digests of input and core, and the lengths of eid, attributes, input and core.
+_HEAD = struct.Struct("<Q32s32s32s4I")
+_NONE = bytes(32)
 
 
 class Row(NamedTuple):
@@ -21,12 +23,12 @@ class Row(NamedTuple):
 def new_row(eid: str, attrs: bytes, time_ms: int, seed: bytes) -> bytes:
     """An event that has no core yet. Raises UnicodeEncodeError, struct.error."""
     name = eid.encode()
-    return _HEAD.pack(time_ms, seed, len(name), len(attrs), 0, 0) + name + attrs
+    return _HEAD.pack(time_ms, seed, _NONE, _NONE, len(name), len(attrs), 0, 0) + name + attrs
 
 
 def read_row(data: bytes, at: int) -> Row:
     """The row that begins there, without its core."""
-    time_ms, seed, eid_bytes, attrs_bytes, given_bytes, _ = _HEAD.unpack_from(data, at)
+    time_ms, seed, _, _, eid_bytes, attrs_bytes, given_bytes, _ = _HEAD.unpack_from(data, at)
     at += _HEAD.size
     attrs_at = at + eid_bytes
     given_at = attrs_at + attrs_bytes
