@@ -14,6 +14,7 @@ from picomesh.kernel.rows import Row, read_row
 
 _HEAD = struct.Struct("<3I")
 _PLACE = struct.Struct("<4IQ")  # past.zig: Place
+_FUEL_OF_PLACE = struct.Struct("<16xQ")
 _BLOCK = struct.Struct("<32s3I")  # past.zig: Block
 
 
@@ -61,28 +62,34 @@ class Span:
         self.host = host
         self._rows = rows
         self._envelopes = envelopes
-        self._places: list[tuple[int, ...]] = list(_PLACE.iter_unpack(places))
-        self.count = len(self._places)
+        self._places = places
+        self.count = len(places) // _PLACE.size
+
+    def _place(self, at: int) -> tuple[int, int, int, int]:
+        """Where the row begins, its core, its end, and the end of the envelope."""
+        row, core, row_end, envelope_end, _ = _PLACE.unpack_from(self._places, at * _PLACE.size)
+        return row, core, row_end, envelope_end
 
     def core(self, at: int) -> bytes:
-        _, start, end, _, _ = self._places[at]
+        _, start, end, _ = self._place(at)
         return self._rows[start:end]
 
     def envelope(self, at: int) -> bytes:
-        start = self._places[at - 1][3] if at else 0
-        return self._envelopes[start : self._places[at][3]]
+        start = self._place(at - 1)[3] if at else 0
+        return self._envelopes[start : self._place(at)[3]]
 
     def row(self, at: int) -> Row:
         """What the event was given."""
-        return read_row(self._rows, self._places[at][0])
+        return read_row(self._rows, self._place(at)[0])
 
     def rows(self, at: int, count: int) -> bytes:
         """So many rows, for `Kernel.again`."""
-        return self._rows[self._places[at][0] : self._places[at + count - 1][2]]
+        return self._rows[self._place(at)[0] : self._place(at + count - 1)[2]]
 
     def fuels(self, at: int, count: int) -> list[int]:
         """What the cores say that they took."""
-        return [place[4] for place in self._places[at : at + count]]
+        places = self._places[at * _PLACE.size : (at + count) * _PLACE.size]
+        return [fuel for (fuel,) in _FUEL_OF_PLACE.iter_unpack(places)]
 
 
 class OpenedPack:

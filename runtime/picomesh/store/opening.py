@@ -6,7 +6,6 @@ get their names only when a block is looked for that is neither.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -19,6 +18,7 @@ from picomesh.kernel.opener import OpenedPack, Span, find_opener
 from picomesh.ledger.cid import CID_BYTES, DAG_CBOR, raw_cid_of_block, raw_cid_of_bytes
 from picomesh.store.errors import DamagedStore
 from picomesh.store.packing import StoredReceipt
+from picomesh.store.streams import inflated
 
 _OPENED_BYTES_MAX = 1024 * 1024 * 1024  # what a damaged pack may claim to hold
 _NAME = slice(4, 8)  # of a CID: the beginning of its hash
@@ -215,10 +215,7 @@ def open_pack(pack: int, data: object, nodes: object) -> Opened:
     try:
         if not isinstance(data, bytes) or not isinstance(nodes, bytes):
             raise ValueError("not bytes")
-        inflate = zlib.decompressobj()
-        plain = inflate.decompress(data, _OPENED_BYTES_MAX)
-        if not inflate.eof or inflate.unused_data:
-            raise ValueError("not one whole stream")
+        plain = inflated(data, _OPENED_BYTES_MAX)
         opener = find_opener()
         found = None if opener is None else opener.open(plain)
         receipts, packed = _list(plain) if found is None else ([], [])
@@ -230,7 +227,7 @@ def open_pack(pack: int, data: object, nodes: object) -> Opened:
             opened.add(receipts)
         else:
             opened.add_found(plain, found)
-    except (ValueError, TypeError, zlib.error, cbor2.CBORDecodeError) as problem:
+    except (ValueError, TypeError, cbor2.CBORDecodeError) as problem:
         raise DamagedStore(f"pack {pack} is damaged", "bring the home back") from problem
     return opened
 

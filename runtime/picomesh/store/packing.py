@@ -12,26 +12,20 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-try:
-    from isal.isal_zlib import compress  # a zlib stream of the same size in a fifth of the time
-except ImportError:  # no wheel for this system
-    from zlib import compress
-
 from picomesh.kernel.group import Group
 from picomesh.kernel.parts import as_part
 from picomesh.ledger.cid import CID_BYTES, Cid, raw_cid_of_block
 from picomesh.ledger.pieces import head, known_text, number, octets
 from picomesh.ledger.receipt import Receipt
+from picomesh.store.streams import deflated
 
 PACK_RECEIPTS_MIN = 16  # fewer lie in rows of their own
 PACK_RECEIPTS_MAX = 256  # reading one receipt reads its whole pack
 PACK_BYTES_MAX = 4 * 1024 * 1024  # before compression; one receipt more can go beyond
-_OPENED_BYTES_MAX = 1024 * 1024 * 1024  # what a damaged pack may claim to hold
 NODE_BYTES_MAX = 512  # of a receipt; beyond, hashes do not get smaller and are left as they are
 LIMITS = (PACK_RECEIPTS_MAX, PACK_BYTES_MAX, NODE_BYTES_MAX)  # as the kernel wants them
 _NAME = slice(4, 8)  # of a CID: the beginning of its hash
 _NO_NAME = bytes(CID_BYTES)
-_FAST = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +170,7 @@ def packs_of_packets(
     For receipts that all have packets.
     """
     rows, packs = group.packs(map(_run_of, items), rest)
-    return rows, [Pack(it.names, compressed(it.data), it.nodes, it.runs) for it in packs]
+    return rows, [Pack(it.names, deflated(it.data), it.nodes, it.runs) for it in packs]
 
 
 def _run_of(item: NewReceipt | NewRun) -> tuple[str, int, int, bytes, bytes, bytes]:
@@ -249,12 +243,7 @@ def _make(receipts: Sequence[NewReceipt], done: set[bytes]) -> Pack:
         packed, loose = b"\x80", head(4, len(nodes)) + tail
     data = b"\x82" + head(4, len(receipts)) + b"".join(items) + packed
     found = [(pico, first, count) for pico, (first, count) in runs.items()]
-    return Pack(b"".join(names), compressed(data), loose, found)
-
-
-def compressed(data: bytes) -> bytes:
-    """A pack's receipts as they are stored."""
-    return compress(data, _FAST)
+    return Pack(b"".join(names), deflated(data), loose, found)
 
 
 def _cut(data: bytes, names: list[bytes]) -> tuple[bytes, bytes]:
