@@ -89,9 +89,9 @@ def rerun(
             if isinstance(item, Divergence):
                 divergence = item
                 break
-            count, fuel = count + 1, fuel + item
+            count, fuel = count + len(item), fuel + sum(item)
             if progress is not None:
-                progress(1)
+                progress(len(item))
     except BrokenHistory as broken:
         problem = Problem(broken.seq, broken.field, broken.text, broken.fault)
     if made is not None:
@@ -107,21 +107,23 @@ def _checked(
     first: int,
     last: int | None,
     made: Made,
-) -> Iterator[int | Divergence]:
-    """The fuel of each receipt, or where it parts."""
+) -> Iterator[list[int] | Divergence]:
+    """The fuel of each receipt, some at a time, or where one parts."""
     running = _Running(source, engine, programs, pico, first, made)
     check_maker(source, pico, engine, first)
     for item in each_stretch(source, pico, first, last):
         if not isinstance(item, Stretch):
-            yield running.one(item)
+            yield _alone(running.one(item))
             continue
         rest: Stretch | None = item
         while rest is not None:
             together = running.together(rest)
-            yield from together
-            if not together:
-                yield running.one(rest.receipt())
+            yield together or _alone(running.one(rest.receipt()))
             rest = rest.behind(len(together) or 1)
+
+
+def _alone(item: int | Divergence) -> list[int] | Divergence:
+    return item if isinstance(item, Divergence) else [item]
 
 
 class _Running:
