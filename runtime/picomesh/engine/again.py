@@ -52,12 +52,12 @@ _NODE, _VALUE = bytes((1, DAG_CBOR, 0x1E, 0x20)), bytes((1, RAW, 0x1E, 0x20))
 class Made:
     """What runs have made, in front of a store of which no block is believed unchecked."""
 
-    __slots__ = ("_behind", "_blocks", "_count", "_keeps_all", "_waiting")
+    __slots__ = ("_behind", "_blocks", "_count", "_waiting", "keeps_all")
 
     def __init__(self, behind: Blocks, keeps_all: bool) -> None:
         """Keeps all blocks, or of states only what the last one is made of."""
         self._behind = CheckedBlocks(behind)
-        self._keeps_all = keeps_all
+        self.keeps_all = keeps_all
         self._blocks: dict[bytes, bytes] = {}
         self._waiting: list[Performed | RanAgain] = []
         self._count = 0  # of runs in there
@@ -89,7 +89,7 @@ class Made:
             if isinstance(done, RanAgain):
                 for data in parts_of(done.packets):
                     self._take_packet(Packet(data))
-            elif self._keeps_all:
+            elif self.keeps_all:
                 self._blocks.update((cid.raw, data) for cid, data in done.blocks.items())
             else:
                 self._take(done)
@@ -111,7 +111,7 @@ class Made:
         """The same from what the kernel left; it makes no other blocks."""
         blocks = self._blocks
         nodes = list(packet.nodes())
-        if self._keeps_all:
+        if self.keeps_all:
             blocks[_NO_TAPE] = _EMPTY_LIST
             blocks.update((_NODE + digest, data) for digest, data in packet.record())
         else:
@@ -192,7 +192,7 @@ class Again:
             return []
         try:
             work, recorded = self._seen_work(span, at), span.rows(at, count)
-            done = self._programs.native.again(self._programs, self._made, work, recorded)
+            done = self._run_again(work, recorded)
         except EngineFault:
             raise
         except Exception:  # as in `run`
@@ -205,6 +205,14 @@ class Again:
         self._pre = block_cid_of_digest(done.post)
         self._prev = block_cid_of_digest(done.prev)
         return span.fuels(at, done.count)
+
+    def _run_again(self, work: Work, recorded: bytes) -> RanAgain | None:
+        """If nobody wants all that is made, only what it comes to in the end, when that is all."""
+        native, programs, made = self._programs.native, self._programs, self._made
+        done = native.again(programs, made, work, recorded, not made.keeps_all)
+        if done is not None and not done.packets:
+            return native.again(programs, made, work, recorded)
+        return done
 
     def _span_of(self, row: StoredReceipt) -> Span | None:
         """What was seen of a receipt and those around it, if the engine has signed it."""

@@ -209,7 +209,9 @@ class Native:
             return None
         return PlainRun(work.pico, work.seq, given, found.packets, recipe.rids)
 
-    def again(self, programs: Programs, blocks: Blocks, work: Work, rows: bytes) -> Again | None:
+    def again(
+        self, programs: Programs, blocks: Blocks, work: Work, rows: bytes, is_net: bool = False
+    ) -> Again | None:
         """Runs recorded events, as far as each comes to its core.
 
         `work` is that of the first one. All are of its kind, and rows of `kernel.rows`.
@@ -227,6 +229,7 @@ class Native:
             work.prev.digest,
             work.pre.digest,
             rows,
+            is_net,
         )
         if found is not None:
             programs.views.follow(work.pre, block_cid_of_digest(found.post))

@@ -7,6 +7,7 @@
 const std = @import("std");
 const bytes = @import("bytes.zig");
 const guest = @import("guest.zig");
+const Net = @import("net.zig").Net;
 const recipes = @import("recipe.zig");
 const tree = @import("tree.zig");
 const value = @import("value.zig");
@@ -71,6 +72,7 @@ pub const Machine = struct {
     writes: std.ArrayList(tree.Write) = .empty,
     answers: std.ArrayList(Answer) = .empty,
     before: [tree.changed_max]Digest = undefined,
+    net: Net = .{},
     entered: u64 = 0,
     empty_list_digest: Digest,
 
@@ -104,6 +106,7 @@ pub const Machine = struct {
             &self.forest.given, &self.run.kept, &self.run.message, &self.out, &self.many,
             &self.core,         &self.outbox,   &self.record,
         }) |buffer| buffer.free();
+        self.net.free();
         self.run.effects.deinit(gpa);
         self.run.raised.deinit(gpa);
         self.writes.deinit(gpa);
@@ -138,10 +141,23 @@ pub const Machine = struct {
     /// A row is time, seed, the digests of input and core, the lengths of what follows, and eid,
     /// attributes, input and core; who has seen those two has hashed them. How many did; `given` is
     /// then what the next one would be given, and `many` has their packets, each behind its length.
-    pub fn again(self: *Machine, recipe: *const Recipe, given: *Given, rows: []const u8) usize {
+    ///
+    /// With `is_net` it has one packet, of what they come to together: the newest values and nodes,
+    /// and what these were at first. That is there only when all rows come to their cores.
+    pub fn again(
+        self: *Machine,
+        recipe: *const Recipe,
+        given: *Given,
+        rows: []const u8,
+        is_net: bool,
+    ) usize {
         var reader: Reader = .{ .data = rows };
         var count: usize = 0;
         self.many.reset();
+        self.net.begin(is_net);
+        defer self.net.is_on = false;
+        self.forest.tidy(); // and then not before what the call has changed is told
+        self.forest.call += 1;
         while (reader.at < rows.len) : (count += 1) {
             given.time_ms = @bitCast(reader.long());
             given.seed = reader.take(32)[0..32].*;
@@ -160,7 +176,7 @@ pub const Machine = struct {
             var packet: Reader = .{ .data = self.out.items() };
             if (packet.word() != status_whole) break;
             if (core.len > 0 and !std.mem.eql(u8, self.core.items(), core)) break;
-            self.keepPacket() catch break;
+            (if (is_net) self.net.note(self.writes.items) else self.keepPacket()) catch break;
             const is_more = packet.word() != 0;
             given.seq += 1;
             given.has_prev = 1;
@@ -171,8 +187,37 @@ pub const Machine = struct {
                 break;
             }
         }
+        if (is_net and count > 0 and reader.at == rows.len) {
+            self.putNet(&given.pre) catch self.many.reset();
+        }
         given.out = @intFromPtr(self.many.data.ptr);
         return count;
+    }
+
+    fn putNet(self: *Machine, root: *const Digest) tree.Failure!void {
+        const out = &self.out;
+        out.reset();
+        @memset(try out.extend(header_bytes), 0);
+        out.setWord(At.status, status_whole);
+        self.section(At.writes, self.net.count());
+        for (0..self.net.count()) |number| {
+            const path = self.net.path(number);
+            const now = try self.forest.get(root, path) orelse return error.NotHere;
+            try out.addWord(path.len);
+            try out.add(path);
+            try addBlock(out, bytes.digestOf(now), now);
+        }
+        self.section(At.nodes, 0);
+        var count: usize = 0;
+        for (0..self.net.count()) |number| {
+            const path = self.net.path(number);
+            while (try self.forest.nextChanged(root, path)) |node| : (count += 1) {
+                try out.add(&node.first_digest);
+                try addBlock(out, node.digest, node.block);
+            }
+        }
+        out.setWord(At.nodes + 4, count);
+        try self.keepPacket();
     }
 
     fn keepPacket(self: *Machine) bytes.Error!void {
@@ -228,7 +273,7 @@ pub const Machine = struct {
         given: *const Given,
         texts: *const Texts,
     ) guest.Left!void {
-        self.forest.tidy();
+        if (!self.net.is_on) self.forest.tidy();
         self.run.begin(&given.pre, given.fuel_limit, false);
         if (!try self.enterAll(recipe, given, texts)) return;
         try self.findWrites();
@@ -391,7 +436,7 @@ pub const Machine = struct {
         }
     }
 
-    fn addBlock(out: *Buffer, digest: Digest, block: []const u8) guest.Left!void {
+    fn addBlock(out: *Buffer, digest: Digest, block: []const u8) bytes.Error!void {
         try out.add(&digest);
         try out.addWord(block.len);
         try out.add(block);
@@ -466,6 +511,7 @@ pub const Machine = struct {
         @memcpy(out.data[At.post..][0..32], post);
         if (status == status_whole) {
             @memcpy(out.data[At.core_digest..][0..32], &self.coreDigest(texts));
+            if (self.net.is_on) return;
             self.section(At.core, self.core.len);
             try out.add(self.core.items());
             self.section(At.record, if (self.run.effects.items.len > 0) 2 else 1);

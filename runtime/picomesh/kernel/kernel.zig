@@ -15,7 +15,7 @@ const tree = @import("tree.zig");
 const value = @import("value.zig");
 
 /// Python counts up with every change of what crosses here.
-const interface = 6;
+const interface = 7;
 
 export fn kernel_interface() u32 {
     return interface;
@@ -87,8 +87,9 @@ export fn kernel_again(
     given: *event.Given,
     rows: [*]const u8,
     count: usize,
+    is_net: u8,
 ) usize {
-    return machine.again(recipe, given, rows[0..count]);
+    return machine.again(recipe, given, rows[0..count], is_net != 0);
 }
 
 export fn kernel_query(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INTERFACE = 6  # of kernel.zig
+INTERFACE = 7  # of kernel.zig
 HOST_FUNCTIONS = ("get", "put", "emit", "delete")  # those it has, by their numbers
 _OTHER = len(HOST_FUNCTIONS)
 _GIVEN = struct.Struct("<qqQQQQQ32s32s32sQ")  # event.zig: Given
@@ -56,8 +56,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 }
 # It runs guests, so other threads must be able to go on.
 _EVENT_PARAMETERS: list[Any] = [_POINTER, _POINTER, _POINTER, *[ctypes.c_char_p] * 3]
-
-_AGAIN_PARAMETERS: list[Any] = [_POINTER, _POINTER, _POINTER, ctypes.c_char_p, _SIZE]
+_QUERY_PARAMETERS: list[Any] = [_POINTER, _POINTER, _POINTER, ctypes.c_char_p, _SIZE]
+_AGAIN_PARAMETERS: list[Any] = [*_QUERY_PARAMETERS, ctypes.c_uint8]
 
 
 class NoKernel(Exception):
@@ -77,7 +77,7 @@ class Library:
             self.event: Any = slow.kernel_event
             self.event.restype, self.event.argtypes = _SIZE, _EVENT_PARAMETERS
             self.query: Any = slow.kernel_query
-            self.query.restype, self.query.argtypes = _SIZE, _AGAIN_PARAMETERS
+            self.query.restype, self.query.argtypes = _SIZE, _QUERY_PARAMETERS
             self.again: Any = slow.kernel_again
             self.again.restype, self.again.argtypes = _SIZE, _AGAIN_PARAMETERS
             self._cffi: Any = importlib.import_module("cffi").FFI()
@@ -247,10 +247,12 @@ class Kernel:
         prev: bytes,
         pre: bytes,
         rows: bytes,
+        is_net: bool = False,
     ) -> Again | None:
         """Runs recorded events of one kind, as far as each comes to its core.
 
-        Rows are those of `rows`; the first one has this `seq`, `prev` and `pre`.
+        Rows are those of `rows`; the first one has this `seq`, `prev` and `pre`. With `is_net`
+        there is one packet, of what they come to together, and none unless all come to their cores.
         """
         if not self._lock.acquire(blocking=False):
             return None
@@ -260,7 +262,7 @@ class Kernel:
                 *(self._given, 0, fuel_limit, 0, seq, True, 0, 0, 0, prev, pre, bytes(32), 0),
             )
             count = self.library.again(
-                self._machine, recipe.address, self._given_at, rows, len(rows)
+                self._machine, recipe.address, self._given_at, rows, len(rows), is_net
             )
             self._raise_interrupt()
             if not count:

@@ -37,6 +37,8 @@ pub const Node = struct {
     is_changed: bool = false,
     above: ?*Node = null, // while it is changed
     above_at: usize = 0,
+    changed_in: u64 = 0, // the call of `Machine.again` that changed it
+    first_digest: Digest = undefined, // what it was before that
 
     fn find(self: *const Node, path: []const u8) struct { at: usize, is_there: bool } {
         var low: usize = 0;
@@ -104,6 +106,7 @@ pub const Forest = struct {
     given: bytes.Buffer = .{}, // the block that the source brought
     changed: [changed_max]*Node = undefined,
     changed_count: usize = 0,
+    call: u64 = 0, // counts those of `Machine.again`
 
     pub fn clear(self: *Forest) void {
         var every = self.nodes.valueIterator();
@@ -141,6 +144,23 @@ pub const Forest = struct {
         const at = node.childAt(gap);
         if (at == 0) return null;
         return try self.load(node.block[at..][0..32]);
+    }
+
+    /// The next node on the way to a path, from the root down, that this call has changed and that
+    /// was not asked for since. Null: there is no other.
+    pub fn nextChanged(self: *Forest, root: *const Digest, path: []const u8) Failure!?*Node {
+        var node: ?*Node = try self.load(root);
+        for (0..depth_max) |_| {
+            const here = node orelse return null;
+            if (here.changed_in == self.call) {
+                here.changed_in = 0;
+                return here;
+            }
+            const found = here.find(path);
+            if (found.is_there) return null;
+            node = try self.below(here, found.at);
+        }
+        return error.NotHere;
     }
 
     /// What is at a path; null when nothing is.
@@ -229,6 +249,8 @@ pub const Forest = struct {
             at -= 1; // a node is marked before those below it
             const node = self.changed[at];
             before[at] = node.digest;
+            if (node.changed_in != self.call) node.first_digest = node.digest;
+            node.changed_in = self.call;
             _ = self.nodes.remove(node.digest);
             node.digest = bytes.digestOf(node.block);
             if (node.above) |above| {
