@@ -24,6 +24,7 @@ from picomesh.engine.packets import FromKernel
 from picomesh.engine.perform import perform
 from picomesh.engine.programs import Programs
 from picomesh.engine.replay import work_of
+from picomesh.engine.rerun import rerun
 from picomesh.engine.sources import with_state
 from picomesh.kernel.library import find_library
 from picomesh.ledger.receipt import decode_core
@@ -153,6 +154,9 @@ def lived(groups: list[list[tuple[Any, ...]]], kernel: bool) -> tuple[list[Any],
                 seen.append((answer.directives, answer.transition))
         seen += [(item.core_bytes, item.envelope) for pico in picos for item in engine.log(pico)]
         assert verify_home(engine.store, engine.public_key).problems == ()
+        engine.store.past.forget()
+        for pico in picos:
+            assert rerun(engine.store, engine.public_key, options.programs(None), pico).is_equal
         return [as_data(item) for item in seen], {cid for cid, _ in engine.store.all_blocks()}
 
 

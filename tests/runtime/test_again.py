@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from picomesh.ledger.receipt import (
 )
 from picomesh.ledger.signature import Signer
 from picomesh.store.errors import DamagedStore
+from picomesh.store.opening import Stretch
 from picomesh.store.store import Store, StoredReceipt
 from wat_guests import counter
 
@@ -79,15 +80,14 @@ class Counting:
             return fuel
 
         monkeypatch.setattr(Again, "run", counted)
-        together = getattr(Again, "run_together", None)
-        if together is not None:
+        together = Again.run_together
 
-            def all_counted(again: Again, rows: Iterable[StoredReceipt]) -> list[int]:
-                fuels: list[int] = together(again, rows) if self.is_on else []
-                self.count += len(fuels)
-                return fuels
+        def all_counted(again: Again, stretch: Stretch) -> list[int]:
+            fuels = together(again, stretch) if self.is_on else []
+            self.count += len(fuels)
+            return fuels
 
-            monkeypatch.setattr(Again, "run_together", all_counted)
+        monkeypatch.setattr(Again, "run_together", all_counted)
 
 
 @pytest.fixture
@@ -263,40 +263,62 @@ def test_a_changed_pack_is_found_both_ways(
         assert not done.is_equal and done.receipts < EVENTS + 3
 
 
-@pytest.mark.parametrize("time_ms", [0, 2**62, 2**63, 2**64 - 1])
-def test_any_time_that_an_engine_signs_is_run_both_ways(
-    counting: Counting, engine: Engine, tmp_path: Path, time_ms: int
-) -> None:
-    """In a pack and under one signature, as an engine would have written it."""
+def packed_anew(engine: Engine, folder: Path, seq: int, change: dict[str, Any]) -> Store:
+    """A home in which one core is another: all in one pack and under one signature.
+
+    So would an engine have written it that lies, or that had other circumstances.
+    """
     pico, store = engine.find("me"), engine.store
     prev, cores = None, []
     for row in store.receipts(pico):
         core = replace(decode_core(row.core), prev=prev)
-        cores.append(replace(core, time=time_ms) if row.seq == 4 else core)
+        cores.append(replace(core, **change) if row.seq == seq else core)
         prev = cid_of_block(encode_core(cores[-1]))
     sender = Sender.of(engine.public_key, "cranelift", {"python": "3.11"})
     names = [cid_of_block(encode_core(core)).raw for core in cores]
     messages = [envelope_message(name, sender, 0, 0, None) for name in names]
     envelopes = seal_batch(sender, messages, engine.signer)
+    was = [decode_core(row.core) for row in store.receipts(pico)]
     packed = [
-        [pico, core.seq, encode_core(core), envelope, [0, 0, 0, 0], *map(store.block, links)]
-        for core, envelope in zip(cores[2:-1], envelopes[2:-1], strict=True)
-        if (links := (core.event, core.outbox))
+        [pico, at, encode_core(cores[at]), envelopes[at], [0, 0, 0, 0], *map(store.block, links)]
+        for at in range(2, len(cores) - 1)
+        if (links := (was[at].event, was[at].outbox))
     ]
-    with closing(sqlite3.connect(tmp_path / "home.sqlite3")) as database:
+    with closing(sqlite3.connect(folder / "home.sqlite3")) as database:
         store._database.backup(database)
         data = zlib.compress(cbor2.dumps([packed, []]))
         database.execute("UPDATE pack SET data = ?", (data,))
-        for seq in (0, 1, len(cores) - 1):
-            values = encode_core(cores[seq]), envelopes[seq], seq
+        for at in (0, 1, len(cores) - 1):
+            values = encode_core(cores[at]), envelopes[at], at
             database.execute("UPDATE receipt SET core = ?, envelope = ? WHERE seq = ?", values)
         database.commit()
-    with closing(Store.reader(tmp_path / "home.sqlite3")) as other:
-        done = both_ways(counting, engine, other, engine.public_key, pico)
+    return Store.reader(folder / "home.sqlite3")
+
+
+@pytest.mark.parametrize("time_ms", [0, 2**62, 2**63, 2**64 - 1])
+def test_any_time_that_an_engine_signs_is_run_both_ways(
+    counting: Counting, engine: Engine, tmp_path: Path, time_ms: int
+) -> None:
+    with closing(packed_anew(engine, tmp_path, 4, {"time": time_ms})) as other:
+        done = both_ways(counting, engine, other, engine.public_key, engine.find("me"))
     if time_ms:
-        assert done.is_equal and done.receipts == len(cores)
+        assert done.is_equal and done.receipts == EVENTS + 3
     else:
         assert done.receipts == 4, "a short time makes a short message, which costs less"
+
+
+@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("seq", [3, 12, EVENTS + 1])
+def test_a_signed_lie_in_a_pack_is_found_both_ways(
+    counting: Counting, engine: Engine, tmp_path: Path, name: str, seq: int
+) -> None:
+    """What follows alike is run in one call, and told only when all of it is equal."""
+    with closing(packed_anew(engine, tmp_path, seq, LIES[name])) as other:
+        done = both_ways(counting, engine, other, engine.public_key, engine.find("me"))
+    if name in ("seed", "fuel_limit"):
+        assert done.is_equal and done.receipts == EVENTS + 3
+    else:
+        assert not done.is_equal and done.receipts == seq
 
 
 def test_receipts_behind_a_gap_are_not_left_out(engine: Engine) -> None:
