@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from krl.compiler import compile_source
+from krl.diagnostic import Source
 from picomesh.engine import Engine, Options
 from picomesh.engine.native import KINDS_MAX, RECIPES_MAX
 from picomesh.engine.packets import FromKernel
@@ -24,7 +26,8 @@ from wat_guests import Guest, counter
 
 OUTSIDE = "(i32.const -16)"  # the last bytes of the address space
 FUEL_LIMIT = 2_000_000
-RAISED_MAX, WRITES_MAX = 1024, 256  # of guest.zig
+RAISED_MAX, WRITES_MAX, GUESTS_MAX = 1024, 256, 64  # of guest.zig
+CACHE_BYTES_MAX = 64 * 1024 * 1024  # of tree.zig
 
 
 def engine_with(*guests: Guest, **options: Any) -> tuple[Engine, str]:
@@ -339,6 +342,57 @@ def test_a_guest_that_writes_very_many_paths_is_left_to_python(extra: int) -> No
         assert (run(engine, work_for(engine, pico)) is None) is (extra == 1)
         done = engine.send(pico, "a", "b").transition
         assert done.outcome == "ok" and len(done.writes) == WRITES_MAX + extra
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_an_event_for_very_many_rulesets_is_left_to_python(extra: int) -> None:
+    def guests() -> list[Guest]:
+        return [counter(f"t{number}") for number in range(GUESTS_MAX + extra)]
+
+    engine, pico = engine_with(*guests())
+    other, _ = engine_with(*guests(), kernel=False)
+    with engine, other:
+        engine.send(pico, "a", "b")  # the first write of a path is Python's
+        other.send(pico, "a", "b")
+        work_for(other, pico)  # which draws as much from its world
+        assert (run(engine, work_for(engine, pico)) is None) is (extra == 1)
+        receipt = engine.send(pico, "a", "b").receipt
+        assert receipt.core_bytes == other.send(pico, "a", "b").receipt.core_bytes
+        assert len(receipt.core.writes) == GUESTS_MAX + extra
+
+
+def test_a_state_that_is_larger_than_the_cache_fills_no_memory() -> None:
+    """What an event reads is held until the next one begins, then dropped if it is too much."""
+    source = Source("a.krl", BIG)
+    module = compile_source(source).module
+    assert module is not None
+    engine = Engine.ephemeral(Options(world=VirtualWorld()))
+    with engine:
+        pico = engine.create("me").pico
+        engine.install_module(pico, module)
+        engine.send(pico, "a", "fill")  # so many keys that each has a value of its own in the state
+        text = "x" * 900_000
+        for key in range(CACHE_BYTES_MAX // len(text) + 10):
+            engine.send(pico, "a", "put", {"k": str(key), "v": text})
+        kernel = kernel_of(engine)
+        kernel.forget()
+        most = 0
+        for key in (*range(CACHE_BYTES_MAX // len(text) + 10), 0, 1):
+            assert run(engine, work_for(engine, pico, "count")) is not None, "the kernel runs it"
+            done = engine.send(pico, "a", "look", {"k": str(key)}).directives
+            assert done[0]["options"] == {"n": len(text)}
+            most = max(most, kernel.held_bytes)
+        assert CACHE_BYTES_MAX < most < CACHE_BYTES_MAX + 2 * len(text)
+        assert kernel.held_bytes < CACHE_BYTES_MAX // 2, "it was dropped and begins anew"
+
+
+BIG = """ruleset a {
+  rule fill { select when a fill foreach 0.range(999) setting(i) always { ent:m{"f" + i} := i } }
+  rule put { select when a put always { ent:m{event:attrs{"k"}} := event:attrs{"v"} } }
+  rule look { select when a look
+    send_directive("look", {"n": ent:m{event:attrs{"k"}}.length()}) }
+  rule count { select when a count send_directive("count") }
+}"""
 
 
 @pytest.mark.parametrize("extra", [0, 1])

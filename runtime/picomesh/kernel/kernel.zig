@@ -15,7 +15,7 @@ const tree = @import("tree.zig");
 const value = @import("value.zig");
 
 /// Python counts up with every change of what crosses here.
-const interface = 7;
+const interface = 8;
 
 export fn kernel_interface() u32 {
     return interface;
@@ -172,7 +172,7 @@ export fn kernel_pack(
     return group.out.len;
 }
 
-// Hashes, and what the readers believe, for the tests that compare them with Python's.
+// For the tests: hashes and what the readers believe, to compare with Python's, and what is held.
 
 export fn kernel_is_message(data: [*]const u8, count: usize) u8 {
     _ = value.readMessage(data[0..count]) catch return 0;
@@ -185,6 +185,10 @@ export fn kernel_is_list_of_rules(data: [*]const u8, count: usize) u8 {
 
 export fn kernel_digest(data: [*]const u8, count: usize, out: *[32]u8) void {
     hash.digest(data[0..count], out);
+}
+
+export fn kernel_held_bytes(machine: *const event.Machine) usize {
+    return machine.forest.held_bytes;
 }
 
 export fn kernel_is_node(data: [*]const u8, count: usize) u8 {

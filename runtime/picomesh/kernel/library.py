@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INTERFACE = 7  # of kernel.zig
+INTERFACE = 8  # of kernel.zig
 HOST_FUNCTIONS = ("get", "put", "emit", "delete")  # those it has, by their numbers
 _OTHER = len(HOST_FUNCTIONS)
 _GIVEN = struct.Struct("<qqQQQQQ32s32s32sQ")  # event.zig: Given
@@ -48,6 +48,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "kernel_is_message": (ctypes.c_uint8, [ctypes.c_char_p, _SIZE]),
     "kernel_is_list_of_rules": (ctypes.c_uint8, [ctypes.c_char_p, _SIZE]),
     "kernel_digest": (None, [ctypes.c_char_p, _SIZE, _POINTER]),
+    "kernel_held_bytes": (_SIZE, [_POINTER]),
     "kernel_is_node": (ctypes.c_uint8, [ctypes.c_char_p, _SIZE]),
     "kernel_opener_new": (_POINTER, []),
     "kernel_opener_out": (_POINTER, [_POINTER]),
@@ -173,6 +174,11 @@ class Kernel:
     def forget(self) -> None:
         """Drops the nodes and values that it remembers."""
         self.library.forget(self._machine)
+
+    @property
+    def held_bytes(self) -> int:
+        """What these take."""
+        return int(self.library.held_bytes(self._machine))
 
     def event(
         self,
