@@ -123,15 +123,21 @@ def modules() -> tuple[bytes, ...]:
 def watched() -> Iterator[Counter[str]]:
     """Counts what the kernel answered inside."""
     seen: Counter[str] = Counter()
-    real = Native.perform
+    real, many = Native.perform, Native.many
 
     def noting(self: Native, *arguments: Any) -> Any:
         found = real(self, *arguments)
         seen[type(found).__name__] += 1
         return found
 
+    def noting_many(self: Native, *arguments: Any) -> Any:
+        found = many(self, *arguments)
+        seen[FromKernel.__name__] += 0 if found is None else found.count
+        return found
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Native, "perform", noting)
+        patch.setattr(Native, "many", noting_many)
         yield seen
 
 

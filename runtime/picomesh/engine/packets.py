@@ -56,16 +56,19 @@ class FromKernel(Performed):
                 record = self._packet.record()
                 self.record = [(block_cid_of_digest(digest), data) for digest, data in record]
             case "values" | "removed":
+                writes = list(self._packet.writes())
                 self.values = [
                     (path, bytes_cid_of_digest(digest), data)
-                    for path, digest, data in self._packet.writes()
+                    for path, digest, data in writes
                     if data is not None
                 ]
-                self.removed = []
+                self.removed = [path for path, _, data in writes if data is None]
             case "nodes" | "replaced":
                 rows = list(self._packet.nodes())
                 self.nodes = [(block_cid_of_digest(digest), data) for _, digest, data in rows]
-                self.replaced = [block_cid_of_digest(digest) for digest, _, _ in rows]
+                self.replaced = [
+                    block_cid_of_digest(digest) for digest, _, _ in rows if any(digest)
+                ]
             case _:
                 raise AttributeError(name)
         return object.__getattribute__(self, name)

@@ -89,6 +89,13 @@ pub const Buffer = struct {
         try self.add(part);
     }
 
+    /// A block by its name: digest, length, bytes.
+    pub fn addNamed(self: *Buffer, digest: *const Digest, block: []const u8) Error!void {
+        try self.add(digest);
+        try self.addWord(block.len);
+        try self.add(block);
+    }
+
     pub fn addText(self: *Buffer, part: []const u8) Error!void {
         try self.addHead(3, part.len);
         try self.add(part);

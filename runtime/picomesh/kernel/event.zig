@@ -7,8 +7,9 @@
 const std = @import("std");
 const bytes = @import("bytes.zig");
 const guest = @import("guest.zig");
-const Net = @import("net.zig").Net;
+const net = @import("net.zig");
 const recipes = @import("recipe.zig");
+const shape = @import("shape.zig");
 const tree = @import("tree.zig");
 const value = @import("value.zig");
 
@@ -54,7 +55,7 @@ const status_whole = 2;
 const status_wanted = 3; // a kind of event that the recipe has not: its domain and name follow
 const flag_not_only_directives = 1;
 
-const nothing = 0xffffffff; // in the place of a value's length: none is left there
+pub const nothing = 0xffffffff; // in the place of a value's length: none is left there
 
 const empty_list = "\x80";
 const schedule = "/_schedule";
@@ -72,7 +73,7 @@ pub const Machine = struct {
     writes: std.ArrayList(tree.Write) = .empty,
     answers: std.ArrayList(Answer) = .empty,
     before: [tree.changed_max]Digest = undefined,
-    net: Net = .{},
+    net: net.Net = .{},
     entered: u64 = 0,
     empty_list_digest: Digest,
 
@@ -199,24 +200,10 @@ pub const Machine = struct {
         out.reset();
         @memset(try out.extend(header_bytes), 0);
         out.setWord(At.status, status_whole);
-        self.section(At.writes, self.net.count());
-        for (0..self.net.count()) |number| {
-            const path = self.net.path(number);
-            const now = try self.forest.get(root, path) orelse return error.NotHere;
-            try out.addWord(path.len);
-            try out.add(path);
-            try addBlock(out, bytes.digestOf(now), now);
-        }
+        self.section(At.writes, 0);
+        out.setWord(At.writes + 4, try self.net.putWrites(&self.forest, root, out));
         self.section(At.nodes, 0);
-        var count: usize = 0;
-        for (0..self.net.count()) |number| {
-            const path = self.net.path(number);
-            while (try self.forest.nextChanged(root, path)) |node| : (count += 1) {
-                try out.add(&node.first_digest);
-                try addBlock(out, node.digest, node.block);
-            }
-        }
-        out.setWord(At.nodes + 4, count);
+        out.setWord(At.nodes + 4, try self.forest.tellChanged(root, out, net.addNode));
         try self.keepPacket();
     }
 
@@ -392,7 +379,11 @@ pub const Machine = struct {
         for (self.writes.items) |*write| {
             if (std.mem.endsWith(u8, write.path, schedule)) return error.NotHere; // an index of it
         }
-        return self.forest.replace(root, self.writes.items, &self.before);
+        const writes = self.writes.items;
+        return self.forest.replace(root, writes, &self.before) catch |failure| switch (failure) {
+            error.NotHere => return shape.change(&self.forest, root, writes, &self.before),
+            error.OutOfMemory => return failure,
+        };
     }
 
     // The record: the input, and the outbox if there is one.
@@ -402,11 +393,12 @@ pub const Machine = struct {
         const is_given = texts.input.len > 0;
         const input = if (is_given) texts.input else try self.makeInput(recipe, texts);
         const known = if (is_given) texts.input_digest else null;
-        try addBlock(&self.record, if (known) |digest| digest.* else bytes.digestOf(input), input);
+        const digest = if (known) |it| it.* else bytes.digestOf(input);
+        try self.record.addNamed(&digest, input);
         if (self.run.effects.items.len > 0) {
             try self.makeOutbox(recipe);
             const outbox = self.outbox.items();
-            try addBlock(&self.record, bytes.digestOf(outbox), outbox);
+            try self.record.addNamed(&bytes.digestOf(outbox), outbox);
         }
     }
 
@@ -434,12 +426,6 @@ pub const Machine = struct {
             try out.addText(recipe.rulesets.items[effect.ruleset].rid);
             try out.addOctets(self.run.bytesOf(effect.message));
         }
-    }
-
-    fn addBlock(out: *Buffer, digest: Digest, block: []const u8) bytes.Error!void {
-        try out.add(&digest);
-        try out.addWord(block.len);
-        try out.add(block);
     }
 
     fn makeCore(
@@ -480,7 +466,9 @@ pub const Machine = struct {
         for (self.writes.items) |write| {
             try out.addByte(0x82);
             try out.addOctets(write.path);
-            try addName(out, bytes.value_link, &write.digest);
+            if (write.value == null) {
+                try out.addByte(0xf6);
+            } else try addName(out, bytes.value_link, &write.digest);
         }
         try out.add(recipe.core_last);
     }
@@ -524,7 +512,7 @@ pub const Machine = struct {
             at -= 1;
             const node = self.forest.changed[at];
             try out.add(&self.before[at]);
-            try addBlock(out, node.digest, node.block);
+            try out.addNamed(&node.digest, node.block);
         }
         try self.putEffects();
         self.section(At.answers, self.answers.items.len);

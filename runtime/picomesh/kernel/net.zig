@@ -43,6 +43,24 @@ pub const Net = struct {
         }
     }
 
+    /// The value of each as it is now, in rows of a packet; how many there are.
+    pub fn putWrites(
+        self: *const Net,
+        forest: *tree.Forest,
+        root: *const bytes.Digest,
+        out: *bytes.Buffer,
+    ) tree.Failure!usize {
+        var rows: usize = 0;
+        for (0..self.count()) |number| {
+            const now = try forest.get(root, self.path(number)) orelse continue; // it is no more
+            try out.addWord(self.path(number).len);
+            try out.add(self.path(number));
+            try out.addNamed(&bytes.digestOf(now), now);
+            rows += 1;
+        }
+        return rows;
+    }
+
     /// The last ones first: most events write the same few.
     fn isNoted(self: *const Net, wanted: []const u8) bool {
         for (0..@min(self.count(), looked_max)) |back| {
@@ -51,3 +69,9 @@ pub const Net = struct {
         return false;
     }
 };
+
+/// A row of a packet.
+pub fn addNode(out: *bytes.Buffer, node: *const tree.Node) bytes.Error!void {
+    try out.add(&node.first_digest);
+    try out.addNamed(&node.digest, node.block);
+}

@@ -44,7 +44,19 @@ const Receipt = struct {
 const Pico = struct { name: []const u8, run: usize = none, before: ?*const Digest = null };
 const Run = struct { pico: usize, seq: u64, count: u64 };
 
-const Value = struct { pico: usize, path: []const u8, digest: *const Digest, data: []const u8 };
+const Value = struct {
+    pico: usize,
+    path: []const u8,
+    digest: *const Digest,
+    data: []const u8,
+    is_gone: bool = false,
+};
+
+/// What was written to a path; null: it was removed.
+fn valueOf(reader: *Reader) ?[]const u8 {
+    const count = reader.word();
+    return if (count == event.nothing) null else reader.take(count);
+}
 
 /// A name: the same bytes as a block and as a value are two things, and so are two picos' nodes.
 const Name = struct { mark: usize, digest: Digest };
@@ -161,7 +173,7 @@ pub const Packer = struct {
         try out.addWord(0);
         var count: usize = 0;
         for (self.values.items) |*value| {
-            if (!try self.isNew(value_mark, value.digest)) continue;
+            if (value.is_gone or !try self.isNew(value_mark, value.digest)) continue;
             try addRow(out, bytes.value_prefix, value.digest, value.data);
             count += 1;
         }
@@ -180,15 +192,18 @@ pub const Packer = struct {
         for (0..rows.count) |_| {
             const path = rows.reader.part();
             const digest = rows.reader.take(32)[0..32];
+            const before = self.known(receipt.pico, path);
+            const data = valueOf(&rows.reader) orelse {
+                if (before) |value| value.is_gone = true;
+                continue;
+            };
             const value: Value = .{
                 .pico = receipt.pico,
                 .path = path,
                 .digest = digest,
-                .data = rows.reader.part(),
+                .data = data,
             };
-            if (self.known(value.pico, path)) |before| before.* = value else {
-                try self.values.append(gpa, value);
-            }
+            if (before) |known_value| known_value.* = value else try self.values.append(gpa, value);
         }
     }
 
@@ -205,9 +220,15 @@ pub const Packer = struct {
 
     fn stayNodes(self: *Packer, receipt: *const Receipt) bytes.Error!void {
         var rows = receipt.section(event.At.nodes);
+        var replaced = rows;
         for (0..rows.count) |_| {
-            const before = rows.reader.take(32)[0..32].*;
+            const before = replaced.reader.take(32)[0..32].*;
             _ = self.nodes_left.remove(.{ .mark = receipt.pico, .digest = before });
+            _ = replaced.reader.take(32);
+            _ = replaced.reader.part();
+        }
+        for (0..rows.count) |_| {
+            _ = rows.reader.take(32);
             const digest = rows.reader.take(32)[0..32].*;
             const name: Name = .{ .mark = receipt.pico, .digest = digest };
             try self.nodes_left.put(gpa, name, rows.reader.part());
@@ -337,7 +358,7 @@ pub const Packer = struct {
         for (0..rows.count) |_| {
             _ = rows.reader.part();
             const digest = rows.reader.take(32)[0..32];
-            const data = rows.reader.part();
+            const data = valueOf(&rows.reader) orelse continue;
             if (!try self.add(value_mark, digest)) continue;
             try self.blocks.addByte(0x81);
             try self.blocks.addOctets(data);

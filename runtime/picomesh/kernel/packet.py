@@ -60,7 +60,7 @@ class Packet:
     def writes(self) -> Iterator[tuple[bytes, bytes, bytes | None]]:
         """Path, digest and bytes of what was written, in order of the paths.
 
-        None where something was removed, which no whole one does.
+        None where something was removed.
         """
         at, count = self._section(_WRITES)
         for _ in range(count):
@@ -75,7 +75,10 @@ class Packet:
                 yield path, digest, value
 
     def nodes(self) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """For each new node the digest of the one it replaces, its own, and its block."""
+        """For each new node the digest of one that is no more, its own, and its block.
+
+        Zeros in the first place stand for none; a node comes several times to say more of them.
+        """
         at, count = self._section(_NODES)
         for _ in range(count):
             own = at + DIGEST_BYTES

@@ -1,10 +1,11 @@
 //! State trees (docs/formats/state.md §3) as `picomesh.ledger.tree` reads them: nodes and values by
-//! the hash of their bytes, and one way to change them, a new value at a path that is there.
+//! the hash of their bytes, and the most frequent way to change them, a new value at a path that is
+//! there.
 //!
 //! Such a change leaves the shape of the tree as it is, so a node is changed where it lies: other
 //! digests at known places of its block, and a new hash. Its old name is then forgotten; who needs
-//! it again reads it again. Whatever this cannot do (new paths, removed ones, nodes that are not as
-//! they must be) is left to Python.
+//! it again reads it again. New paths and removed ones are shape.zig's; nodes that are not as they
+//! must be are left to Python.
 
 const std = @import("std");
 const bytes = @import("bytes.zig");
@@ -12,15 +13,15 @@ const bytes = @import("bytes.zig");
 const gpa = bytes.gpa;
 const Digest = bytes.Digest;
 
-const layer_max = 31;
+pub const layer_max = 31;
 const depth_max = layer_max + 1;
-const paths_max = 2048;
+pub const paths_max = 2048;
 const path_bytes_max = 4096;
 const cache_bytes_max = 64 * 1024 * 1024;
 
 pub const Failure = error{ OutOfMemory, NotHere };
 
-const Entry = struct {
+pub const Entry = struct {
     path: []const u8,
     value_at: u32, // where the digest of the value stands in the block
     child_at: u32, // the same of the tree behind the path; 0 when there is none
@@ -55,11 +56,11 @@ pub const Node = struct {
     }
 
     /// Where the digest of a tree below stands in the block; 0 when there is none.
-    fn childAt(self: *const Node, gap: usize) u32 {
+    pub fn childAt(self: *const Node, gap: usize) u32 {
         return if (gap == 0) self.first_at else self.entries[gap - 1].child_at;
     }
 
-    fn free(self: *Node) void {
+    pub fn free(self: *Node) void {
         for (self.entries) |entry| if (entry.value) |value| gpa.free(value);
         gpa.free(self.entries);
         gpa.free(self.paths);
@@ -69,7 +70,7 @@ pub const Node = struct {
 };
 
 /// How high a path stands: leading zero bits of its hash, in twos.
-fn layerOf(path: []const u8) u8 {
+pub fn layerOf(path: []const u8) u8 {
     const digest = bytes.digestOf(path);
     const high = std.mem.readInt(u64, digest[0..8], .big);
     return @min(@clz(high) / 2, layer_max);
@@ -129,15 +130,31 @@ pub const Forest = struct {
         return found;
     }
 
-    fn load(self: *Forest, digest: *const Digest) Failure!*Node {
+    pub fn load(self: *Forest, digest: *const Digest) Failure!*Node {
         if (self.nodes.get(digest.*)) |known| return known;
         try self.nodes.ensureUnusedCapacity(gpa, 1);
         const node = try parse(try self.bring(digest, true));
         node.digest = digest.*;
-        self.nodes.putAssumeCapacity(digest.*, node);
-        self.held_bytes += node.block.len + node.paths.len + node.entries.len * @sizeOf(Entry);
-        self.held_bytes += @sizeOf(Node) + 128;
+        self.keep(node);
         return node;
+    }
+
+    /// Holds a node by its name; there has to be room. One that is there already is as good.
+    pub fn keep(self: *Forest, node: *Node) void {
+        const slot = self.nodes.getOrPutAssumeCapacity(node.digest);
+        if (slot.found_existing) {
+            self.held_bytes -|= sizeOf(slot.value_ptr.*);
+            slot.value_ptr.*.free();
+        }
+        slot.value_ptr.* = node;
+        self.held_bytes += sizeOf(node);
+    }
+
+    /// Forgets a node that is held.
+    pub fn drop(self: *Forest, node: *Node) void {
+        _ = self.nodes.remove(node.digest);
+        self.held_bytes -|= sizeOf(node);
+        node.free();
     }
 
     fn below(self: *Forest, node: *const Node, gap: usize) Failure!?*Node {
@@ -146,21 +163,24 @@ pub const Forest = struct {
         return try self.load(node.block[at..][0..32]);
     }
 
-    /// The next node on the way to a path, from the root down, that this call has changed and that
-    /// was not asked for since. Null: there is no other.
-    pub fn nextChanged(self: *Forest, root: *const Digest, path: []const u8) Failure!?*Node {
-        var node: ?*Node = try self.load(root);
-        for (0..depth_max) |_| {
-            const here = node orelse return null;
-            if (here.changed_in == self.call) {
-                here.changed_in = 0;
-                return here;
-            }
-            const found = here.find(path);
-            if (found.is_there) return null;
-            node = try self.below(here, found.at);
+    /// Tells of each node of a tree that this call has changed or made, once. All of them hang
+    /// together, for whatever is above a new node is new.
+    pub fn tellChanged(
+        self: *Forest,
+        root: *const Digest,
+        out: *bytes.Buffer,
+        comptime add: fn (*bytes.Buffer, *const Node) bytes.Error!void,
+    ) bytes.Error!usize {
+        const node = self.nodes.get(root.*) orelse return 0;
+        if (node.changed_in != self.call) return 0;
+        node.changed_in = 0;
+        try add(out, node);
+        var count: usize = 1;
+        for (0..node.entries.len + 1) |gap| {
+            const at = node.childAt(gap);
+            if (at != 0) count += try self.tellChanged(node.block[at..][0..32], out, add);
         }
-        return error.NotHere;
+        return count;
     }
 
     /// What is at a path; null when nothing is.
@@ -258,10 +278,8 @@ pub const Forest = struct {
             } else root.* = node.digest;
         }
         for (self.changed[0..count]) |node| {
-            // Two picos can come to the same node; the one that is there is as good.
-            const slot = self.nodes.getOrPutAssumeCapacity(node.digest);
-            if (slot.found_existing) slot.value_ptr.*.free();
-            slot.value_ptr.* = node;
+            self.held_bytes -|= sizeOf(node); // it was held by its name of before
+            self.keep(node); // two picos can come to the same node
         }
         return count;
     }
@@ -281,6 +299,13 @@ pub const Forest = struct {
         }
     }
 };
+
+fn sizeOf(node: *const Node) usize {
+    const beside = 128; // the map, and what memory costs
+    var size = node.block.len + node.paths.len + node.entries.len * @sizeOf(Entry);
+    for (node.entries) |entry| size += if (entry.value) |value| value.len else 0;
+    return size + @sizeOf(Node) + beside;
+}
 
 /// Where a node hangs, and the gap that its paths must lie in (state.md §4).
 const Place = struct {
