@@ -15,7 +15,7 @@ from picomesh.engine.errors import OperatorError
 from picomesh.engine.inputs import Event
 from picomesh.engine.model import EID_BYTES, Response, Sending, encode_given
 from picomesh.engine.records import Layered
-from picomesh.engine.runs import Drawn
+from picomesh.engine.runs import Drawn, PlainRun
 from picomesh.engine.world import World
 from picomesh.ledger.signature import SEED_BYTES
 from picomesh.sandbox.interface import EngineFault
@@ -107,14 +107,13 @@ def _run(
     if run is None:
         return []
     each_us = (world.elapsed_us() - started_us) // run.count
-    last = run.performed(run.count - 1)
-    plain = run if last.is_plain else run.without_last()
     results: list[Response | Exception] = []
-    if plain is not None:
-        results += engine.commit_run(plain, each_us)
-    if plain is not run:
-        one = given[run.count - 1]
+    for piece in run.pieces():
+        if isinstance(piece, PlainRun):
+            results += engine.commit_run(piece, each_us)
+            continue
+        one = given[piece]
         event = replace(first, attrs=one.attrs, eid=one.eid)
         work = engine.next_work(pico, event, one.time_ms, one.seed)
-        results.append(engine.commit_performed(work, layered, last, each_us))
+        results.append(engine.commit_performed(work, layered, run.performed(piece), each_us))
     return results

@@ -26,7 +26,7 @@ class FromKernel(Performed):
         self._eid = eid
         self._core = None
         self.core_bytes = packet.core
-        self.is_plain = packet.only_directives
+        self.is_plain = not packet.sends
         self.post = block_cid_of_digest(packet.post)
         self.cid = block_cid_of_digest(packet.core_digest)
         self.others = {}
@@ -34,6 +34,10 @@ class FromKernel(Performed):
     def parts(self) -> tuple[bytes, list[str], str]:
         """What it can be made of again."""
         return self.packet, list(self._rids), self._eid
+
+    @property
+    def has_logs(self) -> bool:
+        return bool(self._packet.has_logs)
 
     @property
     def outcome(self) -> str:

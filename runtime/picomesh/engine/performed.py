@@ -63,7 +63,7 @@ class Performed:
     )
 
     packet = b""  # as the kernel left it (native.py), or nothing
-    is_plain = False  # True: it wrote the ruleset's own state and sent directives, no more
+    is_plain = False  # True: it wrote its rulesets' own states, and nothing follows from it
 
     def __init__(self, done: Transition, post: Cid, others: dict[Cid, bytes]) -> None:
         self.transition = done
@@ -76,6 +76,11 @@ class Performed:
         self.replaced: Sequence[Cid] = ()
         self.core_bytes = b""
         self._core: Core | None = None
+
+    @property
+    def has_logs(self) -> bool:
+        """Something for people: lines of its rules, or why it did not end well."""
+        return bool(self.transition.logs or self.transition.message)
 
     @property
     def outcome(self) -> str:

@@ -1,4 +1,4 @@
-"""Transitions of one pico behind each other of which nothing follows but their receipts.
+"""Transitions of one pico behind each other, of which nothing follows but their receipts.
 
 The kernel leaves them as packets in one piece, and the store keeps them so. What somebody looks at
 is made then.
@@ -6,14 +6,15 @@ is made then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from picomesh.engine.model import Response
 from picomesh.engine.packets import FromKernel
 from picomesh.engine.performed import Head
 from picomesh.kernel.group import NO_LOGS, pack_row
-from picomesh.kernel.packet import Packet, core_digest_at
+from picomesh.kernel.packet import Packet, core_digest_at, flags_at
 from picomesh.kernel.parts import WORD_BYTES, as_parts, places_of
 from picomesh.ledger.receipt import Receipt
 from picomesh.store.packing import NewReceipt
@@ -57,12 +58,24 @@ class PlainRun:
         self._rids = rids
         self._receipts: dict[int, Receipt] = {}  # that somebody has looked at
 
-    def without_last(self) -> PlainRun | None:
-        """All but the last one."""
-        if self.count == 1:
-            return None
-        end = self._places[-1][0] - WORD_BYTES
-        return PlainRun(self.pico, self.seq, self._given, self.packets[:end], self._rids)
+    def pieces(self) -> Iterator[PlainRun | int]:
+        """Runs of what is plain and has no logs, and between them the places of the others."""
+        starts = [start for start, _ in self._places]
+        is_other = [flags_at(self.packets, start) != 0 for start in starts]
+        if not any(is_other):
+            yield self
+            return
+        for other, some in groupby(range(self.count), is_other.__getitem__):
+            places = list(some)
+            if other:
+                yield from places
+            else:
+                yield self._part(places[0], places[-1])
+
+    def _part(self, first: int, last: int) -> PlainRun:
+        start, end = self._places[first][0] - WORD_BYTES, self._places[last][1]
+        packets, given = self.packets[start:end], self._given[first : last + 1]
+        return PlainRun(self.pico, self.seq + first, given, packets, self._rids)
 
     def performed(self, at: int) -> FromKernel:
         start, end = self._places[at]

@@ -51,11 +51,9 @@ class Sealer:
     ) -> NewReceipt:
         """A receipt that the next `seal` signs; its logs, if it has some, are a block of it."""
         logs: tuple[Cid, bytes] | None = None
-        if not performed.is_plain:
-            done = performed.transition
-            if done.logs or done.message:
-                block = encode_logs(done)
-                logs = cid_of_block(block), block
+        if performed.has_logs:
+            block = encode_logs(performed.transition)
+            logs = cid_of_block(block), block
         receipt = Receipt(performed.core_bytes)
         digest = NO_LOGS if logs is None else logs[0].digest
         row = pack_row(performed.cid.digest, work.time_ms, max(elapsed_us, 0), digest)

@@ -53,7 +53,8 @@ pub const At = struct {
 const status_ran = 1; // the tree is left to Python, and so is the core
 const status_whole = 2;
 const status_wanted = 3; // a kind of event that the recipe has not: its domain and name follow
-const flag_not_only_directives = 1;
+const flag_logs = 1;
+const flag_sends = 2; // something has to follow before another event runs
 
 pub const nothing = 0xffffffff; // in the place of a value's length: none is left there
 
@@ -137,7 +138,7 @@ pub const Machine = struct {
     }
 
     /// Runs events of one kind, one behind the other, as long as each comes to its core. One that
-    /// has none yet is run for the first time; the last of these may do more than send directives.
+    /// has none yet is run for the first time; the last of these may have sent something.
     ///
     /// A row is time, seed, the digests of input and core, the lengths of what follows, and eid,
     /// attributes, input and core; who has seen those two has hashed them. How many did; `given` is
@@ -178,12 +179,12 @@ pub const Machine = struct {
             if (packet.word() != status_whole) break;
             if (core.len > 0 and !std.mem.eql(u8, self.core.items(), core)) break;
             (if (is_net) self.net.note(self.writes.items) else self.keepPacket()) catch break;
-            const is_more = packet.word() != 0;
+            const is_followed = packet.word() & flag_sends != 0;
             given.seq += 1;
             given.has_prev = 1;
             given.prev = self.out.data[At.core_digest..][0..32].*;
             given.pre = self.out.data[At.post..][0..32].*;
-            if (core.len == 0 and is_more) {
+            if (core.len == 0 and is_followed) {
                 count += 1;
                 break;
             }
@@ -554,13 +555,19 @@ pub const Machine = struct {
     fn putEffects(self: *Machine) guest.Left!void {
         const out = &self.out;
         self.section(At.effects, self.run.effects.items.len);
+        var flags: u32 = 0;
         for (self.run.effects.items) |effect| {
-            if (effect.kind != .directive) out.setWord(At.flags, flag_not_only_directives);
+            flags |= switch (effect.kind) {
+                .directive => 0,
+                .log => flag_logs,
+                .send => flag_sends,
+            };
             try out.addWord(@backingInt(effect.kind));
             try out.addWord(effect.ruleset);
             try out.addWord(effect.message.len);
             try out.add(self.run.bytesOf(effect.message));
         }
+        out.setWord(At.flags, flags);
     }
 };
 

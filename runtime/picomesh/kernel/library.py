@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INTERFACE = 9  # of kernel.zig
+INTERFACE = 10  # of kernel.zig
 HOST_FUNCTIONS = ("get", "put", "emit", "delete")  # those it has, by their numbers
 _OTHER = len(HOST_FUNCTIONS)
 _GIVEN = struct.Struct("<qqQQQQQ32s32s32sQ")  # event.zig: Given

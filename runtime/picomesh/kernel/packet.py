@@ -10,7 +10,8 @@ from picomesh.kernel.parts import WORD_BYTES, part_at, word_at
 # The first number; the third one: only the run is there, the tree and the core are Python's.
 WHOLE, _WANTED = 2, 3
 _HEADER = struct.Struct("<IIq32s32sII")
-_CORE_DIGEST = 48
+_FLAGS, _CORE_DIGEST = 4, 48
+_LOGS, _SENDS = 1, 2
 _RECORD, _WRITES, _NODES, _EFFECTS, _ANSWERS = 88, 96, 104, 112, 120  # event.zig: At
 _TWO = struct.Struct("<II")
 EFFECTS = ("directive", "log", "send")
@@ -32,16 +33,22 @@ def core_digest_at(data: bytes, start: int) -> bytes:
     return data[start + _CORE_DIGEST : start + _CORE_DIGEST + DIGEST_BYTES]
 
 
+def flags_at(data: bytes, start: int) -> int:
+    """0: the packet that begins there has no logs and sends nothing but directives."""
+    return word_at(data, start + _FLAGS)
+
+
 class Packet:
     """One packet: its numbers at once, its sections when they are wanted."""
 
-    __slots__ = ("core", "core_digest", "data", "fuel", "is_whole", "only_directives", "post")
+    __slots__ = ("core", "core_digest", "data", "fuel", "has_logs", "is_whole", "post", "sends")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         status, flags, self.fuel, self.post, self.core_digest, at, size = _HEADER.unpack_from(data)
         self.is_whole = status == WHOLE
-        self.only_directives = not flags
+        self.has_logs = bool(flags & _LOGS)
+        self.sends = bool(flags & _SENDS)
         self.core = data[at : at + size]
 
     def _section(self, place: int) -> tuple[int, int]:
