@@ -1,4 +1,8 @@
-"""zlib's streams, by the quickest code that this system has: what one writes, the other reads."""
+"""zlib's streams, by the quickest code that this system has: what one writes, the other reads.
+
+Not by ISA-L, which is quicker still: it leaves the upper halves of vector registers in use, and
+then all floating point of a guest takes thirty times as long (docs/performance.md §9).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,9 @@ from types import ModuleType
 
 zlib_of_this_system: ModuleType = zlib
 try:
-    from isal import isal_zlib
+    from zlib_ng import zlib_ng
 
-    zlib_of_this_system = isal_zlib  # the same size in a fifth of the time, and back in half of it
+    zlib_of_this_system = zlib_ng  # nearly the same size in a third of the time
 except ImportError:  # no wheel for this system
     pass
 
