@@ -193,8 +193,8 @@ class Native:
     ) -> PlainRun | None:
         """The first of these events, as `perform` would perform them one behind the other.
 
-        They are of one kind, and `work` is that of the first. The last one of the run may not be
-        plain: it has to be followed up before another one runs.
+        They are of one kind, and `work` is that of the first. Some may have logs, and the last one
+        may have sent something: it has to be followed up before another one runs.
         """
         loop = self._loop
         if loop is None or not isinstance(work.given, Event):

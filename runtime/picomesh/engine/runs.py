@@ -33,12 +33,12 @@ class PlainRun:
     """A run of at least one; `store.packing.NewRun` says what the store wants of it."""
 
     __slots__ = (
+        "_envelopes",
         "_given",
         "_places",
         "_receipts",
         "_rids",
         "count",
-        "envelopes",
         "packets",
         "pico",
         "seq",
@@ -51,7 +51,7 @@ class PlainRun:
         self.pico = pico
         self.seq = seq
         self.packets = packets
-        self.envelopes = b""  # each behind its length, once they are signed
+        self._envelopes: Sequence[bytes] = ()  # once they are signed
         self._places = places_of(packets)
         self.count = len(self._places)
         self._given = given
@@ -86,13 +86,13 @@ class PlainRun:
         found = self._receipts.get(at)
         if found is None:
             found = self._receipts[at] = Receipt(self.performed(at).core_bytes)
-            if self.envelopes:
-                found.envelope_bytes = self._envelope(at)
+            if self._envelopes:
+                found.envelope_bytes = self._envelopes[at]
         return found
 
-    def _envelope(self, at: int) -> bytes:
-        start, end = places_of(self.envelopes)[at]
-        return self.envelopes[start:end]
+    @property
+    def envelopes(self) -> bytes:
+        return as_parts(self._envelopes)
 
     def head(self) -> Head:
         """The pico's newest receipt behind the run."""
@@ -109,7 +109,7 @@ class PlainRun:
 
     def sign(self, envelopes: Sequence[bytes]) -> None:
         """Sets the envelopes, one for each."""
-        self.envelopes = as_parts(envelopes)
+        self._envelopes = envelopes
         for at, receipt in self._receipts.items():
             receipt.envelope_bytes = envelopes[at]
 

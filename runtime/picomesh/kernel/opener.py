@@ -7,6 +7,7 @@ import marshal
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from picomesh.kernel.library import Library, find_library
@@ -18,6 +19,7 @@ _FUEL_OF_PLACE = struct.Struct("<16xQ")
 _BLOCK = struct.Struct("<32s3I")  # past.zig: Block
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Span:
     """Receipts of a pico that follow each other.
 
@@ -25,45 +27,20 @@ class Span:
     the root that the key is of; without one it is a single receipt, of which nothing was seen.
     """
 
-    __slots__ = (
-        "_envelopes",
-        "_places",
-        "_rows",
-        "count",
-        "domain",
-        "eci",
-        "host",
-        "key",
-        "name",
-        "pico",
-        "seq",
-    )
+    pico: str
+    seq: int  # of the first
+    key: bytes  # engine, signature, size of the batch and root
+    eci: str
+    domain: str
+    name: str
+    host: str
+    _rows: bytes
+    _envelopes: bytes
+    _places: bytes
 
-    def __init__(
-        self,
-        pico: str,
-        seq: int,
-        key: bytes,
-        eci: str,
-        domain: str,
-        name: str,
-        host: str,
-        rows: bytes,
-        envelopes: bytes,
-        places: bytes,
-    ) -> None:
-        """`seq` is that of the first; `key` is engine, signature, size of the batch and root."""
-        self.pico = pico
-        self.seq = seq
-        self.key = key
-        self.eci = eci
-        self.domain = domain
-        self.name = name
-        self.host = host
-        self._rows = rows
-        self._envelopes = envelopes
-        self._places = places
-        self.count = len(places) // _PLACE.size
+    @property
+    def count(self) -> int:
+        return len(self._places) // _PLACE.size
 
     def _place(self, at: int) -> tuple[int, int, int, int]:
         """Where the row begins, its core, its end, and the end of the envelope."""

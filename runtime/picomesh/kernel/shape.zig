@@ -79,7 +79,7 @@ const Room = struct {
 ///
 /// What it leaves in `forest.changed` and `before` is what `Forest.replace` leaves, but that a
 /// node can stand in no other's place (`before` is zeros) or in the place of several (it is told
-/// again); nothing in `before` is a node of the new tree.
+/// again). A node that is as it was stands in both: who reads them forgets all of `before` first.
 pub fn change(
     forest: *Forest,
     root: *Digest,
@@ -349,9 +349,6 @@ const Shaper = struct {
         };
         for (0..count) |at| {
             before[at] = if (at < opened.len) opened[at].digest else @splat(0);
-            for (made) |it| if (std.mem.eql(u8, &it.node.digest, &before[at])) {
-                before[at] = @splat(0);
-            };
             const it = made[if (at < made.len) at else 0];
             if (at < made.len) it.node.first_digest = before[at];
             forest.changed[at] = it.node;

@@ -33,18 +33,17 @@ _SET_PICO, _SET_SEQ, _SET_CORE, _SET_ENVELOPE = (
 class SeenReceipt(StoredReceipt):
     """A receipt that the kernel has opened; its bytes are cut out when somebody looks."""
 
-    __slots__ = ("at", "span")
+    __slots__ = ("span",)
     span: Span
-    at: int  # its place there
 
     def __getattr__(self, name: str) -> bytes:
         match name:
             case "core":
-                core = self.span.core(self.at)
+                core = self.span.core(self.seq - self.span.seq)
                 _SET_CORE(self, core)
                 return core
             case "envelope":
-                envelope = self.span.envelope(self.at)
+                envelope = self.span.envelope(self.seq - self.span.seq)
                 _SET_ENVELOPE(self, envelope)
                 return envelope
         raise AttributeError(name)  # one that was made of another has no span
@@ -60,7 +59,7 @@ class SeenReceipt(StoredReceipt):
     __hash__ = StoredReceipt.__hash__
 
 
-_SET_SPAN, _SET_AT = (vars(SeenReceipt)[name].__set__ for name in ("span", "at"))
+_SET_SPAN = vars(SeenReceipt)["span"].__set__
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +76,13 @@ class Stretch:
 
     def receipt(self, number: int = 0) -> StoredReceipt:
         row: StoredReceipt = _new(SeenReceipt)
-        at = self.at + number
         _SET_PICO(row, self.span.pico)
-        _SET_SEQ(row, self.span.seq + at)
+        _SET_SEQ(row, self.seq + number)
         _SET_SPAN(row, self.span)
-        _SET_AT(row, at)
         return row
+
+    def receipts(self) -> list[StoredReceipt]:
+        return [self.receipt(number) for number in range(self.count)]
 
     def behind(self, count: int) -> Stretch | None:
         """What is left without the first ones."""
@@ -108,8 +108,8 @@ class Opened:
     def receipts(self) -> dict[tuple[str, int], StoredReceipt]:
         """All of them by pico and seq."""
         if self._receipts is None:
-            whole = [Stretch(span, 0, span.count) for span in self._spans]
-            rows = [it.receipt(number) for it in whole for number in range(it.count)]
+            whole = (Stretch(span, 0, span.count) for span in self._spans)
+            rows = (row for stretch in whole for row in stretch.receipts())
             self._receipts = {(row.pico, row.seq): row for row in rows}
         return self._receipts
 

@@ -63,16 +63,13 @@ class Past:
 
     def receipts(self, pico: str, first: int = 0, last: int | None = None) -> list[StoredReceipt]:
         """The receipts of a pico from `first` to `last`, in order."""
-        end = _SEQ_MAX if last is None else last
-        rows = self._rows(f"{_RECEIPTS} AND seq >= ? AND seq <= ? ORDER BY seq", pico, first, end)
-        found = [StoredReceipt(*row) for row in rows]
-        for begin, until, pack in self._runs(pico, first, end):
-            found += [self._packed(pack, pico, seq) for seq in range(begin, until + 1)]
-        found.sort(key=_seq_of)
+        found: list[StoredReceipt] = []
+        for item in self.stretches(pico, first, last):
+            found += item.receipts() if isinstance(item, Stretch) else (item,)
         return found
 
     def stretches(self, pico: str, first: int, last: int | None) -> list[StoredReceipt | Stretch]:
-        """The same as `receipts`, with those of a pack that the kernel has opened together."""
+        """The same, with those of a pack that the kernel has opened together."""
         until = _SEQ_MAX if last is None else last
         rows = self._rows(f"{_RECEIPTS} AND seq >= ? AND seq <= ? ORDER BY seq", pico, first, until)
         found: list[StoredReceipt | Stretch] = [StoredReceipt(*row) for row in rows]
