@@ -18,8 +18,10 @@ from picomesh.engine import Engine
 from picomesh.engine.again import Again
 from picomesh.engine.export import ExportedHistories
 from picomesh.engine.model import Sending
+from picomesh.engine.native import Native
 from picomesh.engine.rerun import Rerun, rerun
 from picomesh.engine.sources import Source, each_receipt
+from picomesh.kernel.parts import places_of
 from picomesh.ledger.cid import Cid, cid_of_block, cid_of_bytes
 from picomesh.ledger.receipt import (
     Sender,
@@ -128,6 +130,26 @@ def test_a_home_is_replayed_as_bytes_but_for_its_beginning(
     done = both_ways(counting, engine, engine.store, engine.public_key, pico)
     assert done.is_equal and done.receipts == EVENTS + 3
     assert counting.count == EVENTS + 1, "all events"
+
+
+@pytest.mark.parametrize("keeps_all", [False, True])
+def test_a_replay_is_told_what_many_events_come_to_together(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, keeps_all: bool
+) -> None:
+    """One packet for all of a span, unless somebody wants what each of them made."""
+    found: list[int] = []
+    again = Native.again
+
+    def noting(self: Native, *arguments: Any) -> Any:
+        done = again(self, *arguments)
+        found.extend([] if done is None else [len(places_of(done.packets))])
+        return done
+
+    monkeypatch.setattr(Native, "again", noting)
+    programs, made = engine.options.programs(None), dict[Cid, bytes]() if keeps_all else None
+    pico = engine.find("me")
+    assert rerun(engine.store, engine.public_key, programs, pico, made=made).is_equal
+    assert sum(found) == (EVENTS if keeps_all else 1)
 
 
 @pytest.mark.parametrize("first", [0, 3, 9, EVENTS + 2])
